@@ -1,0 +1,46 @@
+use super::*;
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("rollcall.toml");
+    std::fs::write(&path, text).expect("a writable file");
+    Config::load(&path).map_err(|error| error.to_string())
+}
+
+const MINIMAL: &str = "[appliance]\nsite = \"南开校区\"\nroom = \"101\"\n";
+
+#[test]
+fn a_minimal_config_has_documented_defaults() {
+    let config = load(MINIMAL).expect("valid");
+    assert_eq!(config.appliance.timezone, "Asia/Shanghai");
+    assert_eq!(config.checkin.windows.arrival_before_minutes, 30);
+    assert!(config.sync.is_none());
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let error = load(&format!("{MINIMAL}[checkin.quality]\nmin_pupil_distance = 30\n")).expect_err("unknown key");
+    assert!(error.contains("min_pupil_distance") && error.contains("line 5"), "{error}");
+}
+
+#[test]
+fn values_that_cannot_be_meant_name_their_key() {
+    for (extra, key) in [
+        ("[web]\nlisten = \"0.0.0.0:80\"\n", "web.listen"),
+        ("[checkin.decision]\nthreshold = 62\n", "checkin.decision.threshold"),
+        ("[checkin.windows]\narrival_before_minutes = -3\n", "arrival_before_minutes"),
+        ("[sync]\nbureau = \"http://bureau\"\nca = \"ca.pem\"\n", "sync.bureau"),
+        ("[[camera]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ndevice = \"/dev/video0\"\n", "device"),
+        ("[[camera]]\nname = \"a\"\nkind = \"webcam\"\n", "webcam"),
+        ("[checkin]\ncamera = \"door\"\n", "checkin.camera"),
+    ] {
+        let error = load(&format!("{MINIMAL}{extra}")).expect_err(key);
+        assert!(error.contains(key), "{key} not named in: {error}");
+    }
+}
+
+#[test]
+fn relative_paths_are_taken_from_the_config_files_folder() {
+    let config = load("[appliance]\nsite = \"a\"\nroom = \"b\"\nstate_dir = \"state\"\n").expect("valid");
+    assert!(config.appliance.state_dir.is_absolute() && config.appliance.state_dir.ends_with("state"));
+}

@@ -1,0 +1,20 @@
+//! Rollcall (点名): an appliance for a training classroom.
+//!
+//! One folder per responsibility; dependencies point one way:
+//! `web`, `sync`, `checkin` → `journal` → `store`, `evidence`. `class` depends on nothing of ours.
+//! Nobody but `journal` signs; nobody but `store` speaks SQL; nobody but `vision` holds an ONNX session;
+//! nobody but `camera` opens a device.
+
+pub mod camera;
+pub mod checkin;
+pub mod class;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod journal;
+pub mod picture;
+pub mod store;
+pub mod store;
+pub mod sync;
+pub mod vision;
+pub mod web;
