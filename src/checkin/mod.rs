@@ -1,1 +1,6 @@
-//! Not built yet.
+//! Frames → tracks → a decision → a record.
+//!
+//! A decision needs several good frames of one tracked face, never one lucky frame. "Unknown" is a normal answer.
+//! An accepted check-in is in the journal, on disk, before anything here says "done".
+
+pub mod live;

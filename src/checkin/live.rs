@@ -1,0 +1,171 @@
+//! What the kiosk shows: the newest picture with a frame round each face, and each outcome as it happens.
+//!
+//! Carries masked names only (张*), never a full name, an ID number or a template. A slow page misses
+//! pictures, never delays the camera; outcomes are also kept for a page that has just been opened.
+
+use evidence::record::{CheckinOutcome, Method, Role, WindowKind};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{broadcast, watch};
+
+/// One picture for the kiosk, not mirrored.
+#[derive(Debug, Clone)]
+pub struct LivePicture {
+    /// The camera's frame number.
+    pub number: u64,
+    /// When the frame reached the appliance: milliseconds since the Unix epoch.
+    pub captured_unix_ms: i64,
+    /// Baseline JPEG, `web.kiosk_width` px wide.
+    pub jpeg: Arc<[u8]>,
+    /// The faces in it.
+    pub faces: Vec<LiveFace>,
+}
+
+/// A face on the kiosk's picture; coordinates are fractions of the picture's width and height, from the top left.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveFace {
+    /// Stays the same while one face is followed.
+    pub track: u64,
+    /// Left edge, 0–1.
+    pub x: f32,
+    /// Top edge, 0–1.
+    pub y: f32,
+    /// Width, 0–1.
+    pub width: f32,
+    /// Height, 0–1.
+    pub height: f32,
+    /// What the kiosk says about it.
+    pub state: FaceState,
+    /// Masked name once decided (张*).
+    pub name: Option<String>,
+}
+
+/// What is known of a face so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "outcome", rename_all = "snake_case")]
+pub enum FaceState {
+    /// Good frames are being gathered.
+    Looking,
+    /// This frame cannot be used; the outcome says what to change (`too_small`, `turned`, …).
+    Hint(CheckinOutcome),
+    /// Decided.
+    Decided(CheckinOutcome),
+}
+
+/// One decision, as the kiosk says it and as the demo prints it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The record's place in the log.
+    pub seq: u64,
+    /// RFC 3339, the record's time.
+    pub time: String,
+    /// What was decided.
+    pub outcome: CheckinOutcome,
+    /// Face or QR code.
+    pub method: Method,
+    /// Arrival or departure, when a window is open.
+    pub window: Option<WindowKind>,
+    /// Trainee or teacher, when known.
+    pub role: Option<Role>,
+    /// Masked name (张*), when known.
+    pub name: Option<String>,
+    /// Roster number, when known.
+    pub person: Option<String>,
+    /// Class, when known.
+    pub class: Option<String>,
+    /// For `outside_window`: when the next window opens, `HH:MM`, if it does so today.
+    pub next_opens: Option<String>,
+    /// Milliseconds from the frame that completed the decision to the record being on disk.
+    pub latency_ms: f64,
+}
+
+/// The counts beside the picture.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Expectation {
+    /// The class whose window is open or next, if there is a lesson today.
+    pub class: Option<String>,
+    /// Its name.
+    pub class_name: Option<String>,
+    /// The open window.
+    pub window: Option<WindowKind>,
+    /// When the open window closes, or the next one opens, `HH:MM`.
+    pub until: Option<String>,
+    /// Persons expected in this window.
+    pub expected: u32,
+    /// Of those, accepted.
+    pub arrived: u32,
+}
+
+/// Where the check-in worker publishes and the kiosk's pages listen.
+pub struct Live {
+    picture: watch::Sender<Option<Arc<LivePicture>>>,
+    expectation: watch::Sender<Expectation>,
+    outcomes: broadcast::Sender<Arc<Outcome>>,
+    recent: Mutex<VecDeque<Arc<Outcome>>>,
+}
+
+const RECENT: usize = 50;
+
+impl Default for Live {
+    fn default() -> Self {
+        Live {
+            picture: watch::Sender::new(None),
+            expectation: watch::Sender::new(Expectation::default()),
+            outcomes: broadcast::Sender::new(256),
+            recent: Mutex::new(VecDeque::with_capacity(RECENT)),
+        }
+    }
+}
+
+impl Live {
+    /// Whether any kiosk page is open; pictures need not be encoded when none is.
+    pub fn is_watched(&self) -> bool {
+        self.picture.receiver_count() > 0
+    }
+
+    /// Shows a picture; the one before is forgotten.
+    pub fn show(&self, picture: LivePicture) {
+        self.picture.send_replace(Some(Arc::new(picture)));
+    }
+
+    /// Updates the counts; listeners wake only when they changed.
+    pub fn expect(&self, expectation: Expectation) {
+        self.expectation.send_if_modified(|old| {
+            let changed = *old != expectation;
+            *old = expectation;
+            changed
+        });
+    }
+
+    /// Tells an outcome whose record is on disk.
+    pub fn tell(&self, outcome: Outcome) {
+        let outcome = Arc::new(outcome);
+        let mut recent = self.recent.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(outcome.clone());
+        let _ = self.outcomes.send(outcome);
+    }
+
+    /// Pictures from now on.
+    pub fn pictures(&self) -> watch::Receiver<Option<Arc<LivePicture>>> {
+        self.picture.subscribe()
+    }
+
+    /// Counts, now and from now on.
+    pub fn expectations(&self) -> watch::Receiver<Expectation> {
+        self.expectation.subscribe()
+    }
+
+    /// Outcomes from now on.
+    pub fn outcomes(&self) -> broadcast::Receiver<Arc<Outcome>> {
+        self.outcomes.subscribe()
+    }
+
+    /// The last outcomes, oldest first.
+    pub fn recent(&self) -> Vec<Arc<Outcome>> {
+        self.recent.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).iter().cloned().collect()
+    }
+}
