@@ -5,7 +5,7 @@
 
 use evidence::record::ClockQuality;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ pub trait Clock: Send + Sync {
 }
 
 /// A wall-clock reading in `zone`.
-pub fn local(clock: &dyn Clock, zone: &TimeZone) -> Zoned {
-    clock.now().to_zoned(zone.clone())
+pub fn local(clock: &dyn Clock, zone: &TimeZone) -> ZonedDateTime {
+    clock.now().to_zoned_datetime(zone.clone())
 }
 
 /// The machine's own clocks.

@@ -14,7 +14,6 @@ pub mod config;
 pub mod journal;
 pub mod picture;
 pub mod store;
-pub mod store;
 pub mod sync;
 pub mod vision;
 pub mod web;
