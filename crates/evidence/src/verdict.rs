@@ -1,0 +1,240 @@
+//! Whether a log holds together: every record well signed, in its place, and under the checkpoints.
+//!
+//! Records are taken one by one, in order, so a log of any length is checked in little memory. What is found wrong
+//! says what, where, and since when the log is known to have been good.
+
+use crate::checkpoint::Checkpoint;
+use crate::jws::{JwsError, Verifier};
+use crate::key::VerifyingKey;
+use crate::record::{Data, Record};
+use crate::tree::{self, Frontier, Hash};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Needs an explanation, but the evidence stands.
+    Warning,
+    /// The evidence does not stand.
+    Failure,
+}
+
+/// Something found in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A word for programs, such as `bad_signature`.
+    pub code: &'static str,
+    /// The record it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// The outcome of checking a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Whether the evidence stands: no finding is a failure.
+    pub verified: bool,
+    /// The appliance.
+    pub device: String,
+    /// Records seen.
+    pub records: u64,
+    /// The root over them, hex.
+    pub root: String,
+    /// The first record's time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last record's time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Records under the newest checkpoint that fits.
+    pub covered: u64,
+    /// Everything found, in the order of the log.
+    pub findings: Vec<Finding>,
+}
+
+/// Most findings that are listed one by one.
+const MAX_FINDINGS: usize = 1000;
+
+/// Takes a log's records and gives the verdict.
+pub struct LogVerifier {
+    verifier: Verifier,
+    device: String,
+    frontier: Frontier,
+    checkpoints: Vec<Checkpoint>,
+    covered: u64,
+    from: Option<String>,
+    last: Option<(String, Timestamp)>,
+    step_allowed: bool,
+    findings: Vec<Finding>,
+    left_out: u64,
+}
+
+impl LogVerifier {
+    /// For the log of the appliance with this key. `checkpoints` have been verified and are of this log.
+    pub fn new(key: VerifyingKey, mut checkpoints: Vec<Checkpoint>) -> LogVerifier {
+        checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size));
+        let mut verifier = LogVerifier {
+            device: key.device_id(),
+            verifier: Verifier::new(key),
+            frontier: Frontier::new(),
+            checkpoints,
+            covered: 0,
+            from: None,
+            last: None,
+            step_allowed: false,
+            findings: Vec::new(),
+            left_out: 0,
+        };
+        verifier.compare_checkpoints();
+        verifier
+    }
+
+    /// Checks the next record and takes it into the tree.
+    pub fn push(&mut self, jws: &str) {
+        let outcome = self.verifier.verify(jws);
+        self.push_checked(jws, outcome);
+    }
+
+    /// As [`LogVerifier::push`], for a caller that has verified the signature itself, say on several cores.
+    pub fn push_checked(&mut self, jws: &str, outcome: Result<Record, JwsError>) {
+        let seq = self.frontier.size();
+        match outcome {
+            Err(error) => self.fail("bad_record", seq, format!("record {seq}: {error}")),
+            Ok(record) => self.look_at(seq, record),
+        }
+        self.frontier.push(tree::leaf_hash(jws.as_bytes()));
+        self.compare_checkpoints();
+    }
+
+    /// Compares a leaf with one that was kept elsewhere; tells the first record that differs.
+    pub fn expect_leaf(&mut self, seq: u64, found: &Hash, kept: &Hash) {
+        if found != kept {
+            self.fail("altered", seq, format!("record {seq}: the bytes are not those that were appended"));
+        }
+    }
+
+    /// Adds what a caller has found out.
+    pub fn add(&mut self, finding: Finding) {
+        if self.findings.len() < MAX_FINDINGS { self.findings.push(finding) } else { self.left_out += 1 }
+    }
+
+    /// The tree over the records so far.
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// The verdict over the whole log.
+    pub fn finish(mut self) -> Verdict {
+        let size = self.frontier.size();
+        for checkpoint in std::mem::take(&mut self.checkpoints) {
+            self.fail_log(
+                "truncated",
+                format!(
+                    "the log ends at {size} records, but a checkpoint covers {}: {} records are missing at the end",
+                    checkpoint.size,
+                    checkpoint.size - size
+                ),
+            );
+        }
+        if self.left_out > 0 {
+            let message = format!("{} more findings are not listed", self.left_out);
+            self.findings.push(Finding { severity: Severity::Note, code: "more", seq: None, message });
+        }
+        Verdict {
+            verified: self.findings.iter().all(|finding| finding.severity != Severity::Failure),
+            device: self.device,
+            records: size,
+            root: crate::hex(&self.frontier.root()),
+            from: self.from,
+            to: self.last.map(|(text, _)| text),
+            covered: self.covered,
+            findings: self.findings,
+        }
+    }
+
+    fn look_at(&mut self, seq: u64, record: Record) {
+        if record.device != self.device {
+            let message = format!("record {seq}: made by {}, not by {}", record.device, self.device);
+            self.fail("wrong_device", seq, message);
+        }
+        if record.seq != seq {
+            let message = format!(
+                "record {seq}: says that it is record {}: records were removed, inserted or moved here",
+                record.seq
+            );
+            self.fail("wrong_place", seq, message);
+        }
+        let is_step = matches!(record.data, Data::Clock(_));
+        if let Ok(time) = record.time.parse::<Timestamp>() {
+            if let Some((before, last)) = &self.last
+                && time < *last
+                && !is_step
+                && !self.step_allowed
+            {
+                let message = format!(
+                    "record {seq}: its time {} is before that of the record before it, {before}, and no clock record says why",
+                    record.time
+                );
+                self.add(Finding { severity: Severity::Warning, code: "time_went_back", seq: Some(seq), message });
+            }
+            self.from.get_or_insert_with(|| record.time.clone());
+            self.last = Some((record.time, time));
+        }
+        self.step_allowed = is_step;
+    }
+
+    fn compare_checkpoints(&mut self) {
+        let size = self.frontier.size();
+        while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size == size) {
+            if checkpoint.root == self.frontier.root() {
+                self.covered = size;
+            } else {
+                let covered = self.covered;
+                self.fail_log(
+                    "wrong_root",
+                    format!(
+                        "the first {size} records are not those of the checkpoint at {size}: something changed in records {covered} to {}; the first {covered} are as they were",
+                        size.saturating_sub(1)
+                    ),
+                );
+            }
+        }
+    }
+
+    fn fail(&mut self, code: &'static str, seq: u64, message: String) {
+        self.add(Finding { severity: Severity::Failure, code, seq: Some(seq), message });
+    }
+
+    fn fail_log(&mut self, code: &'static str, message: String) {
+        self.add(Finding { severity: Severity::Failure, code, seq: None, message });
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", if self.verified { "VERIFIED" } else { "DOES NOT VERIFY" })?;
+        writeln!(f, "  appliance   {}", self.device)?;
+        writeln!(f, "  records     {}", self.records)?;
+        if let (Some(from), Some(to)) = (&self.from, &self.to) {
+            writeln!(f, "  from … to   {from} … {to}")?;
+        }
+        writeln!(f, "  checkpoint  covers the first {} records", self.covered)?;
+        for finding in &self.findings {
+            let word = match finding.severity {
+                Severity::Note => "note",
+                Severity::Warning => "warning",
+                Severity::Failure => "FAILURE",
+            };
+            writeln!(f, "  {word:<8} {}", finding.message)?;
+        }
+        Ok(())
+    }
+}

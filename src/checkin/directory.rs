@@ -1,0 +1,193 @@
+//! Who may check in here today: the classes in front of this camera, everybody else who is enrolled, and who has
+//! been accepted already. A view in memory, rebuilt when the store or the date changes.
+//!
+//! Two galleries: `here` (classes with a lesson today in this room) decides; `elsewhere` (every other class) only
+//! ever says "you are not in this class".
+
+use crate::class::{self, Class, ClassId, Person, Window, WindowPolicy};
+use crate::config::DecisionConfig;
+use crate::vision::{Embedding, Gallery};
+use evidence::record::{Role, WindowKind};
+use jiff::ZonedDateTime;
+use jiff::civil::Date;
+use std::collections::{HashMap, HashSet};
+
+/// One person in one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The class.
+    pub class: ClassId,
+    /// Roster number (编号).
+    pub number: String,
+    /// Full name; stays on the appliance.
+    pub name: String,
+    /// Trainee or teacher.
+    pub role: Role,
+}
+
+/// Whose face it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Identity {
+    /// Somebody of a class that has a lesson here today; all classes of that kind that the person is in.
+    Here(Vec<Member>, Likeness),
+    /// Somebody enrolled, but in no class that has a lesson here today.
+    Elsewhere(Vec<Member>, Likeness),
+    /// Nobody enrolled is like enough; how like the nearest was.
+    Nobody(Likeness),
+}
+
+/// How like a face is to the best person, and by how much that person leads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeness {
+    /// Cosine with the best person's best template, −1 to 1.
+    pub score: f32,
+    /// Lead over the second best person; the score itself when there is no second.
+    pub margin: f32,
+}
+
+/// A template as the store holds it.
+pub struct StoredTemplate {
+    /// The class that it was enrolled for.
+    pub class: ClassId,
+    /// Roster number in that class.
+    pub number: String,
+    /// The face.
+    pub embedding: Embedding,
+}
+
+struct Human {
+    here: Vec<Member>,
+    elsewhere: Vec<Member>,
+}
+
+/// See the module's head.
+pub struct Directory {
+    /// The local date that this view is of.
+    pub date: Date,
+    classes: Vec<(Class, Vec<Window>)>,
+    humans: Vec<Human>,
+    here: Gallery,
+    elsewhere: Gallery,
+    accepted: HashSet<(ClassId, String, WindowKind)>,
+}
+
+impl Directory {
+    /// Builds the view of `now`'s date for `room`.
+    ///
+    /// `accepted` holds the check-ins accepted on that date.
+    pub fn build(
+        classes: &[Class],
+        templates: &[StoredTemplate],
+        accepted: impl IntoIterator<Item = (ClassId, String, WindowKind)>,
+        now: &ZonedDateTime,
+        room: &str,
+        policy: &WindowPolicy,
+        dimensions: usize,
+    ) -> Directory {
+        let date = now.date();
+        let mut humans = Vec::new();
+        let mut human_of: HashMap<(ClassId, String), usize> = HashMap::new();
+        let mut by_id_number: HashMap<String, usize> = HashMap::new();
+        let mut today = Vec::new();
+        for class in classes {
+            let is_here = class
+                .lessons
+                .iter()
+                .any(|lesson| lesson.date == date && (lesson.room.is_empty() || lesson.room == room));
+            for person in class.people() {
+                let at = match person.id_number.as_ref().map(|id| id.to_string()) {
+                    Some(id_number) => *by_id_number.entry(id_number).or_insert(humans.len()),
+                    None => humans.len(),
+                };
+                if at == humans.len() {
+                    humans.push(Human { here: Vec::new(), elsewhere: Vec::new() });
+                }
+                let member = member(class, person);
+                human_of.insert((member.class.clone(), member.number.clone()), at);
+                if is_here { humans[at].here.push(member) } else { humans[at].elsewhere.push(member) }
+            }
+            if is_here {
+                let windows = class::windows(class, date, now.time_zone(), policy);
+                today.push((class.clone(), windows));
+            }
+        }
+        let mut here = Gallery::new(dimensions);
+        let mut elsewhere = Gallery::new(dimensions);
+        for template in templates {
+            if let Some(&at) = human_of.get(&(template.class.clone(), template.number.clone())) {
+                let gallery = if humans[at].here.is_empty() { &mut elsewhere } else { &mut here };
+                gallery.add(at as u32, &template.embedding);
+            }
+        }
+        Directory { date, classes: today, humans, here, elsewhere, accepted: accepted.into_iter().collect() }
+    }
+
+    /// Whose face this is, as far as the templates tell.
+    pub fn identify(&self, face: &Embedding, limits: &DecisionConfig) -> Identity {
+        let here = self.here.search(face);
+        let elsewhere = self.elsewhere.search(face);
+        let score = |found: &Option<crate::vision::Match>| found.as_ref().map_or(-1.0, |found| found.score);
+        let is_here = score(&here) >= score(&elsewhere);
+        let rival = if is_here { score(&elsewhere) } else { score(&here) };
+        let Some(best) = (if is_here { here } else { elsewhere }) else {
+            return Identity::Nobody(Likeness { score: 0.0, margin: 0.0 });
+        };
+        let second = best.second.map_or(-1.0, |(_, score)| score).max(rival).max(0.0);
+        let likeness = Likeness { score: best.score, margin: best.score - second };
+        if likeness.score < limits.threshold || likeness.margin < limits.margin {
+            return Identity::Nobody(likeness);
+        }
+        let human = &self.humans[best.person as usize];
+        if is_here {
+            Identity::Here(human.here.clone(), likeness)
+        } else {
+            Identity::Elsewhere(human.elsewhere.clone(), likeness)
+        }
+    }
+
+    /// The member with this number in a class that has a lesson here today.
+    pub fn member_here(&self, class: &ClassId, number: &str) -> Option<Member> {
+        self.classes
+            .iter()
+            .find(|(known, _)| &known.id == class)
+            .and_then(|(known, _)| known.people().find(|person| person.number == number).map(|p| member(known, p)))
+    }
+
+    /// The window of `class` that is open at `now`.
+    pub fn open_window(&self, class: &ClassId, now: &ZonedDateTime) -> Option<&Window> {
+        self.windows(class).iter().find(|window| window.opens <= *now && *now < window.closes)
+    }
+
+    /// The next window of `class` today.
+    pub fn next_window(&self, class: &ClassId, now: &ZonedDateTime) -> Option<&Window> {
+        self.windows(class).iter().filter(|window| *now < window.opens).min_by_key(|window| window.opens.timestamp())
+    }
+
+    fn windows(&self, class: &ClassId) -> &[Window] {
+        self.classes.iter().find(|(known, _)| &known.id == class).map_or(&[], |(_, windows)| windows)
+    }
+
+    /// The classes with a lesson here today.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter().map(|(class, _)| class)
+    }
+
+    /// Whether this person's check-in in this window was accepted already.
+    pub fn is_accepted(&self, member: &Member, window: WindowKind) -> bool {
+        self.accepted.contains(&(member.class.clone(), member.number.clone(), window))
+    }
+
+    /// Notes an accepted check-in.
+    pub fn accept(&mut self, member: &Member, window: WindowKind) {
+        self.accepted.insert((member.class.clone(), member.number.clone(), window));
+    }
+
+    /// How many people of `class` have been accepted in `window`.
+    pub fn accepted_count(&self, class: &ClassId, window: WindowKind) -> usize {
+        self.accepted.iter().filter(|(id, _, kind)| id == class && *kind == window).count()
+    }
+}
+
+fn member(class: &Class, person: &Person) -> Member {
+    Member { class: class.id.clone(), number: person.number.clone(), name: person.name.clone(), role: person.role }
+}

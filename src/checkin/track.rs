@@ -1,0 +1,187 @@
+//! Follows faces from frame to frame, and gathers what the good frames of one face say.
+//!
+//! A track is one face seen without a break. Frames that fail a quality limit keep the track alive but add
+//! nothing to its mean. A face whose embedding no longer fits the track's mean is another person who stepped in:
+//! it begins a track of its own, so that nobody inherits a decision.
+
+use crate::vision::{Embedding, Face, Rect, Refusal};
+use std::time::{Duration, Instant};
+
+/// A track that was not seen for this long has ended.
+pub const LOST_AFTER: Duration = Duration::from_millis(1200);
+
+/// Least cosine between a good frame and the mean of the track that it continues.
+///
+/// Frames of one person in one track measure 0.5 and more against their mean; two persons stay below 0.35.
+const SAME_FACE: f32 = 0.35;
+
+/// What one frame shows of one face.
+pub struct Observation {
+    /// Geometry and quality.
+    pub face: Face,
+    /// The embedding of a good face, or why this frame is not used.
+    pub usable: Result<Embedding, Refusal>,
+}
+
+/// The best frame of a track so far: what the capture photo is cut from.
+pub struct BestShot {
+    /// Higher is better.
+    pub merit: f32,
+    /// Baseline JPEG of the face and its surroundings.
+    pub jpeg: Vec<u8>,
+    /// The face as measured in that frame.
+    pub face: Face,
+}
+
+/// One face, followed.
+pub struct Track {
+    /// Unique since start.
+    pub id: u64,
+    /// Where it was last.
+    pub bounds: Rect,
+    /// First frame.
+    pub began: Instant,
+    /// Last frame.
+    pub seen: Instant,
+    /// Good frames so far.
+    pub good_frames: u32,
+    /// Why the last frame was not used, if it was not.
+    pub hint: Option<Refusal>,
+    /// The face as last measured.
+    pub face: Face,
+    /// The best frame so far.
+    pub best: Option<BestShot>,
+    /// How often each reason to refuse a frame was met.
+    refusals: Vec<(Refusal, u32)>,
+    sum: Vec<f32>,
+}
+
+impl Track {
+    fn begin(id: u64, observation: &Observation, now: Instant) -> Track {
+        Track {
+            id,
+            bounds: observation.face.bounds,
+            began: now,
+            seen: now,
+            good_frames: 0,
+            hint: None,
+            face: observation.face.clone(),
+            best: None,
+            refusals: Vec::new(),
+            sum: Vec::new(),
+        }
+    }
+
+    /// The mean of the good frames' embeddings.
+    pub fn mean(&self) -> Option<Embedding> {
+        (self.good_frames > 0).then(|| Embedding::from_sum(&self.sum))
+    }
+
+    /// The reason that spoiled most frames.
+    pub fn main_refusal(&self) -> Option<&Refusal> {
+        self.refusals.iter().max_by_key(|(_, count)| *count).map(|(refusal, _)| refusal)
+    }
+
+    /// How long it has been seen.
+    pub fn age(&self) -> Duration {
+        self.seen.duration_since(self.began)
+    }
+
+    fn add(&mut self, observation: Observation, now: Instant) {
+        self.bounds = observation.face.bounds;
+        self.face = observation.face;
+        self.seen = now;
+        match observation.usable {
+            Ok(embedding) => {
+                self.hint = None;
+                self.sum.resize(embedding.values().len(), 0.0);
+                for (sum, value) in self.sum.iter_mut().zip(embedding.values()) {
+                    *sum += value;
+                }
+                self.good_frames += 1;
+            }
+            Err(refusal) => {
+                match self.refusals.iter_mut().find(|(known, _)| known.reason == refusal.reason) {
+                    Some((known, count)) => {
+                        *known = refusal.clone();
+                        *count += 1;
+                    }
+                    None => self.refusals.push((refusal.clone(), 1)),
+                }
+                self.hint = Some(refusal);
+            }
+        }
+    }
+
+    fn fits(&self, observation: &Observation) -> bool {
+        match (&observation.usable, self.mean()) {
+            (Ok(embedding), Some(mean)) => mean.cosine(embedding) >= SAME_FACE,
+            _ => true,
+        }
+    }
+}
+
+/// All faces followed at one camera.
+#[derive(Default)]
+pub struct Tracker {
+    tracks: Vec<Track>,
+    next_id: u64,
+}
+
+impl Tracker {
+    /// Takes one frame's faces. Returns, for each, the id of the track that it belongs to, and the tracks that ended.
+    pub fn update(&mut self, observations: Vec<Observation>, now: Instant) -> (Vec<u64>, Vec<Track>) {
+        let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
+        for (at, observation) in observations.iter().enumerate() {
+            for (number, track) in self.tracks.iter().enumerate() {
+                let nearness = nearness(&track.bounds, &observation.face.bounds);
+                if nearness > 0.0 && track.fits(observation) {
+                    pairs.push((nearness, at, number));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut owner: Vec<Option<usize>> = vec![None; observations.len()];
+        let mut taken = vec![false; self.tracks.len()];
+        for (_, at, number) in pairs {
+            if owner[at].is_none() && !taken[number] {
+                owner[at] = Some(number);
+                taken[number] = true;
+            }
+        }
+        let mut ids = Vec::with_capacity(observations.len());
+        for (observation, owner) in observations.into_iter().zip(owner) {
+            let number = owner.unwrap_or_else(|| {
+                self.next_id += 1;
+                self.tracks.push(Track::begin(self.next_id, &observation, now));
+                self.tracks.len() - 1
+            });
+            self.tracks[number].add(observation, now);
+            ids.push(self.tracks[number].id);
+        }
+        let (ended, alive) =
+            self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
+        self.tracks = alive;
+        (ids, ended)
+    }
+
+    /// The faces being followed.
+    pub fn tracks_mut(&mut self) -> &mut [Track] {
+        &mut self.tracks
+    }
+
+    /// One of them.
+    pub fn track_mut(&mut self, id: u64) -> Option<&mut Track> {
+        self.tracks.iter_mut().find(|track| track.id == id)
+    }
+}
+
+/// How well a face continues a track: 1 at the same place and size, 0 when too far away to be the same face.
+fn nearness(track: &Rect, face: &Rect) -> f32 {
+    let size = track.width.max(face.width).max(1.0);
+    let (track_x, track_y) = track.centre();
+    let (face_x, face_y) = face.centre();
+    let distance = (track_x - face_x).hypot(track_y - face_y) / size;
+    let ratio = track.width.min(face.width) / size;
+    if distance > 0.8 || ratio < 0.5 { 0.0 } else { (1.0 - distance) * ratio }
+}
