@@ -1,2 +1,25 @@
 //! The command line: parses and dispatches, nothing else.
-fn main() {}
+
+use clap::Parser;
+use rollcall::commands::face::FaceCommand;
+
+/// Rollcall (点名): face check-in and signed records for the training classroom
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Measure recognition on your own photos
+    #[command(subcommand)]
+    Face(FaceCommand),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Face(command) => command.run(),
+    }
+}

@@ -117,6 +117,12 @@ impl Picture {
 
     /// As [`Picture::scaled`], into a picture that is kept; its size is the wanted size.
     pub fn scale_into(&self, out: &mut Picture, scaler: &mut Scaler) {
+        self.scale_part_into([0, 0, self.width, self.height], out, scaler);
+    }
+
+    /// As [`Picture::scale_into`], of the part `[x, y, width, height]` (px, inside the picture).
+    pub fn scale_part_into(&self, part: [u32; 4], out: &mut Picture, scaler: &mut Scaler) {
+        let [x, y, part_width, part_height] = part.map(f64::from);
         let (width, height) = (out.width, out.height);
         if width == 0 || height == 0 || self.width == 0 || self.height == 0 {
             return;
@@ -127,8 +133,9 @@ impl Picture {
             resize::images::Image::from_slice_u8(width, height, &mut out.rgb, resize::PixelType::U8x3)
                 .expect("a Picture's buffer has the size of its sides");
         let bilinear = resize::ResizeOptions::new()
-            .resize_alg(resize::ResizeAlg::Convolution(resize::FilterType::Bilinear));
-        scaler.0.resize(&source, &mut target, &bilinear).expect("source and target have the same pixel type");
+            .resize_alg(resize::ResizeAlg::Convolution(resize::FilterType::Bilinear))
+            .crop(x, y, part_width, part_height);
+        scaler.0.resize(&source, &mut target, &bilinear).expect("the part is inside a picture of the same pixel type");
     }
 }
 

@@ -95,7 +95,7 @@ impl Directory {
                 .iter()
                 .any(|lesson| lesson.date == date && (lesson.room.is_empty() || lesson.room == room));
             for person in class.people() {
-                let at = match person.id_number.as_ref().map(|id| id.to_string()) {
+                let at = match person.id_number.as_ref().map(|id| id.as_str().to_owned()) {
                     Some(id_number) => *by_id_number.entry(id_number).or_insert(humans.len()),
                     None => humans.len(),
                 };

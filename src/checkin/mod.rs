@@ -3,4 +3,7 @@
 //! A decision needs several good frames of one tracked face, never one lucky frame. "Unknown" is a normal answer.
 //! An accepted check-in is in the journal, on disk, before anything here says "done".
 
+mod decide;
+mod directory;
 pub mod live;
+mod track;

@@ -1,1 +1,3 @@
-//! Not built yet.
+//! The subcommands: each reads its arguments, calls the library and prints.
+
+pub mod face;

@@ -1,0 +1,76 @@
+use super::*;
+use crate::class::{template_csv, template_xlsx};
+use proptest::prelude::*;
+
+fn problems(csv: &str) -> Vec<String> {
+    parse("class.csv", csv.as_bytes()).expect_err("has mistakes").iter().map(Problem::to_string).collect()
+}
+
+#[test]
+fn the_templates_import_as_they_are() {
+    let xlsx = parse("class.xlsx", &template_xlsx().expect("writes")).expect("the XLSX template is a good class");
+    let csv = parse("class.csv", template_csv().as_bytes()).expect("the CSV template is a good class");
+    assert_eq!(xlsx.class, csv.class);
+    assert_eq!(xlsx.class.trainees[0].name, "张三");
+    assert!(xlsx.warnings.is_empty(), "{:?}", xlsx.warnings);
+}
+
+#[test]
+fn a_csv_that_chinese_excel_wrote_is_read() {
+    let (bytes, _, _) = encoding_rs::GB18030.encode(template_csv());
+    assert_eq!(parse("class.csv", &bytes).expect("GB 18030").class.trainees[0].name, "张三");
+}
+
+#[test]
+fn english_headings_are_taken_too() {
+    let csv = "[class]\nclass number,class name,trade\nC1,Electricians,electrician\n[plan]\ndate,start,end,kind,topic,teacher\n2026-11-23,8:30,10:00,theory,safety,T1\n[trainees]\nnumber,name,id number\n001,Li Lei,11010519491231002X\n[teachers]\nnumber,name,registration\nT1,Han Mei,R1\n";
+    assert_eq!(parse("c.csv", csv.as_bytes()).expect("good").class.lessons.len(), 1);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place() {
+    let csv = "[班级]\n班期编号,班期名称,工种\nC 1,电工,电工\n\
+        [计划]\n日期,开始时间,结束时间,类型,培训内容,教师编号\n\
+        2026-02-30,8:30,10:00,理论,安全,T1\n2026-11-23,10:00,8:30,理论,安全,T1\n2026-11-24,8:30,10:00,理论,安全,T1\n\
+        2026-11-24,9:30,11:00,聊天,安全,T9\n\
+        [学员]\n编号,姓名,身份证号\n001,张三,11010519491231002X\n001,李四,110105194912310021\n\
+        11010519491231002X,王五,11010519491231002X\n004,,\n\
+        [教师]\n编号,姓名\nT1,陈老师\n";
+    let found = problems(csv);
+    // the class number is wrong, so the rest is not even looked at: mend it and look again
+    assert!(found[0].contains("sheet 班级, row 3, column A (班期编号)"), "{found:?}");
+    let found = problems(&csv.replace("C 1", "C1"));
+    for (place, what) in [
+        ("sheet 计划, row 6, column A (日期)", "2026-02-30"),
+        ("sheet 计划, row 7, column C (结束时间)", "not after its start"),
+        ("sheet 计划, row 9, column D (类型)", "聊天"),
+        ("sheet 计划, row 9, column F (教师编号)", "T9"),
+        ("sheet 学员, row 13, column C (身份证号)", "check digit"),
+        ("sheet 学员, row 14, column A (编号)", "ID-card number"),
+        ("sheet 学员, row 15, column B (姓名)", "empty"),
+        ("sheet 学员, row 15, column C (身份证号)", "empty"),
+    ] {
+        assert!(found.iter().any(|line| line.starts_with(place) && line.contains(what)), "{place}: {what} in {found:#?}");
+    }
+}
+
+#[test]
+fn missing_sheets_and_columns_are_named() {
+    assert!(problems("[班级]\n班期编号\nC1\n").iter().any(|line| line.contains("计划")));
+    let csv = template_csv().replace("身份证号", "证件");
+    let import = parse("c.csv", csv.as_bytes()).expect_err("trainees need ID-card numbers");
+    assert!(import.iter().any(|problem| problem.to_string().contains("身份证号")), "{import:?}");
+    assert!(problems("hello").iter().any(|line| line.contains("[班级]")));
+    let xls = parse("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1").expect_err("old format");
+    assert!(xls[0].message.contains(".xlsx"));
+    assert!(parse("x.xlsx", b"PK\x03\x04 not really").is_err());
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, text in "\\PC*") {
+        let _ = parse("x.csv", &bytes);
+        let _ = parse("x.csv", text.as_bytes());
+        let _ = parse("x.xlsx", &[b"PK\x03\x04", &bytes[..]].concat());
+    }
+}

@@ -1,0 +1,101 @@
+//! When a check-in counts: once around a day's first lesson, once after its last.
+
+use super::Class;
+use evidence::record::WindowKind;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, ZonedDateTime};
+
+/// Minutes around a day's lessons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowPolicy {
+    /// The arrival window opens this long before the first lesson …
+    pub arrival_before_minutes: i64,
+    /// … and closes this long after its start.
+    pub arrival_after_minutes: i64,
+    /// The departure window opens at the last lesson's end and closes this long after it.
+    pub departure_after_minutes: i64,
+}
+
+/// A span in which a check-in counts: from `opens` up to, not including, `closes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Arrival or departure.
+    pub kind: WindowKind,
+    /// First moment.
+    pub opens: ZonedDateTime,
+    /// First moment after it.
+    pub closes: ZonedDateTime,
+}
+
+/// The windows of `class` on `date`; none on a day without lessons.
+///
+/// Where the two would overlap (a very short day), departure begins when arrival has closed.
+pub fn windows(class: &Class, date: Date, zone: &TimeZone, policy: &WindowPolicy) -> Vec<Window> {
+    let today = || class.lessons.iter().filter(|lesson| lesson.date == date);
+    let (Some(first), Some(last)) = (today().map(|lesson| lesson.start).min(), today().map(|lesson| lesson.end).max())
+    else {
+        return Vec::new();
+    };
+    let at = |time, minutes: i64| {
+        let moment = date.to_datetime(time).to_zoned_datetime(zone.clone()).ok()?;
+        moment.checked_add(SignedDuration::from_mins(minutes)).ok()
+    };
+    let arrival = at(first, -policy.arrival_before_minutes).zip(at(first, policy.arrival_after_minutes));
+    let departure = at(last, 0).zip(at(last, policy.departure_after_minutes));
+    let mut windows = Vec::with_capacity(2);
+    if let Some((opens, closes)) = arrival {
+        windows.push(Window { kind: WindowKind::Arrival, opens, closes });
+    }
+    if let Some((opens, closes)) = departure {
+        let opens = windows.first().map_or(opens.clone(), |arrival| arrival.closes.clone().max(opens));
+        windows.push(Window { kind: WindowKind::Departure, opens, closes });
+    }
+    windows.retain(|window| window.opens < window.closes);
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::{ClassId, Lesson, LessonKind};
+    use jiff::civil::{date, time};
+
+    fn class(lessons: &[(i8, i8, i8)]) -> Class {
+        let lesson = |&(day, start, end): &(i8, i8, i8)| Lesson {
+            date: date(2026, 11, day),
+            start: time(start, 0, 0, 0),
+            end: time(end, 0, 0, 0),
+            kind: LessonKind::Theory,
+            topic: "安全教育".into(),
+            teacher: "T1".into(),
+            room: String::new(),
+        };
+        Class {
+            id: ClassId::new("2026-001").expect("valid"),
+            name: "电工".into(),
+            institution: String::new(),
+            trade: "电工".into(),
+            level: "五级".into(),
+            lessons: lessons.iter().map(lesson).collect(),
+            trainees: Vec::new(),
+            teachers: Vec::new(),
+        }
+    }
+
+    const POLICY: WindowPolicy =
+        WindowPolicy { arrival_before_minutes: 30, arrival_after_minutes: 10, departure_after_minutes: 30 };
+
+    #[test]
+    fn a_day_has_a_window_before_the_first_lesson_and_one_after_the_last() {
+        let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+        let class = class(&[(23, 8, 10), (23, 14, 16), (24, 9, 11)]);
+        let windows = windows(&class, date(2026, 11, 23), &zone, &POLICY);
+        let shown: Vec<String> = windows
+            .iter()
+            .map(|w| format!("{:?} {}–{}", w.kind, w.opens.strftime("%H:%M"), w.closes.strftime("%H:%M")))
+            .collect();
+        assert_eq!(shown, ["Arrival 07:30–08:10", "Departure 16:00–16:30"]);
+        assert!(super::windows(&class, date(2026, 11, 25), &zone, &POLICY).is_empty());
+    }
+}
