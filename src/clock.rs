@@ -86,6 +86,7 @@ pub struct Step {
 }
 
 /// Notices steps of the wall clock: compares its advance with monotonic time's.
+#[derive(Clone)]
 pub struct StepWatch {
     wall: Timestamp,
     monotonic: Duration,

@@ -1,0 +1,206 @@
+//! The acts that are more than one record or row: check-ins with their photo, classes, consent, enrolment, erasure.
+//!
+//! Each is one transaction. Rules that the log must never contradict are checked here, inside it: no enrolment
+//! without consent, no templates left of somebody who was erased.
+
+use super::{Appended, Batch, Journal, JournalError};
+use crate::class::{Class, ClassId, Person};
+use crate::store::Template;
+use evidence::record::{Checkin, Consent, Data, Enrolment, Erasure, Export, Plan};
+
+/// Where a class came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanSource {
+    /// A file that staff imported.
+    File,
+    /// The bureau.
+    Bureau,
+}
+
+/// A face to enrol.
+#[derive(Debug, Clone)]
+pub struct EnrolledFace {
+    /// SHA-256 (hex) of the photo's bytes.
+    pub photo: String,
+    /// The embedding, little-endian f32 (`vision::Embedding::to_bytes`).
+    pub embedding: Vec<u8>,
+}
+
+impl Journal {
+    /// Appends a check-in together with its capture photo; sets `photo` to the photo's hash.
+    ///
+    /// A second accepted one for the same person, date and window is refused, whoever wrote the first.
+    pub fn check_in(&self, mut checkin: Checkin, jpeg: Option<&[u8]>) -> Result<Appended, JournalError> {
+        checkin.photo = jpeg.map(evidence::sha256_hex);
+        let photo = checkin.photo.clone();
+        self.append_with(Data::Checkin(checkin), |write, seq| match (jpeg, photo) {
+            (Some(jpeg), Some(sha256)) => write.put_capture(seq, &sha256, jpeg),
+            _ => Ok(()),
+        })
+    }
+
+    /// Imports a class, or a changed plan and roster of a class that is known.
+    ///
+    /// Who is no longer on the roster, or whose number is now somebody else's, is erased.
+    pub fn import_class(&self, class: &Class, sha256: &str, source: PlanSource) -> Result<Appended, JournalError> {
+        let refused = || JournalError::Refused(format!("class {} has no lessons", class.id));
+        let (first_day, last_day) = class.days().ok_or_else(refused)?;
+        self.transaction(|batch| {
+            if let Some(known) = batch.class(&class.id)? {
+                for person in known.class.people().filter(|person| !is_still_there(person, class)) {
+                    batch.erase(&class.id, &person.number, "left_roster")?;
+                    batch.erase_person(&class.id, &person.number)?;
+                }
+            }
+            let appended = batch.append(Data::Plan(Plan {
+                class: class.id.to_string(),
+                sha256: sha256.into(),
+                trainees: class.trainees.len() as u32,
+                teachers: class.teachers.len() as u32,
+                lessons: class.lessons.len() as u32,
+                first_day: first_day.to_string(),
+                last_day: last_day.to_string(),
+                source: match source {
+                    PlanSource::File => "file".into(),
+                    PlanSource::Bureau => "bureau".into(),
+                },
+            }))?;
+            batch.put_class(class, sha256, &appended.time, appended.seq)?;
+            Ok(appended)
+        })
+    }
+
+    /// Closes a class: erases the templates of all its people, each with a record of its own.
+    pub fn close_class(&self, id: &ClassId) -> Result<(), JournalError> {
+        self.transaction(|batch| {
+            let row = batch.class(id)?.ok_or_else(|| JournalError::Refused(format!("class {id} is not known")))?;
+            for person in row.class.people() {
+                batch.erase(id, &person.number, "class_closed")?;
+            }
+            let time = batch.now();
+            Ok(batch.close_class(id, &time)?)
+        })
+    }
+
+    /// Journals that a person consents to face recognition. `notice` is the SHA-256 (hex) of the notice shown;
+    /// `by` is `cli`, or `kiosk:` and the number of the teacher whose PIN was given.
+    pub fn give_consent(
+        &self,
+        class: &ClassId,
+        number: &str,
+        notice: &str,
+        by: &str,
+    ) -> Result<Appended, JournalError> {
+        self.transaction(|batch| {
+            batch.require_person(class, number)?;
+            batch.append(Data::Consent(Consent {
+                class: class.to_string(),
+                person: number.into(),
+                given: true,
+                notice: notice.into(),
+                by: by.into(),
+            }))
+        })
+    }
+
+    /// Journals that a person withdraws consent; erases the templates.
+    pub fn withdraw_consent(&self, class: &ClassId, number: &str, by: &str) -> Result<Appended, JournalError> {
+        self.transaction(|batch| {
+            batch.require_person(class, number)?;
+            let notice = batch.consent(class, number)?.map(|consent| consent.notice).unwrap_or_default();
+            let appended = batch.append(Data::Consent(Consent {
+                class: class.to_string(),
+                person: number.into(),
+                given: false,
+                notice,
+                by: by.into(),
+            }))?;
+            batch.erase(class, number, "consent_withdrawn")?;
+            Ok(appended)
+        })
+    }
+
+    /// Enrols a person's faces in the place of those enrolled before. Refused without consent.
+    pub fn enrol(
+        &self,
+        class: &ClassId,
+        number: &str,
+        faces: &[EnrolledFace],
+        model: &str,
+        by: &str,
+    ) -> Result<Appended, JournalError> {
+        self.transaction(|batch| {
+            let person = batch.require_person(class, number)?;
+            if faces.is_empty() {
+                return Err(JournalError::Refused("no face to enrol".into()));
+            }
+            let consent = batch.consent(class, number)?.filter(|consent| consent.given).ok_or_else(|| {
+                JournalError::Refused(format!("{number} of class {class} has not consented to face recognition"))
+            })?;
+            batch.erase_templates(class.as_str(), number)?;
+            let appended = batch.append(Data::Enrolment(Enrolment {
+                class: class.to_string(),
+                person: number.into(),
+                role: person.role,
+                photos: faces.iter().map(|face| face.photo.clone()).collect(),
+                model: model.into(),
+                by: by.into(),
+                consent_seq: consent.seq,
+            }))?;
+            for face in faces {
+                batch.put_template(&Template {
+                    class: class.clone(),
+                    number: number.into(),
+                    photo: face.photo.clone(),
+                    model: model.into(),
+                    embedding: face.embedding.clone(),
+                    seq: appended.seq,
+                })?;
+            }
+            Ok(appended)
+        })
+    }
+
+    /// Journals that the whole log is exported, that record included; tells how many records that is.
+    pub fn append_export(&self) -> Result<u64, JournalError> {
+        self.transaction(|batch| {
+            let size = batch.next_seq() + 1;
+            batch.append(Data::Export(Export { what: "log".into(), size }))?;
+            Ok(size)
+        })
+    }
+}
+
+impl Batch<'_> {
+    /// Erases a person's templates with a record, if there are any.
+    fn erase(&mut self, class: &ClassId, number: &str, reason: &str) -> Result<(), JournalError> {
+        if self.enrolled(class)?.contains(number) {
+            self.append(Data::Erasure(Erasure {
+                class: class.to_string(),
+                person: number.into(),
+                reason: reason.into(),
+            }))?;
+        }
+        Ok(())
+    }
+
+    fn require_person(&self, class: &ClassId, number: &str) -> Result<Person, JournalError> {
+        match self.class(class)? {
+            None => Err(JournalError::Refused(format!("class {class} is not known; import it first"))),
+            Some(row) if row.closed.is_some() => Err(JournalError::Refused(format!("class {class} is closed"))),
+            Some(row) => row
+                .class
+                .person(number)
+                .cloned()
+                .ok_or_else(|| JournalError::Refused(format!("{number} is not on the roster of class {class}"))),
+        }
+    }
+}
+
+/// Whether a roster still has this very person under this number.
+fn is_still_there(person: &Person, class: &Class) -> bool {
+    class.person(&person.number).is_some_and(|now| match (&person.id_number, &now.id_number) {
+        (Some(before), Some(now)) => before == now,
+        _ => person.name == now.name,
+    })
+}
