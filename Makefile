@@ -1,0 +1,28 @@
+# The two commands that matter: `make demo` and `make test`. Both do all the set-up by themselves.
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help setup build test lint demo
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: ## install what building needs (Debian packages, ONNX Runtime)
+	@scripts/setup
+
+build: setup ## release binaries under target/release/
+	@cargo build --release --workspace
+	@cp -u target/onnxruntime/libonnxruntime.so target/release/
+
+lint: ## formatting and clippy, warnings are errors
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+test: ## everything that can be tested on this machine
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint
+	@cargo build --quiet --workspace
+	@cargo test --quiet --workspace
+
+demo: build ## real faces, recognised, refused, signed and checked on this machine
+	@scripts/demo
