@@ -1,3 +1,4 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
 pub mod face;
+pub mod journal;

@@ -18,6 +18,7 @@ mod pin;
 mod settings;
 mod wal;
 mod words;
+pub mod yardstick;
 
 pub use checkins::CheckinRow;
 pub use error::StoreError;
