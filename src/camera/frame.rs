@@ -21,34 +21,54 @@ pub struct Frame {
 /// A slot that holds a camera's newest frame. Writers never wait for readers.
 #[derive(Default)]
 pub struct LatestFrame {
-    slot: Mutex<Option<Arc<Frame>>>,
+    slot: Mutex<Slot>,
     arrived: Condvar,
+    taken: Condvar,
+}
+
+#[derive(Default)]
+struct Slot {
+    frame: Option<Arc<Frame>>,
+    /// Highest number that a reader of [`LatestFrame::wait_newer`] has got.
+    taken: u64,
 }
 
 impl LatestFrame {
     /// Puts a frame in; returns the one it displaced, whose buffer can be used again if nobody else holds it.
     pub fn put(&self, frame: Arc<Frame>) -> Option<Arc<Frame>> {
-        let old = self.lock().replace(frame);
+        let old = self.lock().frame.replace(frame);
         self.arrived.notify_all();
         old
     }
 
     /// The newest frame, whatever its age.
     pub fn get(&self) -> Option<Arc<Frame>> {
-        self.lock().clone()
+        self.lock().frame.clone()
     }
 
     /// Waits up to `timeout` for a frame with a number above `after`.
     pub fn wait_newer(&self, after: u64, timeout: Duration) -> Option<Arc<Frame>> {
-        let newer = |slot: &Option<Arc<Frame>>| slot.as_ref().is_some_and(|frame| frame.number > after);
-        let (slot, _) = self
+        let newer = |slot: &Slot| slot.frame.as_ref().is_some_and(|frame| frame.number > after);
+        let (mut slot, _) = self
             .arrived
             .wait_timeout_while(self.lock(), timeout, |slot| !newer(slot))
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        slot.clone().filter(|frame| frame.number > after)
+        let frame = slot.frame.clone().filter(|frame| frame.number > after)?;
+        slot.taken = slot.taken.max(frame.number);
+        self.taken.notify_all();
+        Some(frame)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Frame>>> {
+    /// Waits up to `timeout` until a reader has got the frame with this number; tells whether one has.
+    pub(super) fn wait_taken(&self, number: u64, timeout: Duration) -> bool {
+        let (slot, _) = self
+            .taken
+            .wait_timeout_while(self.lock(), timeout, |slot| slot.taken < number)
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        slot.taken >= number
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -3,48 +3,186 @@
 //! A camera that delivers no frames has failed, whatever its socket says. The camera is never blocked by whoever
 //! looks at its frames: the newest frame wins. Reconnects for ever with capped back-off; never panics on bad input.
 
+mod decoder;
+mod file;
 mod frame;
+mod status;
 
 pub use frame::{Frame, LatestFrame};
+pub use status::{CameraState, CameraStatus};
 
-use std::time::Duration;
+use crate::config::{CameraConfig, CameraSource, FilePace};
+use crate::picture::Picture;
+use jiff::Timestamp;
+use status::Health;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-/// What a camera is doing, judged by the age of its last frame alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CameraState {
-    /// Frames arrive.
-    Live,
-    /// Connected, but the last frame is older than the limit.
-    Stalled,
-    /// No device, no server, or the stream ended.
-    Absent,
-    /// Started a moment ago; no frame yet.
-    Unknown,
-}
-
-/// A camera's state as shown to staff.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct CameraStatus {
-    /// The config's name for it.
-    pub name: String,
-    /// `v4l2`, `rtsp` or `file`.
-    pub kind: &'static str,
-    /// See [`CameraState`].
-    pub state: CameraState,
-    /// Age of the last frame, seconds; `None` before the first.
-    pub last_frame_age_seconds: Option<f64>,
-    /// Frames delivered since start.
-    pub frames: u64,
-    /// Frames a second over the last few seconds.
-    pub fps: f64,
-    /// Size of the last frame, px.
-    pub width: u32,
-    /// Size of the last frame, px.
-    pub height: u32,
-    /// What went wrong last and what is tried next, when not live.
-    pub problem: Option<String>,
-}
+/// Pause before the first try to reopen a camera; doubles up to [`MAX_BACKOFF`].
+pub const MIN_BACKOFF: Duration = Duration::from_millis(250);
 
 /// Longest pause between two tries to reopen a camera.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// How long a source may wait for a frame before it must look whether it is to stop.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What a source found when it was asked for the next frame.
+enum Read {
+    /// The picture holds a new frame.
+    Frame,
+    /// No frame within the time given; nothing is known to be wrong.
+    Nothing,
+    /// There will be no more: a file has been played to its end.
+    End,
+}
+
+/// One way of getting frames. Lives on its camera's own thread.
+trait Source {
+    /// Waits up to `patience` for the next frame and decodes it into `picture`, whose size it sets.
+    ///
+    /// An error means that the source must be opened again; its text says what is wrong.
+    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String>;
+}
+
+fn open_source(config: &CameraConfig) -> Result<Box<dyn Source>, String> {
+    match &config.source {
+        CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
+        CameraSource::V4l2 { .. } | CameraSource::Rtsp { .. } => {
+            Err(format!("cameras of kind {:?} are not supported yet", config.kind()))
+        }
+    }
+}
+
+/// A camera that is running: frames and a state. Stops when dropped.
+pub struct Camera {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    config: CameraConfig,
+    frames: LatestFrame,
+    health: Mutex<Health>,
+    stop: AtomicBool,
+}
+
+impl Camera {
+    /// Starts the camera on a thread of its own. Never fails: what is wrong is told by [`Camera::status`].
+    pub fn start(config: &CameraConfig) -> Camera {
+        let shared = Arc::new(Shared {
+            config: config.clone(),
+            frames: LatestFrame::default(),
+            health: Mutex::new(Health::new(Instant::now())),
+            stop: AtomicBool::new(false),
+        });
+        let run = shared.clone();
+        let thread = thread::Builder::new().name(format!("camera {}", config.name)).spawn(move || run.run()).ok();
+        if thread.is_none() {
+            shared.health().disconnected("no thread could be started for it".into());
+        }
+        Camera { shared, thread }
+    }
+
+    /// The config's name for it.
+    pub fn name(&self) -> &str {
+        &self.shared.config.name
+    }
+
+    /// Where its newest frame is.
+    pub fn frames(&self) -> &LatestFrame {
+        &self.shared.frames
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> CameraStatus {
+        let config = &self.shared.config;
+        let stall = Duration::from_secs_f64(config.stall_seconds);
+        self.shared.health().status(&config.name, config.kind(), stall, Instant::now())
+    }
+
+    /// Whether a file that does not repeat has been played to its end.
+    pub fn has_ended(&self) -> bool {
+        self.shared.health().ended
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn run(&self) {
+        let mut backoff = MIN_BACKOFF;
+        let mut number = 0;
+        while !self.stopping() {
+            let before = number;
+            let problem = match open_source(&self.config) {
+                Ok(mut source) => {
+                    self.health().connected(Instant::now());
+                    match self.pump(&mut *source, &mut number) {
+                        Ok(()) => return,
+                        Err(problem) => problem,
+                    }
+                }
+                Err(problem) => problem,
+            };
+            if number > before {
+                backoff = MIN_BACKOFF;
+            }
+            tracing::warn!(camera = self.config.name, problem, retry_seconds = backoff.as_secs_f64(), "camera failed");
+            self.health().disconnected(format!("{problem}; trying again in {:.1} s", backoff.as_secs_f64()));
+            let until = Instant::now() + backoff;
+            while Instant::now() < until && !self.stopping() {
+                thread::sleep(PATIENCE.min(until.saturating_duration_since(Instant::now())));
+            }
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
+    }
+
+    /// Reads until the source ends, fails or is to stop.
+    fn pump(&self, source: &mut dyn Source, number: &mut u64) -> Result<(), String> {
+        let waits = matches!(self.config.source, CameraSource::File { pace: FilePace::Fast, .. });
+        let mut picture = Picture::black(0, 0);
+        while !self.stopping() {
+            match source.read(&mut picture, PATIENCE)? {
+                Read::Nothing => continue,
+                Read::End => {
+                    self.health().ended();
+                    return Ok(());
+                }
+                Read::Frame => {}
+            }
+            *number += 1;
+            let captured = Instant::now();
+            self.health().frame(captured, picture.width, picture.height);
+            let frame = Frame { picture, number: *number, captured, wall: Timestamp::now() };
+            let displaced = self.frames.put(Arc::new(frame));
+            // The buffer of a frame that nobody looks at any more is filled again.
+            picture = match displaced.map(Arc::try_unwrap) {
+                Some(Ok(frame)) => frame.picture,
+                _ => Picture::black(0, 0),
+            };
+            while waits && !self.stopping() && !self.frames.wait_taken(*number, PATIENCE) {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

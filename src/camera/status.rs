@@ -1,0 +1,181 @@
+//! What a camera is doing, judged by the age of its last frame alone.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What a camera is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraState {
+    /// Frames arrive.
+    Live,
+    /// Connected, but the last frame is older than the limit.
+    Stalled,
+    /// No device, no server, or the stream ended.
+    Absent,
+    /// Started a moment ago; no frame yet.
+    Unknown,
+}
+
+/// A camera's state as shown to staff.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct CameraStatus {
+    /// The config's name for it.
+    pub name: String,
+    /// `v4l2`, `rtsp` or `file`.
+    pub kind: &'static str,
+    /// See [`CameraState`].
+    pub state: CameraState,
+    /// Age of the last frame, seconds; `None` before the first.
+    pub last_frame_age_seconds: Option<f64>,
+    /// Frames delivered since start.
+    pub frames: u64,
+    /// Frames a second over the last few seconds.
+    pub fps: f64,
+    /// Size of the last frame, px.
+    pub width: u32,
+    /// Size of the last frame, px.
+    pub height: u32,
+    /// What went wrong last and what is tried next, when not live.
+    pub problem: Option<String>,
+}
+
+/// Span over which the frame rate is counted.
+const RATE_SPAN: Duration = Duration::from_secs(3);
+
+/// What the camera's thread notes down, from which the state follows.
+pub(super) struct Health {
+    /// When the camera, or its present connection, was begun.
+    since: Instant,
+    connected: bool,
+    pub(super) ended: bool,
+    last: Option<Instant>,
+    frames: u64,
+    arrivals: VecDeque<Instant>,
+    size: (u32, u32),
+    problem: Option<String>,
+}
+
+impl Health {
+    pub(super) fn new(now: Instant) -> Health {
+        Health {
+            since: now,
+            connected: false,
+            ended: false,
+            last: None,
+            frames: 0,
+            arrivals: VecDeque::new(),
+            size: (0, 0),
+            problem: None,
+        }
+    }
+
+    pub(super) fn connected(&mut self, now: Instant) {
+        self.connected = true;
+        self.since = now;
+    }
+
+    pub(super) fn disconnected(&mut self, problem: String) {
+        self.connected = false;
+        self.problem = Some(problem);
+    }
+
+    pub(super) fn ended(&mut self) {
+        self.ended = true;
+        self.disconnected("the file has been played to its end".into());
+    }
+
+    pub(super) fn frame(&mut self, now: Instant, width: u32, height: u32) {
+        self.last = Some(now);
+        self.frames += 1;
+        self.size = (width, height);
+        self.problem = None;
+        self.arrivals.push_back(now);
+        while self.arrivals.front().is_some_and(|first| now.duration_since(*first) > RATE_SPAN) {
+            self.arrivals.pop_front();
+        }
+    }
+
+    fn state(&self, stall: Duration, now: Instant) -> CameraState {
+        let fresh = |since: Instant| now.saturating_duration_since(since) <= stall;
+        match (self.connected, self.last) {
+            (true, Some(last)) if fresh(last) => CameraState::Live,
+            // A new connection has as long for its next frame as an old one.
+            (_, None) if self.problem.is_none() && fresh(self.since) => CameraState::Unknown,
+            (true, _) => CameraState::Stalled,
+            (false, _) => CameraState::Absent,
+        }
+    }
+
+    pub(super) fn status(&self, name: &str, kind: &'static str, stall: Duration, now: Instant) -> CameraStatus {
+        let state = self.state(stall, now);
+        let age = self.last.map(|last| now.saturating_duration_since(last).as_secs_f64());
+        let recent = self.arrivals.iter().filter(|at| now.saturating_duration_since(**at) <= RATE_SPAN).count();
+        let span = self.arrivals.front().map_or(0.0, |first| now.saturating_duration_since(*first).as_secs_f64());
+        let stalled = || format!("connected, but no frame for {:.0} s", age.unwrap_or_default());
+        CameraStatus {
+            name: name.into(),
+            kind,
+            state,
+            last_frame_age_seconds: age,
+            frames: self.frames,
+            fps: if recent > 1 && span > 0.0 { (recent - 1) as f64 / span.min(RATE_SPAN.as_secs_f64()) } else { 0.0 },
+            width: self.size.0,
+            height: self.size.1,
+            problem: match state {
+                CameraState::Live => None,
+                CameraState::Stalled => Some(self.problem.clone().unwrap_or_else(stalled)),
+                _ => self.problem.clone(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(3);
+
+    fn state(health: &Health, now: Instant) -> CameraState {
+        health.status("door", "file", STALL, now).state
+    }
+
+    #[test]
+    fn a_connected_camera_without_frames_is_stalled_whatever_its_socket_says() {
+        let start = Instant::now();
+        let mut health = Health::new(start);
+        assert_eq!(state(&health, start), CameraState::Unknown);
+        health.connected(start);
+        assert_eq!(state(&health, start + STALL), CameraState::Unknown);
+        assert_eq!(state(&health, start + STALL * 2), CameraState::Stalled);
+        health.frame(start + STALL * 2, 640, 480);
+        assert_eq!(state(&health, start + STALL * 3), CameraState::Live);
+        assert_eq!(state(&health, start + STALL * 4), CameraState::Stalled);
+        health.disconnected("unplugged".into());
+        assert_eq!(state(&health, start + STALL * 4), CameraState::Absent);
+        health.connected(start + STALL * 4);
+        health.frame(start + STALL * 4, 640, 480);
+        assert_eq!(state(&health, start + STALL * 4), CameraState::Live);
+    }
+
+    #[test]
+    fn a_camera_that_cannot_be_opened_is_absent_and_says_why() {
+        let start = Instant::now();
+        let mut health = Health::new(start);
+        health.disconnected("no such device".into());
+        let status = health.status("door", "v4l2", STALL, start);
+        assert_eq!((status.state, status.problem.as_deref()), (CameraState::Absent, Some("no such device")));
+    }
+
+    #[test]
+    fn the_frame_rate_is_that_of_the_last_seconds() {
+        let start = Instant::now();
+        let mut health = Health::new(start);
+        for frame in 0..50 {
+            health.frame(start + Duration::from_millis(100 * frame), 640, 480);
+        }
+        let fps = health.status("door", "file", STALL, start + Duration::from_millis(4900)).fps;
+        assert!((9.0..=11.0).contains(&fps), "{fps}");
+    }
+}
