@@ -5,7 +5,16 @@ use std::process::Command;
 fn film(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("film.mkv");
     let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=20:duration=2", "-c:v", "libx264"])
+        .args([
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=320x240:rate=20:duration=2",
+            "-c:v",
+            "libx264",
+        ])
         .arg(&path)
         .status()
         .expect("ffmpeg is installed");
@@ -59,7 +68,8 @@ fn what_is_no_video_is_a_camera_that_is_absent_and_says_why() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let whole = std::fs::read(film(folder.path())).expect("just made");
     let damaged: Vec<u8> = whole.iter().map(|byte| byte ^ 0x55).collect();
-    for (name, bytes) in [("missing", None), ("empty", Some(&[][..])), ("noise", Some(&damaged[..])), ("cut", Some(&whole[..200]))]
+    for (name, bytes) in
+        [("missing", None), ("empty", Some(&[][..])), ("noise", Some(&damaged[..])), ("cut", Some(&whole[..200]))]
     {
         let path = folder.path().join(name);
         if let Some(bytes) = bytes {

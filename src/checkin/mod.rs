@@ -4,6 +4,9 @@
 //! An accepted check-in is in the journal, on disk, before anything here says "done".
 
 mod decide;
+mod desk;
 mod directory;
 pub mod live;
 mod track;
+
+pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, RosterEntry, Staff};

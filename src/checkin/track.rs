@@ -159,8 +159,7 @@ impl Tracker {
             self.tracks[number].add(observation, now);
             ids.push(self.tracks[number].id);
         }
-        let (ended, alive) =
-            self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
+        let (ended, alive) = self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
         self.tracks = alive;
         (ids, ended)
     }

@@ -132,7 +132,10 @@ impl Bench {
         let start = Instant::now();
         let opened = open(&self.state)?;
         let open_time = start.elapsed();
-        anyhow::ensure!(opened.size() == self.journal.size(), "the log that was opened is not the log that was written");
+        anyhow::ensure!(
+            opened.size() == self.journal.size(),
+            "the log that was opened is not the log that was written"
+        );
         let rate = |count: u64, time: Duration| count as f64 / time.as_secs_f64();
         let (signed, plain) = (rate(turns * 100, signed), rate(turns * 100, plain));
         Ok(Measured {
@@ -157,7 +160,10 @@ fn bench(args: &BenchArgs) -> Result<()> {
         return Ok(());
     }
     println!("records of {} bytes; database {} MB at the end", report.record_bytes, report.database_bytes >> 20);
-    println!("{:>10} {:>11} {:>11} {:>7} {:>13} {:>9}", "at", "appends/s", "plain/s", "share", "with photo/s", "open ms");
+    println!(
+        "{:>10} {:>11} {:>11} {:>7} {:>13} {:>9}",
+        "at", "appends/s", "plain/s", "share", "with photo/s", "open ms"
+    );
     for m in &report.measured {
         println!(
             "{:>10} {:>11.0} {:>11.0} {:>6.0}% {:>13.0} {:>9.1}",

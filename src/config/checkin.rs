@@ -119,7 +119,10 @@ impl CheckinConfig {
         if decision.min_frames == 0 || decision.unknown_frames < decision.min_frames {
             return Err((
                 "checkin.decision.min_frames".into(),
-                format!("needs 1 ≤ min_frames ({}) ≤ unknown_frames ({})", decision.min_frames, decision.unknown_frames),
+                format!(
+                    "needs 1 ≤ min_frames ({}) ≤ unknown_frames ({})",
+                    decision.min_frames, decision.unknown_frames
+                ),
             ));
         }
         if self.quality.min_brightness >= self.quality.max_brightness {

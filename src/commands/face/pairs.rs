@@ -49,11 +49,7 @@ pub fn read(file: &Path) -> Result<Vec<Pair>> {
             [count] | [count, _] if number == 0 && count.parse::<u32>().is_ok() => {}
             [name, i, j] => pairs.push(Pair { left: photo(name, i)?, right: photo(name, j)?, same: true }),
             [name, i, other, j] => pairs.push(Pair { left: photo(name, i)?, right: photo(other, j)?, same: false }),
-            _ => bail!(
-                "{}:{}: expected `name i j` or `name1 i name2 j`, found {line:?}",
-                file.display(),
-                number + 1
-            ),
+            _ => bail!("{}:{}: expected `name i j` or `name1 i name2 j`, found {line:?}", file.display(), number + 1),
         }
     }
     Ok(pairs)
