@@ -34,7 +34,7 @@ fn a_file_played_fast_gives_every_frame_in_order_and_then_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let camera = camera(&film(folder.path()), FilePace::Fast);
     let mut last = 0;
-    while let Some(frame) = camera.frames().wait_newer(last, SOON) {
+    while let Some(frame) = camera.frames().take_newer(last, SOON) {
         assert_eq!(frame.number, last + 1);
         assert_eq!((frame.picture.width, frame.picture.height), (320, 240));
         last = frame.number;
@@ -94,7 +94,7 @@ fn a_file_cut_short_gives_the_frames_that_it_has() {
     std::fs::write(&path, &whole[..whole.len() * 2 / 3]).expect("a writable folder");
     let camera = camera(&path, FilePace::Fast);
     let mut last = 0;
-    while let Some(frame) = camera.frames().wait_newer(last, Duration::from_millis(500)) {
+    while let Some(frame) = camera.frames().take_newer(last, Duration::from_millis(500)) {
         last = frame.number;
     }
     assert!((5..40).contains(&last), "{last} frames");

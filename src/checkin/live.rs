@@ -133,6 +133,7 @@ pub struct Live {
     expectation: watch::Sender<Expectation>,
     pending_qr: watch::Sender<Option<PendingQr>>,
     enrolling: watch::Sender<Option<Enrolling>>,
+    trouble: watch::Sender<Option<String>>,
     outcomes: broadcast::Sender<Arc<Outcome>>,
     recent: Mutex<VecDeque<Arc<Outcome>>>,
 }
@@ -146,6 +147,7 @@ impl Default for Live {
             expectation: watch::Sender::new(Expectation::default()),
             pending_qr: watch::Sender::new(None),
             enrolling: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
             outcomes: broadcast::Sender::new(256),
             recent: Mutex::new(VecDeque::with_capacity(RECENT)),
         }
@@ -186,9 +188,17 @@ impl Live {
         });
     }
 
+    /// Says that check-ins cannot be written down, and why; or that they can again.
+    pub fn trouble(&self, trouble: Option<String>) {
+        self.trouble.send_if_modified(|old| {
+            let changed = *old != trouble;
+            *old = trouble;
+            changed
+        });
+    }
+
     /// Tells an outcome whose record is on disk.
-    pub fn tell(&self, outcome: Outcome) {
-        let outcome = Arc::new(outcome);
+    pub fn tell(&self, outcome: Arc<Outcome>) {
         let mut recent = self.recent.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if recent.len() == RECENT {
             recent.pop_front();
@@ -210,6 +220,11 @@ impl Live {
     /// The QR code that waits for a teacher's PIN.
     pub fn pending_qr(&self) -> watch::Receiver<Option<PendingQr>> {
         self.pending_qr.subscribe()
+    }
+
+    /// Why check-ins cannot be written down, if they cannot.
+    pub fn troubles(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// The enrolment that is under way.

@@ -7,7 +7,7 @@ mod camera;
 mod checkin;
 
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
-pub use checkin::{CheckinConfig, DecisionConfig, QualityConfig, WindowConfig};
+pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
 
 use serde::Deserialize;
 use std::net::SocketAddr;

@@ -122,7 +122,6 @@ fn rates(same: Vec<f32>, mut different: Vec<f32>) -> Vec<Rate> {
     different.sort_by(|a, b| b.total_cmp(a));
     [1e-2, 1e-3, 1e-4]
         .into_iter()
-        .filter(|far| different.len() as f64 * far >= 1.0)
         .map(|far| {
             // the least threshold that lets at most this share of different pairs through
             let allowed = (different.len() as f64 * far).floor() as usize;
