@@ -1,19 +1,24 @@
-//! The command line: parses and dispatches, nothing else.
+//! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::class::ClassCommand;
+use rollcall::commands::enrol::EnrolArgs;
 use rollcall::commands::face::FaceCommand;
+use rollcall::commands::init::InitArgs;
 use rollcall::commands::journal::JournalCommand;
+use rollcall::commands::people::{ConsentCommand, PinArgs, QrArgs};
 use rollcall::commands::register::RegisterArgs;
 use rollcall::commands::sync::SyncArgs;
+use rollcall::config::DEFAULT_PATH;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Rollcall (点名): face check-in and signed records for the training classroom
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
-    /// The appliance's config
-    #[arg(long, global = true, default_value = rollcall::config::DEFAULT_PATH)]
+    /// The settings
+    #[arg(long, global = true, default_value = DEFAULT_PATH, value_name = "FILE")]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -21,6 +26,20 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Make the config, the keys and the database of a new appliance
+    Init(InitArgs),
+    /// Import, list and close classes
+    #[command(subcommand)]
+    Class(ClassCommand),
+    /// Record who consents to face recognition
+    #[command(subcommand)]
+    Consent(ConsentCommand),
+    /// Enrol faces from photos
+    Enrol(EnrolArgs),
+    /// Set a teacher's PIN
+    Pin(PinArgs),
+    /// Write a person's QR code, the alternative to the face
+    Qr(QrArgs),
     /// Register with the bureau, with a code that it has given out
     Register(RegisterArgs),
     /// Send everything that the bureau has not countersigned, now
@@ -33,12 +52,23 @@ enum Command {
     Journal(JournalCommand),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    match command {
-        Command::Register(arguments) => arguments.run(&config),
-        Command::Sync(arguments) => arguments.run(&config),
-        Command::Face(command) => command.run().map(|()| ExitCode::SUCCESS),
-        Command::Journal(command) => command.run().map(|()| ExitCode::SUCCESS),
-    }
+    let done = |()| ExitCode::SUCCESS;
+    let result = match command {
+        Command::Init(command) => command.run(&config),
+        Command::Class(command) => command.run(&config),
+        Command::Consent(command) => command.run(&config),
+        Command::Enrol(command) => command.run(&config),
+        Command::Pin(command) => command.run(&config),
+        Command::Qr(command) => command.run(&config),
+        Command::Register(command) => command.run(&config),
+        Command::Sync(command) => command.run(&config),
+        Command::Face(command) => command.run().map(done),
+        Command::Journal(command) => command.run().map(done),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("rollcall: {error:#}");
+        ExitCode::from(2)
+    })
 }

@@ -102,7 +102,9 @@ impl Picture {
         let (top, bottom) = (clamp(y, self.height), clamp(y + i64::from(height), self.height));
         let stride = self.width as usize * 3;
         let rgb = (top..bottom)
-            .flat_map(|row| &self.rgb[row as usize * stride + left as usize * 3..row as usize * stride + right as usize * 3])
+            .flat_map(|row| {
+                &self.rgb[row as usize * stride + left as usize * 3..row as usize * stride + right as usize * 3]
+            })
             .copied()
             .collect();
         Picture { width: right - left, height: bottom - top, rgb }
@@ -129,9 +131,8 @@ impl Picture {
         }
         let source = resize::images::ImageRef::new(self.width, self.height, &self.rgb, resize::PixelType::U8x3)
             .expect("a Picture's buffer has the size of its sides");
-        let mut target =
-            resize::images::Image::from_slice_u8(width, height, &mut out.rgb, resize::PixelType::U8x3)
-                .expect("a Picture's buffer has the size of its sides");
+        let mut target = resize::images::Image::from_slice_u8(width, height, &mut out.rgb, resize::PixelType::U8x3)
+            .expect("a Picture's buffer has the size of its sides");
         let bilinear = resize::ResizeOptions::new()
             .resize_alg(resize::ResizeAlg::Convolution(resize::FilterType::Bilinear))
             .crop(x, y, part_width, part_height);

@@ -1,11 +1,11 @@
 //! Compressed video → packed RGB24, by libavcodec and libswscale.
 
 use crate::picture::Picture;
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{Parameters, context::Context as Codec};
 use ffmpeg::decoder::Video;
 use ffmpeg::format::Pixel;
 use ffmpeg::software::scaling::{Context as Scaling, Flags};
+use ffmpeg_next as ffmpeg;
 
 /// Largest frame that is decoded, px on a side.
 const MAX_SIDE: u32 = 8192;
@@ -27,12 +27,7 @@ impl Decoder {
 
     fn new(codec: Codec) -> Result<Decoder, String> {
         let video = codec.decoder().video().map_err(|error| format!("no decoder for this video: {error}"))?;
-        Ok(Decoder {
-            video,
-            scaling: None,
-            decoded: ffmpeg::frame::Video::empty(),
-            rgb: ffmpeg::frame::Video::empty(),
-        })
+        Ok(Decoder { video, scaling: None, decoded: ffmpeg::frame::Video::empty(), rgb: ffmpeg::frame::Video::empty() })
     }
 
     /// Gives it one packet.

@@ -29,7 +29,7 @@ pub struct LatestFrame {
 #[derive(Default)]
 struct Slot {
     frame: Option<Arc<Frame>>,
-    /// Highest number that a reader of [`LatestFrame::wait_newer`] has got.
+    /// Highest number that a reader of [`LatestFrame::take_newer`] has got.
     taken: u64,
 }
 
@@ -49,12 +49,19 @@ impl LatestFrame {
     /// Waits up to `timeout` for a frame with a number above `after`.
     pub fn wait_newer(&self, after: u64, timeout: Duration) -> Option<Arc<Frame>> {
         let newer = |slot: &Slot| slot.frame.as_ref().is_some_and(|frame| frame.number > after);
-        let (mut slot, _) = self
+        let (slot, _) = self
             .arrived
             .wait_timeout_while(self.lock(), timeout, |slot| !newer(slot))
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let frame = slot.frame.clone().filter(|frame| frame.number > after)?;
+        slot.frame.clone().filter(|frame| frame.number > after)
+    }
+
+    /// As [`LatestFrame::wait_newer`], and tells a source that waits for its frames to be taken that this one is.
+    pub fn take_newer(&self, after: u64, timeout: Duration) -> Option<Arc<Frame>> {
+        let frame = self.wait_newer(after, timeout)?;
+        let mut slot = self.lock();
         slot.taken = slot.taken.max(frame.number);
+        drop(slot);
         self.taken.notify_all();
         Some(frame)
     }

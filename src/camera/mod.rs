@@ -64,7 +64,7 @@ pub struct Camera {
 
 struct Shared {
     config: CameraConfig,
-    frames: LatestFrame,
+    frames: Arc<LatestFrame>,
     health: Mutex<Health>,
     stop: AtomicBool,
 }
@@ -74,7 +74,7 @@ impl Camera {
     pub fn start(config: &CameraConfig) -> Camera {
         let shared = Arc::new(Shared {
             config: config.clone(),
-            frames: LatestFrame::default(),
+            frames: Arc::default(),
             health: Mutex::new(Health::new(Instant::now())),
             stop: AtomicBool::new(false),
         });
@@ -92,7 +92,7 @@ impl Camera {
     }
 
     /// Where its newest frame is.
-    pub fn frames(&self) -> &LatestFrame {
+    pub fn frames(&self) -> &Arc<LatestFrame> {
         &self.shared.frames
     }
 

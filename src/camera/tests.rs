@@ -5,7 +5,16 @@ use std::process::Command;
 fn film(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("film.mkv");
     let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=20:duration=2", "-c:v", "libx264"])
+        .args([
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=320x240:rate=20:duration=2",
+            "-c:v",
+            "libx264",
+        ])
         .arg(&path)
         .status()
         .expect("ffmpeg is installed");
@@ -25,7 +34,7 @@ fn a_file_played_fast_gives_every_frame_in_order_and_then_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let camera = camera(&film(folder.path()), FilePace::Fast);
     let mut last = 0;
-    while let Some(frame) = camera.frames().wait_newer(last, SOON) {
+    while let Some(frame) = camera.frames().take_newer(last, SOON) {
         assert_eq!(frame.number, last + 1);
         assert_eq!((frame.picture.width, frame.picture.height), (320, 240));
         last = frame.number;
@@ -59,7 +68,8 @@ fn what_is_no_video_is_a_camera_that_is_absent_and_says_why() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let whole = std::fs::read(film(folder.path())).expect("just made");
     let damaged: Vec<u8> = whole.iter().map(|byte| byte ^ 0x55).collect();
-    for (name, bytes) in [("missing", None), ("empty", Some(&[][..])), ("noise", Some(&damaged[..])), ("cut", Some(&whole[..200]))]
+    for (name, bytes) in
+        [("missing", None), ("empty", Some(&[][..])), ("noise", Some(&damaged[..])), ("cut", Some(&whole[..200]))]
     {
         let path = folder.path().join(name);
         if let Some(bytes) = bytes {
@@ -84,7 +94,7 @@ fn a_file_cut_short_gives_the_frames_that_it_has() {
     std::fs::write(&path, &whole[..whole.len() * 2 / 3]).expect("a writable folder");
     let camera = camera(&path, FilePace::Fast);
     let mut last = 0;
-    while let Some(frame) = camera.frames().wait_newer(last, Duration::from_millis(500)) {
+    while let Some(frame) = camera.frames().take_newer(last, Duration::from_millis(500)) {
         last = frame.number;
     }
     assert!((5..40).contains(&last), "{last} frames");

@@ -179,12 +179,35 @@ impl Directory {
 
     /// Notes an accepted check-in.
     pub fn accept(&mut self, member: &Member, window: WindowKind) {
-        self.accepted.insert((member.class.clone(), member.number.clone(), window));
+        self.accept_number(member.class.clone(), member.number.clone(), window);
     }
 
-    /// How many people of `class` have been accepted in `window`.
-    pub fn accepted_count(&self, class: &ClassId, window: WindowKind) -> usize {
-        self.accepted.iter().filter(|(id, _, kind)| id == class && *kind == window).count()
+    /// Notes an accepted check-in of whoever has this number.
+    pub fn accept_number(&mut self, class: ClassId, number: String, window: WindowKind) {
+        self.accepted.insert((class, number, window));
+    }
+
+    /// The class whose window is open, or opens next today, with that window; `None` when no more opens today.
+    pub fn current(&self, now: &ZonedDateTime) -> Option<(&Class, &Window)> {
+        let ahead = |window: &&Window| *now < window.closes;
+        self.classes
+            .iter()
+            .filter_map(|(class, windows)| {
+                windows.iter().filter(ahead).min_by_key(|w| w.opens.timestamp()).map(|w| (class, w))
+            })
+            .min_by_key(|(_, window)| window.opens.timestamp())
+    }
+
+    /// Where the person of this QR code or roster entry is known, for one who is in no class of today.
+    pub fn member_elsewhere(&self, class: &ClassId, number: &str) -> Option<Member> {
+        let mut elsewhere = self.humans.iter().flat_map(|human| &human.elsewhere);
+        elsewhere.find(|member| &member.class == class && member.number == number).cloned()
+    }
+
+    /// How many trainees of `class` have been accepted in `window`.
+    pub fn accepted_trainees(&self, class: &Class, window: WindowKind) -> usize {
+        let accepted = |person: &&Person| self.accepted.contains(&(class.id.clone(), person.number.clone(), window));
+        class.trainees.iter().filter(accepted).count()
     }
 }
 

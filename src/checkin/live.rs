@@ -97,10 +97,43 @@ pub struct Expectation {
     pub arrived: u32,
 }
 
+/// A QR code that was shown and waits for a teacher's PIN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PendingQr {
+    /// Names it in the confirmation.
+    pub id: u64,
+    /// Masked name (张*).
+    pub name: String,
+    /// Roster number.
+    pub person: String,
+    /// Class.
+    pub class: String,
+    /// The teachers who can confirm: roster number and masked name.
+    pub teachers: Vec<(String, String)>,
+    /// Seconds until it is forgotten.
+    pub expires_in_seconds: u64,
+}
+
+/// How far an enrolment at the kiosk is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Enrolling {
+    /// Masked name (张*).
+    pub name: String,
+    /// Good pictures so far.
+    pub good: u32,
+    /// Good pictures that are wanted.
+    pub wanted: u32,
+    /// Why the last picture could not be used.
+    pub hint: Option<CheckinOutcome>,
+}
+
 /// Where the check-in worker publishes and the kiosk's pages listen.
 pub struct Live {
     picture: watch::Sender<Option<Arc<LivePicture>>>,
     expectation: watch::Sender<Expectation>,
+    pending_qr: watch::Sender<Option<PendingQr>>,
+    enrolling: watch::Sender<Option<Enrolling>>,
+    trouble: watch::Sender<Option<String>>,
     outcomes: broadcast::Sender<Arc<Outcome>>,
     recent: Mutex<VecDeque<Arc<Outcome>>>,
 }
@@ -112,6 +145,9 @@ impl Default for Live {
         Live {
             picture: watch::Sender::new(None),
             expectation: watch::Sender::new(Expectation::default()),
+            pending_qr: watch::Sender::new(None),
+            enrolling: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
             outcomes: broadcast::Sender::new(256),
             recent: Mutex::new(VecDeque::with_capacity(RECENT)),
         }
@@ -138,9 +174,31 @@ impl Live {
         });
     }
 
+    /// Shows a QR code that waits for a teacher's PIN, or that none does.
+    pub fn wait_for_pin(&self, pending: Option<PendingQr>) {
+        self.pending_qr.send_replace(pending);
+    }
+
+    /// Shows how far an enrolment is, or that none is under way.
+    pub fn show_enrolling(&self, enrolling: Option<Enrolling>) {
+        self.enrolling.send_if_modified(|old| {
+            let changed = *old != enrolling;
+            *old = enrolling;
+            changed
+        });
+    }
+
+    /// Says that check-ins cannot be written down, and why; or that they can again.
+    pub fn trouble(&self, trouble: Option<String>) {
+        self.trouble.send_if_modified(|old| {
+            let changed = *old != trouble;
+            *old = trouble;
+            changed
+        });
+    }
+
     /// Tells an outcome whose record is on disk.
-    pub fn tell(&self, outcome: Outcome) {
-        let outcome = Arc::new(outcome);
+    pub fn tell(&self, outcome: Arc<Outcome>) {
         let mut recent = self.recent.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if recent.len() == RECENT {
             recent.pop_front();
@@ -157,6 +215,21 @@ impl Live {
     /// Counts, now and from now on.
     pub fn expectations(&self) -> watch::Receiver<Expectation> {
         self.expectation.subscribe()
+    }
+
+    /// The QR code that waits for a teacher's PIN.
+    pub fn pending_qr(&self) -> watch::Receiver<Option<PendingQr>> {
+        self.pending_qr.subscribe()
+    }
+
+    /// Why check-ins cannot be written down, if they cannot.
+    pub fn troubles(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
+    }
+
+    /// The enrolment that is under way.
+    pub fn enrolling(&self) -> watch::Receiver<Option<Enrolling>> {
+        self.enrolling.subscribe()
     }
 
     /// Outcomes from now on.

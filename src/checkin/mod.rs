@@ -4,6 +4,26 @@
 //! An accepted check-in is in the journal, on disk, before anything here says "done".
 
 mod decide;
+mod desk;
 mod directory;
+pub mod enrol;
 pub mod live;
+mod people;
+mod preview;
+mod record;
+pub mod scan;
+mod service;
 mod track;
+mod worker;
+
+pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, RosterEntry, Staff};
+pub use service::Service;
+pub use worker::{Progress, WorkerError};
+
+/// The notice that is shown before anybody consents; its hash stands in every consent record.
+pub const CONSENT_NOTICE: &str = include_str!("notice.txt");
+
+/// SHA-256 (hex) of [`CONSENT_NOTICE`].
+pub fn notice_sha256() -> String {
+    evidence::sha256_hex(CONSENT_NOTICE.as_bytes())
+}

@@ -4,7 +4,9 @@
 //! nothing to its mean. A face whose embedding no longer fits the track's mean is another person who stepped in:
 //! it begins a track of its own, so that nobody inherits a decision.
 
+use crate::camera::Frame;
 use crate::vision::{Embedding, Face, Rect, Refusal};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A track that was not seen for this long has ended.
@@ -26,11 +28,17 @@ pub struct Observation {
 /// The best frame of a track so far: what the capture photo is cut from.
 pub struct BestShot {
     /// Higher is better.
-    pub merit: f32,
-    /// Baseline JPEG of the face and its surroundings.
-    pub jpeg: Vec<u8>,
-    /// The face as measured in that frame.
+    merit: f32,
+    /// The frame.
+    pub frame: Arc<Frame>,
+    /// The face as measured in it.
     pub face: Face,
+}
+
+/// How much a face shows: large, turned to the camera, sharp.
+fn merit(face: &Face) -> f32 {
+    let turned = face.pose.yaw.to_radians().cos() * face.pose.pitch.to_radians().cos();
+    face.quality.pupil_distance_px * turned.max(0.0) * (face.quality.sharpness / 200.0).clamp(0.5, 1.0)
 }
 
 /// One face, followed.
@@ -87,7 +95,8 @@ impl Track {
         self.seen.duration_since(self.began)
     }
 
-    fn add(&mut self, observation: Observation, now: Instant) {
+    fn add(&mut self, observation: Observation, frame: &Arc<Frame>) {
+        let now = frame.captured;
         self.bounds = observation.face.bounds;
         self.face = observation.face;
         self.seen = now;
@@ -99,6 +108,10 @@ impl Track {
                     *sum += value;
                 }
                 self.good_frames += 1;
+                let merit = merit(&self.face);
+                if self.best.as_ref().is_none_or(|best| merit > best.merit) {
+                    self.best = Some(BestShot { merit, frame: frame.clone(), face: self.face.clone() });
+                }
             }
             Err(refusal) => {
                 match self.refusals.iter_mut().find(|(known, _)| known.reason == refusal.reason) {
@@ -130,7 +143,8 @@ pub struct Tracker {
 
 impl Tracker {
     /// Takes one frame's faces. Returns, for each, the id of the track that it belongs to, and the tracks that ended.
-    pub fn update(&mut self, observations: Vec<Observation>, now: Instant) -> (Vec<u64>, Vec<Track>) {
+    pub fn update(&mut self, observations: Vec<Observation>, frame: &Arc<Frame>) -> (Vec<u64>, Vec<Track>) {
+        let now = frame.captured;
         let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
         for (at, observation) in observations.iter().enumerate() {
             for (number, track) in self.tracks.iter().enumerate() {
@@ -156,21 +170,15 @@ impl Tracker {
                 self.tracks.push(Track::begin(self.next_id, &observation, now));
                 self.tracks.len() - 1
             });
-            self.tracks[number].add(observation, now);
+            self.tracks[number].add(observation, frame);
             ids.push(self.tracks[number].id);
         }
-        let (ended, alive) =
-            self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
+        let (ended, alive) = self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
         self.tracks = alive;
         (ids, ended)
     }
 
-    /// The faces being followed.
-    pub fn tracks_mut(&mut self) -> &mut [Track] {
-        &mut self.tracks
-    }
-
-    /// One of them.
+    /// A face that is being followed.
     pub fn track_mut(&mut self, id: u64) -> Option<&mut Track> {
         self.tracks.iter_mut().find(|track| track.id == id)
     }

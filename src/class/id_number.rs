@@ -39,8 +39,8 @@ pub enum IdNumberError {
 
 /// GB/T 2260 province codes in use on ID cards, and 83 for residents from Taiwan.
 const PROVINCES: [u8; 35] = [
-    11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52, 53, 54, 61, 62,
-    63, 64, 65, 71, 81, 82, 83,
+    11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52, 53, 54, 61, 62, 63,
+    64, 65, 71, 81, 82, 83,
 ];
 
 impl IdNumber {
@@ -131,10 +131,7 @@ mod tests {
         assert_eq!(IdNumber::new("1101051949123100"), Err(IdNumberError::Form(16)));
         assert!(matches!(IdNumber::new("99010519491231002X"), Err(IdNumberError::Region(_))));
         assert!(matches!(IdNumber::new("11010519491331002X"), Err(IdNumberError::Birth(_))));
-        assert_eq!(
-            IdNumber::new("110105194912310021"),
-            Err(IdNumberError::CheckDigit { expected: 'X', found: '1' })
-        );
+        assert_eq!(IdNumber::new("110105194912310021"), Err(IdNumberError::CheckDigit { expected: 'X', found: '1' }));
         assert_eq!(IdNumber::new("110105194912310000"), Err(IdNumberError::Rounded));
     }
 

@@ -319,7 +319,8 @@ impl Reading {
     fn across_sheets(&mut self, sheet: &Sheet, trainees: &[(usize, Person)], teachers: &[(usize, Person)]) {
         for (row, trainee) in trainees {
             if teachers.iter().any(|(_, teacher)| teacher.number == trainee.number) {
-                let message = format!("{} is a teacher's number too; every person needs one of their own", trainee.number);
+                let message =
+                    format!("{} is a teacher's number too; every person needs one of their own", trainee.number);
                 self.problem(sheet.place(*row, 0, message));
             }
             let same_id = |teacher: &Person| teacher.id_number.is_some() && teacher.id_number == trainee.id_number;
@@ -388,7 +389,11 @@ impl Reading {
         let mut warn = |row: Option<usize>, message: String| {
             self.warnings.push(Problem { sheet: None, row, column: None, message });
         };
-        if !class.lessons.iter().any(|lesson| lesson.topic.contains("安全") || lesson.topic.to_lowercase().contains("safety")) {
+        if !class
+            .lessons
+            .iter()
+            .any(|lesson| lesson.topic.contains("安全") || lesson.topic.to_lowercase().contains("safety"))
+        {
             warn(None, "no lesson's topic mentions 安全: the plan must include safety education (article 5(2))".into());
         }
         for teacher in class.teachers.iter().filter(|teacher| teacher.registration.is_none()) {
@@ -399,7 +404,13 @@ impl Reading {
             let age = trainee.id_number.as_ref().zip(first_day).map(|(id, day)| id.age_on(day));
             if let Some(age) = age.filter(|age| !(16..=60).contains(age)) {
                 let row = rows.get(&trainee.number).copied();
-                warn(row, format!("trainee {} is {age} years old on the first day: check the subsidy's age limits", trainee.number));
+                warn(
+                    row,
+                    format!(
+                        "trainee {} is {age} years old on the first day: check the subsidy's age limits",
+                        trainee.number
+                    ),
+                );
             }
         }
     }

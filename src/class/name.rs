@@ -28,9 +28,14 @@ mod tests {
 
     #[test]
     fn given_names_are_masked() {
-        for (name, masked) in
-            [("张三", "张*"), ("欧阳娜娜", "欧阳*"), ("欧阳", "欧*"), ("Alan Turing", "A* T*"), ("", "*"), (" 王五 ", "王*")]
-        {
+        for (name, masked) in [
+            ("张三", "张*"),
+            ("欧阳娜娜", "欧阳*"),
+            ("欧阳", "欧*"),
+            ("Alan Turing", "A* T*"),
+            ("", "*"),
+            (" 王五 ", "王*"),
+        ] {
             assert_eq!(mask(name), masked);
         }
     }

@@ -54,7 +54,9 @@ pub fn read(file_name: &str, bytes: &[u8]) -> Result<Vec<Table>, String> {
         return read_xlsx(bytes);
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
-        return Err("this is an old .xls file (or a password-protected one); save it as .xlsx without a password".into());
+        return Err(
+            "this is an old .xls file (or a password-protected one); save it as .xlsx without a password".into()
+        );
     }
     let is_csv = std::path::Path::new(file_name)
         .extension()

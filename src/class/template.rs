@@ -125,7 +125,11 @@ fn explain(page: &mut Worksheet) -> Result<(), XlsxError> {
     page.set_column_width(0, 14)?.set_column_width(1, 14)?.set_column_width(2, 70)?;
     page.write_string_with_format(0, 0, "班期导入表填写说明", &title)?;
     page.write_string(1, 0, "灰色行是示例，请覆盖或删除。所有单元格均为文本格式，请勿更改。表头可用中文或英文。")?;
-    page.write_string(2, 0, "填好后运行：rollcall class import 文件.xlsx；有误时逐条指出工作表、行、列，不会导入一半。")?;
+    page.write_string(
+        2,
+        0,
+        "填好后运行：rollcall class import 文件.xlsx；有误时逐条指出工作表、行、列，不会导入一半。",
+    )?;
     let mut row = 4;
     for sheet in &SHEETS {
         for (heading, help, _) in sheet.columns {

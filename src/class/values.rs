@@ -22,11 +22,11 @@ pub fn text(cell: &Cell) -> Result<String, String> {
         Cell::Empty => Ok(String::new()),
         Cell::Text(text) => Ok(half_width(text)),
         Cell::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => Ok(format!("{number:.0}")),
-        Cell::Number(number) if number.abs() >= 1e15 => Err(
-            "this number is too long for Excel, which has turned its last digits into zeros; format the column as \
+        Cell::Number(number) if number.abs() >= 1e15 => {
+            Err("this number is too long for Excel, which has turned its last digits into zeros; format the column as \
              text and enter it again"
-                .into(),
-        ),
+                .into())
+        }
         Cell::Number(number) => Ok(number.to_string()),
         Cell::Serial(_) => Err("this is a date; format the cell as text".into()),
         Cell::Error(error) => Err(format!("the cell shows {error}; mend its formula or enter the value")),
@@ -37,9 +37,7 @@ pub fn text(cell: &Cell) -> Result<String, String> {
 pub fn date(cell: &Cell) -> Result<Date, String> {
     let wrong = |shown: &str| format!("{shown:?} is not a date; write it as 2026-11-03");
     match cell {
-        Cell::Serial(number) => {
-            serial(*number).map(|moment| moment.date()).ok_or_else(|| wrong(&number.to_string()))
-        }
+        Cell::Serial(number) => serial(*number).map(|moment| moment.date()).ok_or_else(|| wrong(&number.to_string())),
         Cell::Number(number) if (30_000.0..80_000.0).contains(number) => {
             serial(*number).map(|moment| moment.date()).ok_or_else(|| wrong(&number.to_string()))
         }
@@ -71,9 +69,7 @@ pub fn time(cell: &Cell) -> Result<Time, String> {
             let minutes = (number * 24.0 * 60.0).round() as i32 % (24 * 60);
             Time::new((minutes / 60) as i8, (minutes % 60) as i8, 0, 0).map_err(|_| wrong(&number.to_string()))
         }
-        Cell::Serial(number) => {
-            serial(*number).map(|moment| moment.time()).ok_or_else(|| wrong(&number.to_string()))
-        }
+        Cell::Serial(number) => serial(*number).map(|moment| moment.time()).ok_or_else(|| wrong(&number.to_string())),
         _ => {
             let text = text(cell)?;
             let parts: Vec<i8> = text
@@ -100,7 +96,8 @@ mod tests {
     #[test]
     fn dates_and_times_are_read_as_people_write_them() {
         let cell = |text: &str| Cell::Text(text.into());
-        for text in ["2026-11-03", "2026/11/3", "2026.11.3", "2026年11月3日", "20261103", "２０２６－１１－０３"] {
+        for text in ["2026-11-03", "2026/11/3", "2026.11.3", "2026年11月3日", "20261103", "２０２６－１１－０３"]
+        {
             assert_eq!(date(&cell(text)), Ok(Date::constant(2026, 11, 3)), "{text}");
         }
         assert_eq!(date(&Cell::Serial(46329.0)), Ok(Date::constant(2026, 11, 3)));

@@ -1,7 +1,11 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
 pub mod appliance;
+pub mod class;
+pub mod enrol;
 pub mod face;
+pub mod init;
 pub mod journal;
+pub mod people;
 pub mod register;
 pub mod sync;

@@ -10,6 +10,8 @@ pub struct CheckinConfig {
     pub camera: Option<String>,
     /// `[checkin.quality]`.
     pub quality: QualityConfig,
+    /// `[checkin.enrolment]`.
+    pub enrolment: EnrolmentConfig,
     /// `[checkin.decision]`.
     pub decision: DecisionConfig,
     /// `[checkin.windows]`.
@@ -68,6 +70,37 @@ pub struct WindowConfig {
     pub departure_after_minutes: i64,
 }
 
+/// `[checkin.enrolment]`: stricter limits for the picture that all others are compared with; the rest are those of
+/// `[checkin.quality]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrolmentConfig {
+    /// Least distance between the pupils, px.
+    pub min_pupil_distance_px: f32,
+    /// Largest turn to a side, degrees.
+    pub max_yaw_degrees: f32,
+    /// Largest nod up or down, degrees.
+    pub max_pitch_degrees: f32,
+}
+
+impl Default for EnrolmentConfig {
+    fn default() -> Self {
+        EnrolmentConfig { min_pupil_distance_px: 36.0, max_yaw_degrees: 20.0, max_pitch_degrees: 22.0 }
+    }
+}
+
+impl CheckinConfig {
+    /// The limits that a picture to enrol must meet.
+    pub fn enrolment_quality(&self) -> QualityConfig {
+        QualityConfig {
+            min_pupil_distance_px: self.enrolment.min_pupil_distance_px,
+            max_yaw_degrees: self.enrolment.max_yaw_degrees,
+            max_pitch_degrees: self.enrolment.max_pitch_degrees,
+            ..self.quality.clone()
+        }
+    }
+}
+
 impl Default for QualityConfig {
     fn default() -> Self {
         QualityConfig {
@@ -119,7 +152,10 @@ impl CheckinConfig {
         if decision.min_frames == 0 || decision.unknown_frames < decision.min_frames {
             return Err((
                 "checkin.decision.min_frames".into(),
-                format!("needs 1 ≤ min_frames ({}) ≤ unknown_frames ({})", decision.min_frames, decision.unknown_frames),
+                format!(
+                    "needs 1 ≤ min_frames ({}) ≤ unknown_frames ({})",
+                    decision.min_frames, decision.unknown_frames
+                ),
             ));
         }
         if self.quality.min_brightness >= self.quality.max_brightness {

@@ -7,7 +7,7 @@ mod camera;
 mod checkin;
 
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
-pub use checkin::{CheckinConfig, DecisionConfig, QualityConfig, WindowConfig};
+pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
 
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -157,8 +157,8 @@ pub enum ConfigError {
 impl Config {
     /// Reads and checks a config file. Relative paths in it are taken from the file's own folder.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config: Config = toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
         let folder = path.parent().unwrap_or(Path::new("."));

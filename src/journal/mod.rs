@@ -43,6 +43,7 @@ pub struct Journal {
     key: SigningKey,
     log: Log,
     clock: Arc<dyn Clock>,
+    zone: TimeZone,
     state: Mutex<State>,
     size: watch::Sender<u64>,
 }
@@ -113,9 +114,9 @@ impl Journal {
             )));
         }
         drop(reader);
-        let timekeeper = Timekeeper::new(&*clock, zone, last.as_ref().map(|record| record.time.as_str()));
+        let timekeeper = Timekeeper::new(&*clock, zone.clone(), last.as_ref().map(|record| record.time.as_str()));
         let state = Mutex::new(State { frontier, timekeeper });
-        Ok(Journal { store, key, log, clock, state, size: watch::Sender::new(size) })
+        Ok(Journal { store, key, log, clock, zone, state, size: watch::Sender::new(size) })
     }
 
     /// The database.
@@ -131,6 +132,11 @@ impl Journal {
     /// The clock that records are labelled by.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The time zone of plans and record times.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// Signs what the bureau asks an appliance to prove it is: only texts that no record or checkpoint can be.

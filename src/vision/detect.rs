@@ -205,9 +205,7 @@ fn tiles(picture: &Picture, side: u32) -> Vec<Tile> {
         let steps = room.div_ceil((side / 2).max(1)).max(u32::from(room > 0));
         (0..=steps).map(move |step| i64::from(if steps == 0 { 0 } else { room * step / steps }))
     };
-    starts(picture.height)
-        .flat_map(|y| starts(picture.width).map(move |x| Tile { x, y, side }))
-        .collect()
+    starts(picture.height).flat_map(|y| starts(picture.width).map(move |x| Tile { x, y, side })).collect()
 }
 
 /// Unites detections of the same face: the score-weighted mean of all that overlap with the surest.
@@ -242,10 +240,8 @@ fn merge(mut found: Vec<Detection>) -> Vec<Detection> {
         let b = &large.bounds;
         small.bounds.width < b.width && x > b.x && x < b.x + b.width && y > b.y && y < b.y + b.height
     };
-    let keep: Vec<bool> = merged
-        .iter()
-        .map(|small| !merged.iter().any(|large| large.score > 0.6 && contained(small, large)))
-        .collect();
+    let keep: Vec<bool> =
+        merged.iter().map(|small| !merged.iter().any(|large| large.score > 0.6 && contained(small, large))).collect();
     merged.into_iter().zip(keep).filter_map(|(detection, keep)| keep.then_some(detection)).collect()
 }
 

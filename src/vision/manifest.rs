@@ -139,8 +139,8 @@ impl Manifest {
 
     /// Reads the manifest and verifies the hash of every model in it.
     pub fn load(path: &Path) -> Result<Manifest, VisionError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
         let file: ManifestFile = toml::from_str(&text)
             .map_err(|error| VisionError::Manifest { path: path.to_owned(), message: error.to_string() })?;
         let manifest = Manifest { path: path.to_owned(), file };
@@ -160,8 +160,7 @@ impl Manifest {
     }
 
     pub(super) fn verify(&self, path: &Path, expected: &str) -> Result<(), VisionError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
         let found = evidence::sha256_hex(&bytes);
         if found == expected.to_lowercase() {
             return Ok(());

@@ -88,8 +88,7 @@ impl Mesh {
         let unit = side / size as f32;
         let (a, b) = (unit * turn.cos(), unit * turn.sin());
         let half = (size as f32 - 1.0) / 2.0;
-        let to_picture =
-            Similarity { a, b, tx: centre.x - a * half + b * half, ty: centre.y - b * half - a * half };
+        let to_picture = Similarity { a, b, tx: centre.x - a * half + b * half, ty: centre.y - b * half - a * half };
         sample(picture, &to_picture, size, &mut self.tensor);
         let (mean, scale) = (self.mean, self.scale);
         self.tensor.iter_mut().for_each(|value| *value = (*value - mean) / scale);

@@ -213,10 +213,7 @@ mod tests {
         let text = receipt.to_text();
         assert_eq!(Countersigned::parse(&text, &log, &witness), Ok(receipt));
         let stranger = Witness { key: device.verifying_key(), ..witness.clone() };
-        assert!(matches!(
-            Countersigned::parse(&text, &log, &stranger),
-            Err(CheckpointError::NotCountersigned(_))
-        ));
+        assert!(matches!(Countersigned::parse(&text, &log, &stranger), Err(CheckpointError::NotCountersigned(_))));
         assert!(matches!(
             Countersigned::parse(&signed.to_text(), &log, &witness),
             Err(CheckpointError::NotCountersigned(_))

@@ -50,11 +50,8 @@ pub enum NoteError {
 
 /// The key hash: first four bytes of SHA-256(name ‖ LF ‖ type ‖ public key).
 pub fn key_hash(name: &str, signature_type: u8, key: &VerifyingKey) -> [u8; 4] {
-    let digest = Sha256::new()
-        .chain_update(name)
-        .chain_update([b'\n', signature_type])
-        .chain_update(key.to_bytes())
-        .finalize();
+    let digest =
+        Sha256::new().chain_update(name).chain_update([b'\n', signature_type]).chain_update(key.to_bytes()).finalize();
     [digest[0], digest[1], digest[2], digest[3]]
 }
 

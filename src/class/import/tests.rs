@@ -50,7 +50,10 @@ fn every_mistake_is_told_with_its_place() {
         ("sheet 学员, row 15, column B (姓名)", "empty"),
         ("sheet 学员, row 15, column C (身份证号)", "empty"),
     ] {
-        assert!(found.iter().any(|line| line.starts_with(place) && line.contains(what)), "{place}: {what} in {found:#?}");
+        assert!(
+            found.iter().any(|line| line.starts_with(place) && line.contains(what)),
+            "{place}: {what} in {found:#?}"
+        );
     }
 }
 

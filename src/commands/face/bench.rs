@@ -87,12 +87,8 @@ pub fn run(args: BenchArgs) -> Result<()> {
         }
     }
     let probe = probe.ok_or_else(|| anyhow::anyhow!("no face was found on the canvas"))?;
-    let mut stages = vec![
-        stage("find", find),
-        stage("measure", measure),
-        stage("align_and_embed", embed),
-        stage("whole", whole),
-    ];
+    let mut stages =
+        vec![stage("find", find), stage("measure", measure), stage("align_and_embed", embed), stage("whole", whole)];
     for (name, size) in [("search_40", 40), ("search_10000", 10_000)] {
         let gallery = gallery(&probe, size);
         let times = (0..200)

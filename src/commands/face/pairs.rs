@@ -49,11 +49,7 @@ pub fn read(file: &Path) -> Result<Vec<Pair>> {
             [count] | [count, _] if number == 0 && count.parse::<u32>().is_ok() => {}
             [name, i, j] => pairs.push(Pair { left: photo(name, i)?, right: photo(name, j)?, same: true }),
             [name, i, other, j] => pairs.push(Pair { left: photo(name, i)?, right: photo(other, j)?, same: false }),
-            _ => bail!(
-                "{}:{}: expected `name i j` or `name1 i name2 j`, found {line:?}",
-                file.display(),
-                number + 1
-            ),
+            _ => bail!("{}:{}: expected `name i j` or `name1 i name2 j`, found {line:?}", file.display(), number + 1),
         }
     }
     Ok(pairs)
@@ -126,7 +122,6 @@ fn rates(same: Vec<f32>, mut different: Vec<f32>) -> Vec<Rate> {
     different.sort_by(|a, b| b.total_cmp(a));
     [1e-2, 1e-3, 1e-4]
         .into_iter()
-        .filter(|far| different.len() as f64 * far >= 1.0)
         .map(|far| {
             // the least threshold that lets at most this share of different pairs through
             let allowed = (different.len() as f64 * far).floor() as usize;

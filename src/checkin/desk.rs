@@ -1,0 +1,233 @@
+//! What staff do at the kiosk: confirm a QR code, enrol a person. Each needs a teacher's PIN.
+//!
+//! The pages' side of it. PINs are checked here, off the worker's thread (a check takes tens of milliseconds);
+//! what needs the camera is handed to the worker as a [`Command`].
+
+use super::live::{Live, Outcome};
+use crate::class::{ClassId, mask};
+use crate::journal::{Journal, JournalError};
+use crate::store::{PinCheck, StoreError};
+use evidence::record::Role;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use tokio::sync::oneshot;
+
+/// A teacher who says who they are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// A class of theirs.
+    pub class: String,
+    /// Their roster number in it.
+    pub number: String,
+    /// 4 to 12 digits.
+    pub pin: String,
+}
+
+/// Whom to enrol at the kiosk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolRequest {
+    /// The teacher who stands by.
+    pub staff: Staff,
+    /// The roster number, in the teacher's class.
+    pub person: String,
+    /// Whether the person has read the notice and consents, here and now.
+    pub consents: bool,
+}
+
+/// Somebody on the roster, as the enrolling teacher sees them.
+#[derive(Debug, Clone, Serialize)]
+pub struct RosterEntry {
+    /// Roster number.
+    pub number: String,
+    /// Full name: the teacher has given a PIN to see it.
+    pub name: String,
+    /// Trainee or teacher.
+    pub role: Role,
+    /// Whether consent to face recognition stands.
+    pub consents: bool,
+    /// Whether a face is enrolled.
+    pub enrolled: bool,
+}
+
+/// A face that has just been enrolled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Enrolled {
+    /// The enrolment's record.
+    pub seq: u64,
+    /// Pictures that the template was made of.
+    pub photos: usize,
+}
+
+/// Why the desk did not do it. The text is for people; `code` for pages, which say it in their own language.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// No such teacher, or another PIN.
+    #[error("that is not this teacher's PIN; {left} tries are left")]
+    WrongPin {
+        /// Tries left before it is locked.
+        left: u32,
+    },
+    /// Too many wrong tries.
+    #[error("too many wrong PINs; try again after {until}")]
+    Locked {
+        /// When, local time, `HH:MM`.
+        until: String,
+    },
+    /// No PIN was ever set.
+    #[error("this teacher has no PIN; set one with `rollcall pin`")]
+    NoPin,
+    /// Not a teacher of that class.
+    #[error("{0}")]
+    Refused(String),
+    /// The QR code is not waiting any more.
+    #[error("this QR code is no longer waiting to be confirmed; show it again")]
+    Gone,
+    /// No good picture of one face came in time.
+    #[error("no enrolment: {0}")]
+    NoGoodFace(String),
+    /// The check-in camera is not running.
+    #[error("the check-in camera is not running")]
+    NoCamera,
+    /// The journal or the database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<StoreError> for DeskError {
+    fn from(error: StoreError) -> DeskError {
+        DeskError::Journal(error.into())
+    }
+}
+
+impl DeskError {
+    /// A word for pages: `wrong_pin`, `locked`, `no_pin`, `refused`, `gone`, `no_good_face`, `no_camera`, `failed`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            DeskError::WrongPin { .. } => "wrong_pin",
+            DeskError::Locked { .. } => "locked",
+            DeskError::NoPin => "no_pin",
+            DeskError::Refused(_) => "refused",
+            DeskError::Gone => "gone",
+            DeskError::NoGoodFace(_) => "no_good_face",
+            DeskError::NoCamera => "no_camera",
+            DeskError::Journal(_) => "failed",
+        }
+    }
+}
+
+/// What the worker is asked to do with its camera.
+pub(super) enum Command {
+    /// Enrol the one face before the camera.
+    Enrol { class: ClassId, person: String, consents: bool, by: String, reply: Reply<Enrolled> },
+    /// Record the QR check-in `id`: confirmed by this teacher, or refused.
+    Confirm { id: u64, teacher: Option<String>, reply: Reply<Arc<Outcome>> },
+}
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, DeskError>>;
+
+/// The pages' handle. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    journal: Arc<Journal>,
+    live: Arc<Live>,
+    commands: Sender<Command>,
+}
+
+impl Desk {
+    pub(super) fn new(journal: Arc<Journal>, live: Arc<Live>, commands: Sender<Command>) -> Desk {
+        Desk { journal, live, commands }
+    }
+
+    /// The roster of the teacher's class.
+    pub async fn roster(&self, staff: Staff) -> Result<Vec<RosterEntry>, DeskError> {
+        let desk = self.clone();
+        blocking(move || {
+            let class = desk.admit(&staff)?;
+            let reader = desk.journal.store().read()?;
+            let row = reader.class(&class)?.ok_or_else(|| DeskError::Refused(format!("class {class} is gone")))?;
+            let enrolled = reader.enrolled(&class)?;
+            let mut entries = Vec::new();
+            for person in row.class.people() {
+                entries.push(RosterEntry {
+                    number: person.number.clone(),
+                    name: person.name.clone(),
+                    role: person.role,
+                    consents: reader.consent(&class, &person.number)?.is_some_and(|consent| consent.given),
+                    enrolled: enrolled.contains(&person.number),
+                });
+            }
+            Ok(entries)
+        })
+        .await
+    }
+
+    /// Enrols the person who stands before the camera, in the place of what was enrolled before. Takes seconds.
+    pub async fn enrol(&self, request: EnrolRequest) -> Result<Enrolled, DeskError> {
+        let desk = self.clone();
+        let (class, request) = blocking(move || Ok((desk.admit(&request.staff)?, request))).await?;
+        let by = format!("kiosk:{}", request.staff.number);
+        let EnrolRequest { person, consents, .. } = request;
+        self.ask(|reply| Command::Enrol { class, person, consents, by, reply }).await
+    }
+
+    /// Confirms the waiting QR code `id` with a teacher's PIN; a wrong PIN is recorded once the tries are used up.
+    pub async fn confirm_qr(&self, id: u64, teacher: &str, pin: &str) -> Result<Arc<Outcome>, DeskError> {
+        let pending = self.live.pending_qr().borrow().clone().filter(|pending| pending.id == id);
+        let pending = pending.ok_or(DeskError::Gone)?;
+        let staff = Staff { class: pending.class.clone(), number: teacher.into(), pin: pin.into() };
+        let desk = self.clone();
+        let number = staff.number.clone();
+        match blocking(move || desk.admit(&staff)).await {
+            Ok(_) => self.ask(|reply| Command::Confirm { id, teacher: Some(number), reply }).await,
+            Err(locked @ DeskError::Locked { .. }) => {
+                self.dismiss_qr(id).await?;
+                Err(locked)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The teacher does not confirm the waiting QR code `id`; that is recorded as well.
+    pub async fn dismiss_qr(&self, id: u64) -> Result<Arc<Outcome>, DeskError> {
+        self.ask(|reply| Command::Confirm { id, teacher: None, reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).map_err(|_| DeskError::NoCamera)?;
+        answer.await.unwrap_or(Err(DeskError::NoCamera))
+    }
+
+    /// Checks a teacher's PIN; tells the class.
+    fn admit(&self, staff: &Staff) -> Result<ClassId, DeskError> {
+        let class = ClassId::new(&staff.class).map_err(DeskError::Refused)?;
+        let store = self.journal.store();
+        let teaches = store.read()?.person(&class, &staff.number)?.is_some_and(|person| person.role == Role::Teacher);
+        if !teaches {
+            return Err(DeskError::Refused(format!("{} is not a teacher of class {class}", mask(&staff.number))));
+        }
+        let now = self.journal.clock().now();
+        match store.check_pin(&class, &staff.number, &staff.pin, now)? {
+            PinCheck::Right => Ok(class),
+            PinCheck::Wrong { left } => Err(DeskError::WrongPin { left }),
+            PinCheck::NotSet => Err(DeskError::NoPin),
+            PinCheck::Locked { until } => {
+                let until = until.to_zoned_datetime(self.journal.zone().clone());
+                Err(DeskError::Locked { until: until.strftime("%H:%M").to_string() })
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DeskError> + Send + 'static,
+) -> Result<T, DeskError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Err(DeskError::NoCamera),
+    }
+}

@@ -1,0 +1,254 @@
+//! Enrolment: whose face a picture may be taken for, and the session at the kiosk.
+//!
+//! A face is enrolled only from pictures that meet stricter limits than a check-in's, only of one person at a time,
+//! and never when it is already somebody else's in any class. Consent is the journal's rule.
+
+use super::desk::{DeskError, Enrolled, Reply};
+use super::live::Enrolling;
+use super::record::{outcome_of, portrait};
+use crate::camera::Frame;
+use crate::class::{ClassId, Person, mask};
+use crate::config::{CheckinConfig, QualityConfig};
+use crate::journal::{EnrolledFace, Journal};
+use crate::picture::Picture;
+use crate::store::{StoreError, View};
+use crate::vision::{Embedding, Face, Refusal, Vision, VisionError, judge};
+use evidence::record::CheckinOutcome;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Why a picture was not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Nobody is in it.
+    #[error("no face was found")]
+    NoFace,
+    /// More than one person is in it.
+    #[error("{0} faces were found; enrolment needs exactly one")]
+    SeveralFaces(usize),
+    /// It is not good enough.
+    #[error("{0}")]
+    Quality(Refusal),
+    /// Somebody else has this face already.
+    #[error("this face is already that of {number} in class {class} (likeness {score:.2}, limit {limit:.2})")]
+    Taken {
+        /// That person's class.
+        class: ClassId,
+        /// That person's roster number.
+        number: String,
+        /// Cosine of the two.
+        score: f32,
+        /// At which two faces count as one person's.
+        limit: f32,
+    },
+    /// The photos show different people.
+    #[error("this photo does not show the person of the other photos (likeness {score:.2}, limit {limit:.2})")]
+    Different {
+        /// Cosine with the first photo.
+        score: f32,
+        /// Least cosine of one person's photos.
+        limit: f32,
+    },
+    /// The models.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Least cosine of two pictures that are enrolled for one person.
+const SAME_PERSON: f32 = 0.45;
+
+/// The embedding of the only face of a photo, if the photo can be enrolled.
+pub fn face_of_photo(vision: &mut Vision, photo: &Picture, limits: &QualityConfig) -> Result<Embedding, EnrolError> {
+    let faces = vision.faces(photo)?;
+    let [face] = faces.as_slice() else {
+        return Err(if faces.is_empty() { EnrolError::NoFace } else { EnrolError::SeveralFaces(faces.len()) });
+    };
+    judge(face, limits).map_err(EnrolError::Quality)?;
+    Ok(vision.embed(photo, face)?)
+}
+
+/// Checks that the pictures show one person.
+pub fn same_person(faces: &[Embedding]) -> Result<(), EnrolError> {
+    let Some((first, rest)) = faces.split_first() else { return Ok(()) };
+    match rest.iter().map(|face| first.cosine(face)).find(|score| *score < SAME_PERSON) {
+        Some(score) => Err(EnrolError::Different { score, limit: SAME_PERSON }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that none of these faces is already somebody else's, in any class. The same ID-card number in another
+/// class is the same person.
+pub fn not_taken(
+    view: &View,
+    person: &Person,
+    class: &ClassId,
+    faces: &[Embedding],
+    model: &str,
+    limit: f32,
+) -> Result<(), EnrolError> {
+    for template in view.templates(model)? {
+        if template.class == *class && template.number == person.number {
+            continue;
+        }
+        let Some(theirs) = Embedding::from_bytes(&template.embedding) else { continue };
+        let score = faces.iter().map(|face| face.cosine(&theirs)).fold(f32::MIN, f32::max);
+        if score < limit {
+            continue;
+        }
+        let other = view.person(&template.class, &template.number)?;
+        let same = other.is_some_and(|other| other.id_number.is_some() && other.id_number == person.id_number);
+        if !same {
+            return Err(EnrolError::Taken { class: template.class, number: template.number, score, limit });
+        }
+    }
+    Ok(())
+}
+
+/// Good pictures of an enrolment at the kiosk.
+const WANTED: u32 = 5;
+/// Pause between two of them: the head moves a little, which makes a better mean.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long a person may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An enrolment at the kiosk that is under way.
+pub(super) struct Session {
+    class: ClassId,
+    person: Person,
+    by: String,
+    began: Instant,
+    good: Vec<Embedding>,
+    last_good: Option<Instant>,
+    best: Option<(f32, Arc<Frame>, Face)>,
+    hint: Option<CheckinOutcome>,
+    trouble: Option<String>,
+    reply: Option<Reply<Enrolled>>,
+}
+
+impl Session {
+    /// Begins; journals the consent that was given here and now. `None` when it was refused, which has been answered.
+    pub(super) fn begin(
+        journal: &Journal,
+        class: ClassId,
+        number: &str,
+        consents: bool,
+        by: String,
+        reply: Reply<Enrolled>,
+    ) -> Option<Session> {
+        match admit(journal, &class, number, consents, &by) {
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                None
+            }
+            Ok(person) => Some(Session {
+                class,
+                person,
+                by,
+                began: Instant::now(),
+                good: Vec::new(),
+                last_good: None,
+                best: None,
+                hint: None,
+                trouble: None,
+                reply: Some(reply),
+            }),
+        }
+    }
+
+    /// What the kiosk shows.
+    pub(super) fn progress(&self) -> Enrolling {
+        Enrolling { name: mask(&self.person.name), good: self.good.len() as u32, wanted: WANTED, hint: self.hint }
+    }
+
+    /// Takes one frame's faces; tells whether the session is over.
+    pub(super) fn frame(
+        &mut self,
+        frame: &Arc<Frame>,
+        faces: &[Face],
+        vision: &mut Vision,
+        journal: &Journal,
+        config: &CheckinConfig,
+    ) -> Result<bool, VisionError> {
+        if self.began.elapsed() > PATIENCE {
+            let why = self.trouble.take().unwrap_or_else(|| "no face was seen".into());
+            return Ok(self.end(Err(DeskError::NoGoodFace(why))));
+        }
+        let [face] = faces else {
+            self.hint = None;
+            self.trouble = (!faces.is_empty()).then(|| EnrolError::SeveralFaces(faces.len()).to_string());
+            return Ok(false);
+        };
+        if let Err(refusal) = judge(face, &config.enrolment_quality()) {
+            self.hint = Some(outcome_of(refusal.reason));
+            self.trouble = Some(refusal.to_string());
+            return Ok(false);
+        }
+        self.hint = None;
+        if self.last_good.is_some_and(|at| frame.captured.duration_since(at) < PAUSE) {
+            return Ok(false);
+        }
+        let embedding = vision.embed(&frame.picture, face)?;
+        if self.good.first().is_some_and(|first| first.cosine(&embedding) < SAME_PERSON) {
+            // Somebody else stepped in: begin again, with whoever stays.
+            self.good.clear();
+            self.best = None;
+        }
+        self.good.push(embedding);
+        self.last_good = Some(frame.captured);
+        let size = face.quality.pupil_distance_px;
+        if self.best.as_ref().is_none_or(|(best, ..)| size > *best) {
+            self.best = Some((size, frame.clone(), face.clone()));
+        }
+        if (self.good.len() as u32) < WANTED {
+            return Ok(false);
+        }
+        let done = self.enrol(vision.model(), journal, config);
+        Ok(self.end(done))
+    }
+
+    /// The camera is gone, or the appliance stops.
+    pub(super) fn abandon(&mut self) {
+        self.end(Err(DeskError::NoCamera));
+    }
+
+    fn enrol(&self, model: &str, journal: &Journal, config: &CheckinConfig) -> Result<Enrolled, DeskError> {
+        let (Some(mean), Some((_, frame, face))) = (Embedding::mean(&self.good), &self.best) else {
+            return Err(DeskError::NoGoodFace("no picture".into()));
+        };
+        let reader = journal.store().read()?;
+        let faces = [mean];
+        not_taken(&reader, &self.person, &self.class, &faces, model, config.decision.duplicate_threshold)
+            .map_err(|error| DeskError::Refused(error.to_string()))?;
+        drop(reader);
+        let photo = portrait(frame, face).to_jpeg(90).map_err(|error| DeskError::Refused(error.to_string()))?;
+        let face = EnrolledFace { photo: evidence::sha256_hex(&photo), embedding: faces[0].to_bytes() };
+        let appended = journal.enrol(&self.class, &self.person.number, &[face], model, &self.by)?;
+        Ok(Enrolled { seq: appended.seq, photos: self.good.len() })
+    }
+
+    fn end(&mut self, result: Result<Enrolled, DeskError>) -> bool {
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(result);
+        }
+        true
+    }
+}
+
+fn admit(journal: &Journal, class: &ClassId, number: &str, consents: bool, by: &str) -> Result<Person, DeskError> {
+    let reader = journal.store().read()?;
+    let person = reader
+        .person(class, number)?
+        .ok_or_else(|| DeskError::Refused(format!("{number} is not on the roster of class {class}")))?;
+    let stands = reader.consent(class, number)?.is_some_and(|consent| consent.given);
+    drop(reader);
+    if !stands && !consents {
+        return Err(DeskError::Refused("no consent, no enrolment: the person can check in by QR code".into()));
+    }
+    if !stands {
+        journal.give_consent(class, number, &super::notice_sha256(), by)?;
+    }
+    Ok(person)
+}

@@ -1,0 +1,103 @@
+//! The directory, kept in step with the store: rebuilt when the date, the people or somebody's check-ins changed.
+
+use super::directory::{Directory, StoredTemplate};
+use crate::class::WindowPolicy;
+use crate::config::Config;
+use crate::journal::Journal;
+use crate::store::StoreError;
+use crate::vision::Embedding;
+use jiff::ZonedDateTime;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the store is asked whether something has changed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) struct People {
+    journal: Arc<Journal>,
+    config: Arc<Config>,
+    model: String,
+    dimensions: usize,
+    directory: Directory,
+    people_version: u64,
+    /// The log's size when check-ins were last read.
+    log_size: u64,
+    looked: Instant,
+}
+
+impl People {
+    pub(super) fn load(
+        journal: Arc<Journal>,
+        config: Arc<Config>,
+        model: &str,
+        dimensions: usize,
+        now: &ZonedDateTime,
+    ) -> Result<People, StoreError> {
+        let reader = journal.store().read()?;
+        let people_version = reader.people_version()?;
+        let log_size = reader.log_size()?;
+        drop(reader);
+        let directory = build(&journal, &config, model, dimensions, now)?;
+        let model = model.to_owned();
+        Ok(People { journal, config, model, dimensions, directory, people_version, log_size, looked: Instant::now() })
+    }
+
+    /// The view of now. Reads the store twice a second at most.
+    pub(super) fn directory(&mut self, now: &ZonedDateTime) -> Result<&mut Directory, StoreError> {
+        if self.looked.elapsed() >= LOOK_EVERY || self.directory.date != now.date() {
+            self.looked = Instant::now();
+            let reader = self.journal.store().read()?;
+            let (people_version, log_size) = (reader.people_version()?, reader.log_size()?);
+            // The log grows by this worker's own check-ins too; those are in the directory already, and reading the
+            // day's check-ins once more is cheaper than telling them apart.
+            let others_wrote = log_size != self.log_size;
+            if people_version != self.people_version || self.directory.date != now.date() {
+                drop(reader);
+                self.directory = build(&self.journal, &self.config, &self.model, self.dimensions, now)?;
+            } else if others_wrote {
+                for (class, number, window) in reader.accepted_on(now.date())? {
+                    self.directory.accept_number(class, number, window);
+                }
+            }
+            (self.people_version, self.log_size) = (people_version, log_size);
+        }
+        Ok(&mut self.directory)
+    }
+
+    /// Looks at the store before the next use.
+    pub(super) fn refresh(&mut self) {
+        self.looked = Instant::now().checked_sub(LOOK_EVERY).unwrap_or(self.looked);
+    }
+}
+
+fn build(
+    journal: &Journal,
+    config: &Config,
+    model: &str,
+    dimensions: usize,
+    now: &ZonedDateTime,
+) -> Result<Directory, StoreError> {
+    let reader = journal.store().read()?;
+    let classes: Vec<_> = reader.classes()?.into_iter().map(|row| row.class).collect();
+    let mut templates = Vec::new();
+    for template in reader.templates(model)? {
+        match Embedding::from_bytes(&template.embedding).filter(|face| face.values().len() == dimensions) {
+            Some(embedding) => {
+                templates.push(StoredTemplate { class: template.class, number: template.number, embedding })
+            }
+            None => tracing::error!(seq = template.seq, "a template in the store is damaged; run `rollcall check`"),
+        }
+    }
+    let accepted = reader.accepted_on(now.date())?;
+    Ok(Directory::build(&classes, &templates, accepted, now, &config.appliance.room, &policy(config), dimensions))
+}
+
+/// The windows as the config has them.
+pub(super) fn policy(config: &Config) -> WindowPolicy {
+    let windows = &config.checkin.windows;
+    WindowPolicy {
+        arrival_before_minutes: windows.arrival_before_minutes,
+        arrival_after_minutes: windows.arrival_after_minutes,
+        departure_after_minutes: windows.departure_after_minutes,
+    }
+}

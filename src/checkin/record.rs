@@ -1,0 +1,239 @@
+//! From a decision to its record on disk, and from there to the kiosk. What was recorded a moment ago is not
+//! recorded again: it is shown, but it would only fill the log.
+
+use super::decide::Decision;
+use super::directory::Likeness;
+use super::live::{Live, Outcome};
+use super::track::Track;
+use crate::camera::Frame;
+use crate::class::mask;
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::picture::Picture;
+use crate::vision::{Embedding, Face, RefusalReason};
+use evidence::record::{Checkin, CheckinOutcome, FaceQuality, Liveness, Match, Method};
+use jiff::ZonedDateTime;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The same person's same outcome is not recorded again for this long.
+const REPEAT_AFTER: Duration = Duration::from_secs(8);
+/// The same stranger is not recorded again for this long.
+const STRANGER_AFTER: Duration = Duration::from_secs(30);
+/// The same reason to refuse a face is not recorded again for this long.
+const REFUSAL_AFTER: Duration = Duration::from_secs(20);
+/// Least cosine at which two strangers are the same; lower than the threshold, so that one person turning the head
+/// stays one person.
+const SAME_STRANGER: f32 = 0.5;
+
+/// Width of the capture photo, px, at most.
+const CAPTURE_WIDTH: u32 = 400;
+const CAPTURE_QUALITY: u8 = 85;
+
+/// The outcome that a reason to refuse a face is recorded as.
+pub(super) fn outcome_of(reason: RefusalReason) -> CheckinOutcome {
+    match reason {
+        RefusalReason::TooSmall => CheckinOutcome::TooSmall,
+        RefusalReason::CutOff => CheckinOutcome::CutOff,
+        RefusalReason::Turned => CheckinOutcome::Turned,
+        RefusalReason::TooDark => CheckinOutcome::TooDark,
+        RefusalReason::TooBright => CheckinOutcome::TooBright,
+        RefusalReason::Blurred => CheckinOutcome::Blurred,
+    }
+}
+
+/// What an attempt was made with.
+pub(super) enum Evidence<'a> {
+    /// A face that was compared.
+    Face(&'a Track),
+    /// A face that could not be compared.
+    Unusable(&'a Track),
+    /// A QR code; the teacher who confirmed it.
+    Qr(Option<String>),
+}
+
+#[derive(PartialEq)]
+enum Subject {
+    Person(String, String, CheckinOutcome),
+    Reason(CheckinOutcome),
+}
+
+/// Writes check-ins.
+pub(super) struct Recorder {
+    journal: Arc<Journal>,
+    live: Arc<Live>,
+    config: Arc<Config>,
+    camera: String,
+    model: String,
+    recent: Vec<(Subject, Instant)>,
+    strangers: Vec<(Embedding, Instant)>,
+}
+
+impl Recorder {
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        live: Arc<Live>,
+        config: Arc<Config>,
+        camera: &str,
+        model: &str,
+    ) -> Recorder {
+        let (camera, model) = (camera.to_owned(), model.to_owned());
+        Recorder { journal, live, config, camera, model, recent: Vec::new(), strangers: Vec::new() }
+    }
+
+    /// Whether this was recorded a moment ago. Being seen again keeps a stranger's moment going.
+    pub(super) fn is_repeat(&mut self, decision: &Decision, evidence: &Evidence) -> bool {
+        self.strangers.retain(|(_, at)| at.elapsed() < STRANGER_AFTER);
+        self.recent.retain(|(subject, at)| at.elapsed() < after(subject));
+        if let (CheckinOutcome::Unknown, Evidence::Face(track)) = (decision.outcome, evidence) {
+            let Some(mean) = track.mean() else { return false };
+            let known = self.strangers.iter_mut().find(|(face, _)| face.cosine(&mean) >= SAME_STRANGER);
+            return known.map(|(_, at)| *at = Instant::now()).is_some();
+        }
+        let subject = subject(decision);
+        self.recent.iter().any(|(known, _)| *known == subject)
+    }
+
+    /// Records an attempt: its record is on disk, fsynced, when this returns. Then the kiosk is told.
+    ///
+    /// `began`: when the frame (or the PIN) that settled it arrived.
+    pub(super) fn record(
+        &mut self,
+        decision: &Decision,
+        evidence: &Evidence,
+        now: &ZonedDateTime,
+        began: Instant,
+    ) -> Result<Arc<Outcome>, JournalError> {
+        let checkin = self.checkin(decision, evidence, now);
+        let jpeg = match (decision.outcome, evidence) {
+            (CheckinOutcome::Accepted, Evidence::Face(track)) => capture(track),
+            _ => None,
+        };
+        let method = checkin.method;
+        let appended = self.journal.check_in(checkin, jpeg.as_deref())?;
+        self.remember(decision, evidence);
+        let member = decision.member.as_ref();
+        let outcome = Arc::new(Outcome {
+            seq: appended.seq,
+            time: appended.time,
+            outcome: decision.outcome,
+            method,
+            window: decision.window,
+            role: member.map(|member| member.role),
+            name: member.map(|member| mask(&member.name)),
+            person: member.map(|member| member.number.clone()),
+            class: member.map(|member| member.class.to_string()),
+            next_opens: decision.next_opens.clone(),
+            latency_ms: began.elapsed().as_secs_f64() * 1e3,
+        });
+        self.live.tell(outcome.clone());
+        Ok(outcome)
+    }
+
+    fn checkin(&self, decision: &Decision, evidence: &Evidence, now: &ZonedDateTime) -> Checkin {
+        let track = match evidence {
+            Evidence::Face(track) | Evidence::Unusable(track) => Some(track),
+            Evidence::Qr(_) => None,
+        };
+        let face = track.map(|track| track.best.as_ref().map_or(&track.face, |best| &best.face));
+        let limits = &self.config.checkin.decision;
+        let likeness = |likeness: Likeness| Match {
+            score: rounded(likeness.score, 4),
+            margin: rounded(likeness.margin, 4),
+            frames: track.map_or(0, |track| track.good_frames),
+            threshold: rounded(limits.threshold, 4),
+            model: self.model.clone(),
+        };
+        let member = decision.member.as_ref();
+        Checkin {
+            outcome: decision.outcome,
+            class: member.map(|member| member.class.to_string()),
+            person: member.map(|member| member.number.clone()),
+            role: member.map(|member| member.role),
+            date: now.date().to_string(),
+            window: decision.window,
+            method: if track.is_some() { Method::Face } else { Method::Qr },
+            confirmed_by: match evidence {
+                Evidence::Qr(teacher) => teacher.clone(),
+                _ => None,
+            },
+            site: self.config.appliance.site.clone(),
+            room: self.config.appliance.room.clone(),
+            camera: self.camera.clone(),
+            likeness: decision.likeness.map(likeness),
+            quality: face.map(face_quality),
+            liveness: Liveness::NotChecked,
+            photo: None,
+        }
+    }
+
+    fn remember(&mut self, decision: &Decision, evidence: &Evidence) {
+        let now = Instant::now();
+        match (decision.outcome, evidence) {
+            (CheckinOutcome::Unknown, Evidence::Face(track)) => {
+                self.strangers.extend(track.mean().map(|mean| (mean, now)));
+            }
+            // Whoever was accepted a moment ago and stays in front of the camera has not come again.
+            (CheckinOutcome::Accepted, _) => {
+                let again = Decision { outcome: CheckinOutcome::AlreadyCheckedIn, ..decision.clone() };
+                self.recent.push((subject(&again), now));
+            }
+            _ => self.recent.push((subject(decision), now)),
+        }
+    }
+}
+
+fn after(subject: &Subject) -> Duration {
+    match subject {
+        Subject::Person(..) => REPEAT_AFTER,
+        Subject::Reason(_) => REFUSAL_AFTER,
+    }
+}
+
+fn subject(decision: &Decision) -> Subject {
+    match &decision.member {
+        Some(member) => Subject::Person(member.class.to_string(), member.number.clone(), decision.outcome),
+        None => Subject::Reason(decision.outcome),
+    }
+}
+
+fn face_quality(face: &Face) -> FaceQuality {
+    FaceQuality {
+        pupil_distance_px: rounded(face.quality.pupil_distance_px, 1),
+        yaw: rounded(face.pose.yaw, 1),
+        pitch: rounded(face.pose.pitch, 1),
+        roll: rounded(face.pose.roll, 1),
+        sharpness: rounded(face.quality.sharpness, 1),
+        brightness: rounded(face.quality.brightness, 1),
+    }
+}
+
+/// Rounded for people; a record has no use for f32's noise.
+fn rounded(value: f32, digits: i32) -> f64 {
+    let factor = 10f64.powi(digits);
+    (f64::from(value) * factor).round() / factor
+}
+
+/// The capture photo: the face and what is round it, out of the best frame.
+fn capture(track: &Track) -> Option<Vec<u8>> {
+    let best = track.best.as_ref()?;
+    let portrait = portrait(&best.frame, &best.face);
+    let encoded = portrait.to_jpeg(CAPTURE_QUALITY);
+    encoded.map_err(|error| tracing::error!(%error, "no capture photo")).ok()
+}
+
+/// The face with half its size round it, at most [`CAPTURE_WIDTH`] px wide.
+pub(super) fn portrait(frame: &Frame, face: &Face) -> Picture {
+    let (bounds, picture) = (&face.bounds, &frame.picture);
+    let side = bounds.width.max(bounds.height) * 2.0;
+    let (x, y) = bounds.centre();
+    let left = (x - side / 2.0).max(0.0) as u32;
+    let top = (y - side / 2.0).max(0.0) as u32;
+    let width = ((x + side / 2.0).min(picture.width as f32) as u32).saturating_sub(left).max(1);
+    let height = ((y + side / 2.0).min(picture.height as f32) as u32).saturating_sub(top).max(1);
+    let cut = picture.crop(i64::from(left), i64::from(top), width, height);
+    if width <= CAPTURE_WIDTH {
+        return cut;
+    }
+    cut.scaled(CAPTURE_WIDTH, (height * CAPTURE_WIDTH / width).max(1))
+}

@@ -1,0 +1,508 @@
+//! The check-in's own thread: newest frame → faces → tracks → decisions → records.
+//!
+//! The camera never waits for it. What cannot be written down (a full disk) is not told as done and is tried again.
+
+use super::decide::{Decision, decide, decide_member};
+use super::desk::{Command, DeskError, Reply};
+use super::directory::{Directory, Identity};
+use super::enrol::Session;
+use super::live::{Expectation, FaceState, Live, LiveFace, Outcome, PendingQr};
+use super::people::People;
+use super::preview::Faces;
+use super::record::{Evidence, Recorder, outcome_of};
+use super::track::{Observation, Track, Tracker};
+use crate::camera::{Frame, LatestFrame};
+use crate::class::{ClassId, mask};
+use crate::clock::local;
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::store::{QrToken, StoreError};
+use crate::vision::{Face, Rect, RefusalReason, Search, Vision, VisionError, judge};
+use evidence::record::{CheckinOutcome, Role};
+use jiff::ZonedDateTime;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Faces of one frame that are looked at, the largest first.
+const MAX_FACES: usize = 8;
+/// A decision about a track is reconsidered this long after: the window may have opened, the face may have turned.
+const RECONSIDER: Duration = Duration::from_secs(1);
+/// A write that failed is tried again after this long.
+const RETRY: Duration = Duration::from_secs(2);
+/// A QR code waits this long for the teacher's PIN.
+const PIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the worker waits for a frame before it looks after everything else.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Frames that fail in inference, one after another, before the appliance gives itself up and is started anew.
+const MAX_FAILURES: u32 = 30;
+/// A face below this part of the least pupil distance is somebody in the background, not somebody who checks in.
+const PASSER_BY: f32 = 0.4;
+
+/// Why the worker stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The models, again and again.
+    #[error("the check-in has stopped: {0}")]
+    Vision(#[from] VisionError),
+    /// The database, at the start.
+    #[error("the check-in cannot start: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// What the worker has done, for `/metrics` and the watchdog.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Turns of the loop; stands still only when the worker hangs.
+    pub turns: AtomicU64,
+    /// Frames looked at.
+    pub frames: AtomicU64,
+    /// Microseconds spent on the last frame.
+    pub frame_micros: AtomicU64,
+}
+
+struct Verdict {
+    outcome: CheckinOutcome,
+    name: Option<String>,
+    at: Instant,
+}
+
+struct Waiting {
+    id: u64,
+    class: ClassId,
+    number: String,
+    name: String,
+    since: Instant,
+}
+
+pub(super) struct Worker {
+    pub(super) config: Arc<Config>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) live: Arc<Live>,
+    pub(super) frames: Arc<LatestFrame>,
+    pub(super) faces: Arc<Faces>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) token: Arc<Mutex<Option<QrToken>>>,
+    pub(super) stop: Arc<AtomicBool>,
+    vision: Vision,
+    people: People,
+    recorder: Recorder,
+    tracker: Tracker,
+    verdicts: HashMap<u64, Verdict>,
+    near: Vec<Rect>,
+    session: Option<Session>,
+    waiting: Option<Waiting>,
+    next_qr: u64,
+    /// No record is tried before this, after one could not be written.
+    hold: Option<Instant>,
+}
+
+/// What the worker shares with others.
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) live: Arc<Live>,
+    pub(super) frames: Arc<LatestFrame>,
+    pub(super) faces: Arc<Faces>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) token: Arc<Mutex<Option<QrToken>>>,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Shared, vision: Vision, camera: &str) -> Result<Worker, WorkerError> {
+        let Shared { config, journal, live, frames, faces, progress, commands, token, stop } = shared;
+        let now = local(&**journal.clock(), journal.zone());
+        let people = People::load(journal.clone(), config.clone(), vision.model(), vision.dimensions(), &now)?;
+        let recorder = Recorder::new(journal.clone(), live.clone(), config.clone(), camera, vision.model());
+        Ok(Worker {
+            config,
+            journal,
+            live,
+            frames,
+            faces,
+            progress,
+            commands,
+            token,
+            stop,
+            vision,
+            people,
+            recorder,
+            tracker: Tracker::default(),
+            verdicts: HashMap::new(),
+            near: Vec::new(),
+            session: None,
+            waiting: None,
+            next_qr: 1,
+            hold: None,
+        })
+    }
+
+    pub(super) fn run(mut self) -> Result<(), WorkerError> {
+        let (mut last, mut failures) = (0, 0);
+        let mut housekeeping = Instant::now();
+        self.show_expectation();
+        while !self.stop.load(Ordering::Relaxed) {
+            self.progress.turns.fetch_add(1, Ordering::Relaxed);
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command);
+            }
+            self.look_at_qr();
+            match self.frames.take_newer(last, PATIENCE) {
+                Some(frame) => {
+                    last = frame.number;
+                    match self.frame(&frame) {
+                        Ok(()) => failures = 0,
+                        Err(error) if failures >= MAX_FAILURES => return Err(error.into()),
+                        Err(error) => {
+                            failures += 1;
+                            tracing::error!(%error, frame = frame.number, "a frame could not be looked at");
+                        }
+                    }
+                    self.progress.frames.fetch_add(1, Ordering::Relaxed);
+                    let micros = frame.captured.elapsed().as_micros() as u64;
+                    self.progress.frame_micros.store(micros, Ordering::Relaxed);
+                }
+                None => self.faces.set(Vec::new()),
+            }
+            if housekeeping.elapsed() >= Duration::from_millis(500) {
+                housekeeping = Instant::now();
+                self.show_expectation();
+            }
+        }
+        if let Some(mut session) = self.session.take() {
+            session.abandon();
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> ZonedDateTime {
+        local(&**self.journal.clock(), self.journal.zone())
+    }
+
+    fn frame(&mut self, frame: &Arc<Frame>) -> Result<(), VisionError> {
+        let faces = self.look(frame)?;
+        if let Some(session) = &mut self.session {
+            let over = session.frame(frame, &faces, &mut self.vision, &self.journal, &self.config.checkin)?;
+            self.live.show_enrolling((!over).then(|| session.progress()));
+            if over {
+                self.session = None;
+                self.people.refresh();
+            }
+            self.faces.set(faces.iter().map(|face| shown(0, frame, &face.bounds, FaceState::Looking, None)).collect());
+            return Ok(());
+        }
+        let mut observations = Vec::with_capacity(faces.len());
+        for face in faces {
+            let usable = match judge(&face, &self.config.checkin.quality) {
+                Ok(()) => Ok(self.vision.embed(&frame.picture, &face)?),
+                Err(refusal) => Err(refusal),
+            };
+            observations.push(Observation { face, usable });
+        }
+        let (ids, ended) = self.tracker.update(observations, frame);
+        for track in ended {
+            self.verdicts.remove(&track.id);
+        }
+        let held = self.hold.is_some_and(|until| Instant::now() < until);
+        if !held {
+            self.hold = None;
+            let mut tracks = std::mem::take(&mut self.tracker);
+            for id in &ids {
+                if let Some(track) = tracks.track_mut(*id)
+                    && let Err(error) = self.consider(track, frame)
+                {
+                    tracing::error!(%error, "a check-in could not be recorded; trying again");
+                    self.live.trouble(Some(error.to_string()));
+                    self.hold = Some(Instant::now() + RETRY);
+                    break;
+                }
+            }
+            self.tracker = tracks;
+        }
+        let shown = ids
+            .iter()
+            .filter_map(|id| self.tracker.track_mut(*id).map(|track| (*id, track.bounds, track.hint.clone())));
+        let shown: Vec<_> = shown.collect();
+        let shown = shown.into_iter().map(|(id, bounds, hint)| {
+            let verdict = self.verdicts.get(&id);
+            let state = match (verdict, hint) {
+                (Some(verdict), _) => FaceState::Decided(verdict.outcome),
+                (None, Some(hint)) => FaceState::Hint(outcome_of(hint.reason)),
+                (None, None) => FaceState::Looking,
+            };
+            shown_face(id, frame, &bounds, state, verdict)
+        });
+        self.faces.set(shown.collect());
+        Ok(())
+    }
+
+    /// The faces of a frame, largest first.
+    fn look(&mut self, frame: &Frame) -> Result<Vec<Face>, VisionError> {
+        let picture = &frame.picture;
+        let search = Search::Frame { near: &self.near, turn: frame.number };
+        let mut faces: Vec<Face> = Vec::new();
+        for detection in self.vision.find(picture, search)? {
+            if let Some(face) = self.vision.measure(picture, &detection)?
+                && faces.iter().all(|other| other.bounds.overlap(&face.bounds) < 0.4)
+            {
+                faces.push(face);
+            }
+        }
+        let size = |face: &Face| face.bounds.width * face.bounds.height;
+        faces.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        faces.truncate(MAX_FACES);
+        self.near = faces.iter().map(|face| face.bounds).collect();
+        Ok(faces)
+    }
+
+    /// Decides about a track, if it is time to, and records it.
+    fn consider(&mut self, track: &Track, frame: &Frame) -> Result<(), JournalError> {
+        let before = self.verdicts.get(&track.id).map(|verdict| (verdict.outcome, verdict.at));
+        if let Some((outcome, at)) = before
+            && (outcome == CheckinOutcome::Accepted || at.elapsed() < RECONSIDER)
+        {
+            return Ok(());
+        }
+        let limits = self.config.checkin.decision.clone();
+        let now = self.now();
+        let directory = self.people.directory(&now)?;
+        let enough = track.hint.is_none() && track.good_frames >= limits.min_frames;
+        let mean = if enough { track.mean() } else { None };
+        let (decision, evidence) = match mean {
+            Some(mean) => {
+                let identity = directory.identify(&mean, &limits);
+                if matches!(identity, Identity::Nobody(_)) && track.good_frames < limits.unknown_frames {
+                    return Ok(());
+                }
+                (decide(identity, directory, &now), Evidence::Face(track))
+            }
+            None => match self.refusal(track) {
+                Some(decision) if before.is_none() => (decision, Evidence::Unusable(track)),
+                _ => return Ok(()),
+            },
+        };
+        // What has not changed has been recorded; and someone who was recognised stays so while the head turns.
+        let known = before.is_some_and(|(outcome, _)| outcome == decision.outcome);
+        let worse = before.is_some_and(|(outcome, _)| is_known(outcome)) && decision.outcome == CheckinOutcome::Unknown;
+        if known || worse {
+            if let Some(verdict) = self.verdicts.get_mut(&track.id) {
+                verdict.at = Instant::now();
+            }
+            return Ok(());
+        }
+        if !self.recorder.is_repeat(&decision, &evidence) {
+            self.record(&decision, &evidence, &now, frame.captured)?;
+        }
+        self.verdicts.insert(
+            track.id,
+            Verdict {
+                outcome: decision.outcome,
+                name: decision.member.as_ref().map(|member| mask(&member.name)),
+                at: Instant::now(),
+            },
+        );
+        Ok(())
+    }
+
+    /// Whether a track that cannot be compared has lasted long enough for that to be recorded.
+    fn refusal(&self, track: &Track) -> Option<Decision> {
+        let limits = &self.config.checkin;
+        if track.good_frames > 0 || track.age().as_secs_f64() < limits.decision.refuse_after_seconds {
+            return None;
+        }
+        let reason = track.main_refusal()?.reason;
+        let facing = track.face.pose.yaw.abs() <= limits.quality.max_yaw_degrees;
+        let size = track.face.quality.pupil_distance_px / limits.quality.min_pupil_distance_px;
+        if reason == RefusalReason::TooSmall && (!facing || size < PASSER_BY) {
+            return None;
+        }
+        Some(Decision { outcome: outcome_of(reason), member: None, window: None, likeness: None, next_opens: None })
+    }
+
+    fn record(
+        &mut self,
+        decision: &Decision,
+        evidence: &Evidence,
+        now: &ZonedDateTime,
+        began: Instant,
+    ) -> Result<Option<Arc<Outcome>>, JournalError> {
+        let outcome = match self.recorder.record(decision, evidence, now, began) {
+            // Another process accepted the person since the directory was read.
+            Err(JournalError::AlreadyAccepted { .. }) => {
+                self.people.refresh();
+                return Ok(None);
+            }
+            result => result?,
+        };
+        self.live.trouble(None);
+        if let (CheckinOutcome::Accepted, Some(member), Some(window)) =
+            (decision.outcome, &decision.member, decision.window)
+        {
+            self.people.directory(now)?.accept(member, window);
+            self.show_expectation();
+        }
+        Ok(Some(outcome))
+    }
+
+    fn show_expectation(&mut self) {
+        let now = self.now();
+        match self.people.directory(&now) {
+            Ok(directory) => self.live.expect(expectation(directory, &now)),
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read");
+                self.live.trouble(Some(error.to_string()));
+            }
+        }
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() > PIN_PATIENCE) {
+            self.settle(None, None);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Enrol { class, person, consents, by, reply } => {
+                if self.session.is_some() {
+                    let _ = reply.send(Err(DeskError::Refused("somebody else is being enrolled".into())));
+                    return;
+                }
+                self.session = Session::begin(&self.journal, class, &person, consents, by, reply);
+                self.live.show_enrolling(self.session.as_ref().map(Session::progress));
+            }
+            Command::Confirm { id, teacher, reply } => {
+                if self.waiting.as_ref().is_some_and(|waiting| waiting.id == id) {
+                    self.settle(teacher, Some(reply));
+                } else {
+                    let _ = reply.send(Err(DeskError::Gone));
+                }
+            }
+        }
+    }
+
+    /// Looks whether a QR code has been shown: decides at once, or waits for the teacher's PIN.
+    fn look_at_qr(&mut self) {
+        let token = self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let Some(token) = token else { return };
+        if self.waiting.is_some() || self.session.is_some() {
+            return;
+        }
+        if let Err(error) = self.qr(&token) {
+            tracing::error!(%error, "a QR code could not be recorded");
+            self.live.trouble(Some(error.to_string()));
+        }
+    }
+
+    fn qr(&mut self, token: &QrToken) -> Result<(), JournalError> {
+        let Some((class, number)) = self.journal.store().read()?.person_of_qr(token)? else { return Ok(()) };
+        let now = self.now();
+        let directory = self.people.directory(&now)?;
+        let Some(member) = directory.member_here(&class, &number) else {
+            let decision = Decision {
+                outcome: CheckinOutcome::NotInClass,
+                member: directory.member_elsewhere(&class, &number),
+                window: None,
+                likeness: None,
+                next_opens: None,
+            };
+            let evidence = Evidence::Qr(None);
+            if !self.recorder.is_repeat(&decision, &evidence) {
+                self.record(&decision, &evidence, &now, Instant::now())?;
+            }
+            return Ok(());
+        };
+        let decision = decide_member(std::slice::from_ref(&member), directory, &now);
+        if decision.outcome != CheckinOutcome::Accepted {
+            let evidence = Evidence::Qr(None);
+            if !self.recorder.is_repeat(&decision, &evidence) {
+                self.record(&decision, &evidence, &now, Instant::now())?;
+            }
+            return Ok(());
+        }
+        let teachers = directory.classes().find(|known| known.id == class).map_or(Vec::new(), |known| {
+            let teachers = known.teachers.iter().filter(|teacher| teacher.number != number);
+            teachers.map(|teacher| (teacher.number.clone(), mask(&teacher.name))).collect()
+        });
+        let (id, name) = (self.next_qr, mask(&member.name));
+        self.next_qr += 1;
+        self.live.wait_for_pin(Some(PendingQr {
+            id,
+            name: name.clone(),
+            person: number.clone(),
+            class: class.to_string(),
+            teachers,
+            expires_in_seconds: PIN_PATIENCE.as_secs(),
+        }));
+        self.waiting = Some(Waiting { id, class, number, name, since: Instant::now() });
+        Ok(())
+    }
+
+    /// Ends the wait for a PIN: with a teacher who confirmed, or without.
+    fn settle(&mut self, teacher: Option<String>, reply: Option<Reply<Arc<Outcome>>>) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let settled = self.settled(&waiting, teacher);
+        match &settled {
+            // The PIN was right, but nothing is on disk: the same code can be confirmed again.
+            Err(DeskError::Journal(error)) => {
+                tracing::error!(%error, name = waiting.name, "a QR check-in could not be recorded");
+                self.live.trouble(Some(error.to_string()));
+                self.waiting = Some(waiting);
+            }
+            _ => self.live.wait_for_pin(None),
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(settled);
+        }
+    }
+
+    fn settled(&mut self, waiting: &Waiting, teacher: Option<String>) -> Result<Arc<Outcome>, DeskError> {
+        let (now, began) = (self.now(), Instant::now());
+        let directory = self.people.directory(&now)?;
+        let member = directory.member_here(&waiting.class, &waiting.number).ok_or(DeskError::Gone)?;
+        let mut decision = decide_member(std::slice::from_ref(&member), directory, &now);
+        if teacher.is_none() {
+            decision.outcome = CheckinOutcome::Unconfirmed;
+        }
+        self.record(&decision, &Evidence::Qr(teacher), &now, began)?.ok_or(DeskError::Gone)
+    }
+}
+
+fn is_known(outcome: CheckinOutcome) -> bool {
+    use CheckinOutcome::{Accepted, AlreadyCheckedIn, NotInClass, OutsideWindow};
+    matches!(outcome, Accepted | AlreadyCheckedIn | NotInClass | OutsideWindow)
+}
+
+fn expectation(directory: &Directory, now: &ZonedDateTime) -> Expectation {
+    let Some((class, window)) = directory.current(now) else { return Expectation::default() };
+    let is_open = window.opens <= *now;
+    let until = if is_open { &window.closes } else { &window.opens };
+    let expected = class.people().filter(|person| person.role == Role::Trainee).count();
+    Expectation {
+        class: Some(class.id.to_string()),
+        class_name: Some(class.name.clone()),
+        window: is_open.then_some(window.kind),
+        until: Some(until.strftime("%H:%M").to_string()),
+        expected: expected as u32,
+        arrived: directory.accepted_trainees(class, window.kind) as u32,
+    }
+}
+
+fn shown_face(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, verdict: Option<&Verdict>) -> LiveFace {
+    shown(track, frame, bounds, state, verdict.and_then(|verdict| verdict.name.clone()))
+}
+
+fn shown(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, name: Option<String>) -> LiveFace {
+    let (width, height) = (frame.picture.width.max(1) as f32, frame.picture.height.max(1) as f32);
+    LiveFace {
+        track,
+        x: bounds.x / width,
+        y: bounds.y / height,
+        width: bounds.width / width,
+        height: bounds.height / height,
+        state,
+        name,
+    }
+}

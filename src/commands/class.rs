@@ -1,0 +1,134 @@
+//! `rollcall class`: plan and roster from one file.
+
+use super::appliance;
+use crate::class::{self, ClassId};
+use crate::journal::PlanSource;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `rollcall class …`
+#[derive(Debug, clap::Subcommand)]
+pub enum ClassCommand {
+    /// Write an empty class file to fill in (.xlsx or .csv)
+    Template {
+        /// The file to write
+        file: PathBuf,
+    },
+    /// Import a class, or its changed plan and roster
+    Import {
+        /// The class file (.xlsx or .csv)
+        file: PathBuf,
+        /// Only say what is wrong with it
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the classes
+    List,
+    /// Close a class that is over: erases its people's face templates
+    Close {
+        /// 班期编号
+        class: String,
+    },
+}
+
+/// Largest class file, bytes.
+const MAX_FILE: u64 = 32 << 20;
+
+impl ClassCommand {
+    /// Runs it.
+    pub fn run(self, config: &Path) -> Result<ExitCode> {
+        match self {
+            ClassCommand::Template { file } => template(&file),
+            ClassCommand::Import { file, dry_run } => return import(config, &file, dry_run),
+            ClassCommand::List => list(config),
+            ClassCommand::Close { class } => close(config, &class),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn template(file: &Path) -> Result<()> {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
+    let bytes = match extension.as_str() {
+        "xlsx" => class::template_xlsx()?,
+        "csv" => class::template_csv().as_bytes().to_vec(),
+        _ => anyhow::bail!("{}: the name must end in .xlsx or .csv", file.display()),
+    };
+    let mut out = std::fs::File::create_new(file).with_context(|| format!("cannot write {}", file.display()))?;
+    std::io::Write::write_all(&mut out, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("{}: fill it in, then `rollcall class import {}`", file.display(), file.display());
+    Ok(())
+}
+
+fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
+    let length = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
+    anyhow::ensure!(length <= MAX_FILE, "{}: {} MB is no class file", file.display(), length >> 20);
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let import = match class::parse(&name, &bytes) {
+        Ok(import) => import,
+        Err(problems) => {
+            eprintln!("{}: {} mistakes, nothing was imported", file.display(), problems.len());
+            for problem in problems {
+                eprintln!("  {problem}");
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for warning in &import.warnings {
+        println!("please check  {warning}");
+    }
+    let class = &import.class;
+    let counts = format!(
+        "{} trainees, {} teachers, {} lessons",
+        class.trainees.len(),
+        class.teachers.len(),
+        class.lessons.len()
+    );
+    if dry_run {
+        println!("class {} {} is good: {counts}; nothing was imported", class.id, class.name);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (_, journal) = appliance::open(config)?;
+    let appended = journal.import_class(class, &import.sha256, PlanSource::File)?;
+    println!("class {} {} imported: {counts}; record {}", class.id, class.name, appended.seq);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(config: &Path) -> Result<()> {
+    let (_, journal) = appliance::open(config)?;
+    let reader = journal.store().read()?;
+    let classes = reader.all_classes()?;
+    if classes.is_empty() {
+        println!("no class has been imported yet");
+    }
+    for row in classes {
+        let class = &row.class;
+        let enrolled = reader.enrolled(&class.id)?.len();
+        let days = class.days().map_or(String::new(), |(first, last)| format!("{first} to {last}"));
+        let state = if row.closed.is_some() { "  closed" } else { "" };
+        println!(
+            "{}  {}  {days}  {} trainees, {} teachers, {enrolled} enrolled, {} lessons{state}",
+            class.id,
+            class.name,
+            class.trainees.len(),
+            class.teachers.len(),
+            class.lessons.len()
+        );
+    }
+    Ok(())
+}
+
+fn close(config: &Path, class: &str) -> Result<()> {
+    let (_, journal) = appliance::open(config)?;
+    let id = class_id(class)?;
+    journal.close_class(&id)?;
+    println!("class {id} is closed, its face templates are erased");
+    Ok(())
+}
+
+/// Reads a class number from the command line.
+pub(super) fn class_id(text: &str) -> Result<ClassId> {
+    ClassId::new(text).map_err(|problem| anyhow::anyhow!("{text:?}: {problem}"))
+}

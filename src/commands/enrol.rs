@@ -1,0 +1,147 @@
+//! `rollcall enrol`: faces from photo files. Nothing is enrolled of a person any of whose photos is refused.
+
+use super::appliance;
+use super::class::class_id;
+use crate::checkin::enrol::{self, EnrolError};
+use crate::class::ClassId;
+use crate::config::Config;
+use crate::journal::{EnrolledFace, Journal};
+use crate::picture::Picture;
+use crate::vision::Vision;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `rollcall enrol`
+#[derive(Debug, clap::Args)]
+pub struct EnrolArgs {
+    /// 班期编号
+    class: String,
+    /// 编号 and photos of one person; without them, --folder says whose photos to take
+    #[arg(required_unless_present = "folder")]
+    number: Option<String>,
+    /// Photo files (JPEG, PNG, WebP) of that person
+    #[arg(requires = "number")]
+    photos: Vec<PathBuf>,
+    /// A folder of photos named 编号.jpg, 编号_2.jpg …, or with a folder 编号 for each person
+    #[arg(long, conflicts_with = "number")]
+    folder: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one person.
+#[derive(Debug, serde::Serialize)]
+pub struct Enrolment {
+    /// Roster number.
+    pub number: String,
+    /// Photos that were looked at.
+    pub photos: usize,
+    /// The enrolment's record; absent when it was refused.
+    pub seq: Option<u64>,
+    /// Why it was refused, with the photo.
+    pub refused: Option<String>,
+}
+
+impl EnrolArgs {
+    /// Runs it; fails when anybody was refused.
+    pub fn run(self, config: &Path) -> Result<ExitCode> {
+        let people = match (&self.number, &self.folder) {
+            (Some(number), _) => {
+                anyhow::ensure!(!self.photos.is_empty(), "name at least one photo of {number}");
+                BTreeMap::from([(number.clone(), self.photos.clone())])
+            }
+            (None, Some(folder)) => photos_in(folder)?,
+            (None, None) => anyhow::bail!("name a person and photos, or a --folder"),
+        };
+        let (config, journal) = appliance::open(config)?;
+        let mut vision = appliance::vision(&config)?;
+        let class = class_id(&self.class)?;
+        let mut done = Vec::new();
+        for (number, photos) in people {
+            let outcome = enrol_person(&journal, &config, &mut vision, &class, &number, &photos);
+            let (seq, refused) = match outcome {
+                Ok(seq) => (Some(seq), None),
+                Err(error) => (None, Some(format!("{error:#}"))),
+            };
+            if !self.json {
+                match (&seq, &refused) {
+                    (Some(seq), _) => println!("{number}  enrolled from {} photos; record {seq}", photos.len()),
+                    (_, refused) => println!("{number}  refused: {}", refused.as_deref().unwrap_or_default()),
+                }
+            }
+            done.push(Enrolment { number, photos: photos.len(), seq, refused });
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&done)?);
+        }
+        let all = done.iter().all(|enrolment| enrolment.seq.is_some());
+        Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Enrols one person from photo files; tells the record.
+pub fn enrol_person(
+    journal: &Journal,
+    config: &Config,
+    vision: &mut Vision,
+    class: &ClassId,
+    number: &str,
+    photos: &[PathBuf],
+) -> Result<u64> {
+    let person = journal
+        .store()
+        .read()?
+        .person(class, number)?
+        .with_context(|| format!("{number} is not on the roster of class {class}"))?;
+    let limits = config.checkin.enrolment_quality();
+    let (mut faces, mut hashes) = (Vec::new(), Vec::new());
+    for path in photos {
+        let named = || path.display().to_string();
+        let bytes = std::fs::read(path).with_context(named)?;
+        let picture = Picture::decode(&bytes).with_context(named)?;
+        faces.push(enrol::face_of_photo(vision, &picture, &limits).with_context(named)?);
+        hashes.push(evidence::sha256_hex(&bytes));
+    }
+    enrol::same_person(&faces)?;
+    let limit = config.checkin.decision.duplicate_threshold;
+    let reader = journal.store().read()?;
+    let free: Result<(), EnrolError> = enrol::not_taken(&reader, &person, class, &faces, vision.model(), limit);
+    drop(reader);
+    free?;
+    let faces: Vec<EnrolledFace> =
+        faces.iter().zip(hashes).map(|(face, photo)| EnrolledFace { photo, embedding: face.to_bytes() }).collect();
+    Ok(journal.enrol(class, number, &faces, vision.model(), "cli")?.seq)
+}
+
+/// The photos of a folder by roster number.
+fn photos_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>> {
+    let list = |folder: &Path| -> Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    };
+    let is_photo = |path: &Path| {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        path.is_file() && ["jpg", "jpeg", "png", "webp"].contains(&extension.to_lowercase().as_str())
+    };
+    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut people: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in list(folder)? {
+        if path.is_dir() {
+            let photos: Vec<PathBuf> = list(&path)?.into_iter().filter(|path| is_photo(path)).collect();
+            if !photos.is_empty() {
+                people.entry(stem(&path)).or_default().extend(photos);
+            }
+        } else if is_photo(&path) {
+            let name = stem(&path);
+            let number = name.rsplit_once('_').map_or(name.as_str(), |(number, _)| number);
+            people.entry(number.to_owned()).or_default().push(path.clone());
+        }
+    }
+    anyhow::ensure!(!people.is_empty(), "no photos (jpg, png, webp) in {}", folder.display());
+    Ok(people)
+}
