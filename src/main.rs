@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use rollcall::commands::class::ClassCommand;
+use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
 use rollcall::commands::face::FaceCommand;
 use rollcall::commands::init::InitArgs;
@@ -44,6 +45,8 @@ enum Command {
     Register(RegisterArgs),
     /// Send everything that the bureau has not countersigned, now
     Sync(SyncArgs),
+    /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
+    Demo(DemoArgs),
     /// Measure recognition on your own photos
     #[command(subcommand)]
     Face(FaceCommand),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Qr(command) => command.run(&config),
         Command::Register(command) => command.run(&config),
         Command::Sync(command) => command.run(&config),
+        Command::Demo(command) => command.run(),
         Command::Face(command) => command.run().map(done),
         Command::Journal(command) => command.run().map(done),
     };

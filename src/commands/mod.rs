@@ -2,6 +2,7 @@
 
 pub mod appliance;
 pub mod class;
+pub mod demo;
 pub mod enrol;
 pub mod face;
 pub mod init;
