@@ -6,6 +6,7 @@
 //! nobody but `camera` opens a device.
 
 pub mod camera;
+pub mod check;
 pub mod checkin;
 pub mod class;
 pub mod clock;

@@ -1,8 +1,10 @@
 //! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
 use rollcall::commands::enrol::EnrolArgs;
+use rollcall::commands::export::ExportCommand;
 use rollcall::commands::face::FaceCommand;
 use rollcall::commands::init::InitArgs;
 use rollcall::commands::journal::JournalCommand;
@@ -44,6 +46,11 @@ enum Command {
     Register(RegisterArgs),
     /// Send everything that the bureau has not countersigned, now
     Sync(SyncArgs),
+    /// Check database, log, receipts and photos against each other
+    Check(CheckArgs),
+    /// Write evidence that can be checked without this appliance
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Measure recognition on your own photos
     #[command(subcommand)]
     Face(FaceCommand),
@@ -64,6 +71,8 @@ fn main() -> ExitCode {
         Command::Qr(command) => command.run(&config),
         Command::Register(command) => command.run(&config),
         Command::Sync(command) => command.run(&config),
+        Command::Check(command) => command.run(&config),
+        Command::Export(command) => command.run(&config),
         Command::Face(command) => command.run().map(done),
         Command::Journal(command) => command.run().map(done),
     };

@@ -1,8 +1,10 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
 pub mod appliance;
+pub mod check;
 pub mod class;
 pub mod enrol;
+pub mod export;
 pub mod face;
 pub mod init;
 pub mod journal;
