@@ -47,10 +47,14 @@ pub(super) fn check(
             .par_iter()
             .map(|place| place.row.as_ref().ok().map(|row| verifier.verify(row.record.as_str())))
             .collect();
+        let is_its_own = |seq: u64, record: &&Record| record.seq == seq && record.device == log.origin;
         let records: Vec<(u64, Option<&Record>)> = places
             .iter()
             .zip(&outcomes)
-            .map(|(place, outcome)| (place.seq, outcome.as_ref().and_then(|outcome| outcome.as_ref().ok())))
+            .map(|(Place { seq, .. }, outcome)| {
+                let record = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+                (*seq, record.filter(|record| is_its_own(*seq, record)))
+            })
             .collect();
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
@@ -83,7 +87,8 @@ fn take(
     {
         tree.resume(frontier);
     }
-    let (was_blind, verifies) = (tree.is_blind(), outcome.is_ok());
+    let was_blind = tree.is_blind();
+    let verifies = outcome.as_ref().is_ok_and(|record| record.seq == place.seq);
     let leaf = row.record.leaf_hash();
     let kept = row.nodes.first().copied().unwrap_or(leaf);
     // Under a record that was altered, what was kept is the better witness of what it had been.
