@@ -82,17 +82,15 @@ fn take(
         (Err(problem), _) => return tree.push_lost(problem),
         (Ok(_), None) => return tree.push_lost("was not verified"),
     };
-    if tree.is_blind()
-        && let Ok(frontier) = frontier_at(&**reader, place.seq)
-    {
-        tree.resume(frontier);
-    }
     let was_blind = tree.is_blind();
     let verifies = outcome.as_ref().is_ok_and(|record| record.seq == place.seq);
     let leaf = row.record.leaf_hash();
     let kept = row.nodes.first().copied().unwrap_or(leaf);
     // Under a record that was altered, what was kept is the better witness of what it had been.
     let completed = tree.push_leaf(if verifies { leaf } else { kept }, outcome);
+    if was_blind && let Ok(frontier) = frontier_at(&**reader, place.seq + 1) {
+        tree.resume(frontier);
+    }
     let seq = Some(place.seq);
     if leaf != kept {
         let which = if verifies {

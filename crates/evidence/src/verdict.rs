@@ -143,6 +143,7 @@ impl LogVerifier {
         if frontier.size() == self.frontier.size() {
             self.frontier = frontier;
             self.is_blind = false;
+            self.compare_checkpoints();
         }
     }
 
@@ -160,6 +161,11 @@ impl LogVerifier {
     pub fn finish(mut self) -> Verdict {
         let size = self.frontier.size();
         for checkpoint in std::mem::take(&mut self.checkpoints) {
+            if checkpoint.size == size {
+                let message = format!("the checkpoint at {size} cannot be compared: a record before it is lost");
+                self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
+                continue;
+            }
             self.fail_log(
                 "truncated",
                 format!(
@@ -218,11 +224,16 @@ impl LogVerifier {
 
     fn compare_checkpoints(&mut self) {
         let size = self.frontier.size();
+        while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size < size) {
+            let message =
+                format!("the checkpoint at {} cannot be compared: a record before it is lost", checkpoint.size);
+            self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
+        }
+        if self.is_blind {
+            return;
+        }
         while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size == size) {
-            if self.is_blind {
-                let message = format!("the checkpoint at {size} cannot be compared: a record before it is lost");
-                self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
-            } else if checkpoint.root == self.frontier.root() {
+            if checkpoint.root == self.frontier.root() {
                 self.covered = size;
             } else {
                 let covered = self.covered;
