@@ -7,6 +7,7 @@
 
 pub mod appliance;
 pub mod camera;
+pub mod check;
 pub mod checkin;
 pub mod class;
 pub mod clock;

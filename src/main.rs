@@ -1,9 +1,11 @@
 //! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
 use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
+use rollcall::commands::export::ExportCommand;
 use rollcall::commands::face::FaceCommand;
 use rollcall::commands::init::InitArgs;
 use rollcall::commands::journal::JournalCommand;
@@ -47,6 +49,11 @@ enum Command {
     Sync(SyncArgs),
     /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
     Demo(DemoArgs),
+    /// Check database, log, receipts and photos against each other
+    Check(CheckArgs),
+    /// Write evidence that can be checked without this appliance
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Measure recognition on your own photos
     #[command(subcommand)]
     Face(FaceCommand),
@@ -68,6 +75,8 @@ fn main() -> ExitCode {
         Command::Register(command) => command.run(&config),
         Command::Sync(command) => command.run(&config),
         Command::Demo(command) => command.run(),
+        Command::Check(command) => command.run(&config),
+        Command::Export(command) => command.run(&config),
         Command::Face(command) => command.run().map(done),
         Command::Journal(command) => command.run().map(done),
     };

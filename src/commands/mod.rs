@@ -1,9 +1,11 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
 pub mod appliance;
+pub mod check;
 pub mod class;
 pub mod demo;
 pub mod enrol;
+pub mod export;
 pub mod face;
 pub mod init;
 pub mod journal;

@@ -28,6 +28,22 @@ pub struct CheckinRow {
     pub time: String,
 }
 
+impl CheckinRow {
+    /// The row that is derived from a check-in's record.
+    pub fn of(seq: u64, time: &str, checkin: &Checkin) -> CheckinRow {
+        CheckinRow {
+            seq,
+            date: checkin.date.clone(),
+            outcome: checkin.outcome,
+            class: checkin.class.clone(),
+            person: checkin.person.clone(),
+            window: checkin.window,
+            method: checkin.method,
+            time: time.to_owned(),
+        }
+    }
+}
+
 const COLUMNS: &str = "seq, date, outcome, class, person, window, method, time";
 
 impl View {
@@ -60,6 +76,11 @@ impl View {
     /// The attempts whose records are `first` and later, `limit` at most, in the order of the log.
     pub fn checkins_from(&self, first: u64, limit: usize) -> Result<Vec<CheckinRow>, StoreError> {
         self.checkin_rows("seq >= ?1 ORDER BY seq LIMIT ?2", [sql(first), limit as i64])
+    }
+
+    /// The attempt of one record.
+    pub fn checkin_of(&self, seq: u64) -> Result<Option<CheckinRow>, StoreError> {
+        Ok(self.checkin_rows("seq = ?1", [sql(seq)])?.pop())
     }
 
     fn checkin_rows<P: rusqlite::Params>(&self, which: &str, values: P) -> Result<Vec<CheckinRow>, StoreError> {

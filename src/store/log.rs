@@ -70,9 +70,7 @@ impl View {
         let mut rows = statement.query(params![sql(first), limit as i64])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let seq: i64 = row.get(0)?;
-            let (nodes, _) = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?.as_chunks::<32>();
-            found.push(LogRow { seq: seq as u64, record: SignedRecord::from_text(row.get(1)?), nodes: nodes.to_vec() });
+            found.push(read_row(row)?);
         }
         Ok(found)
     }
@@ -93,6 +91,17 @@ impl View {
         let receipts = statement.query_map([], read_receipt)?.collect::<Result<_, _>>()?;
         Ok(receipts)
     }
+}
+
+/// Reads seq, jws, nodes.
+pub(super) fn read_row(row: &rusqlite::Row<'_>) -> Result<LogRow, StoreError> {
+    let seq: i64 = row.get(0)?;
+    let (nodes, rest) = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?.as_chunks::<32>();
+    if !rest.is_empty() {
+        let problem = format!("the nodes of record {seq} are not 32 bytes each");
+        return Err(StoreError::Value { what: "the tree", problem });
+    }
+    Ok(LogRow { seq: seq as u64, record: SignedRecord::from_text(row.get(1)?), nodes: nodes.to_vec() })
 }
 
 fn read_receipt(row: &rusqlite::Row<'_>) -> Result<Receipt, rusqlite::Error> {

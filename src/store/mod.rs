@@ -11,6 +11,7 @@
 mod checkins;
 mod connection;
 mod error;
+mod inspect;
 pub mod keys;
 mod log;
 mod people;

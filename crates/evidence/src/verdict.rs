@@ -73,6 +73,7 @@ pub struct LogVerifier {
     from: Option<String>,
     last: Option<(String, Timestamp)>,
     step_allowed: bool,
+    is_blind: bool,
     findings: Vec<Finding>,
     left_out: u64,
 }
@@ -90,6 +91,7 @@ impl LogVerifier {
             from: None,
             last: None,
             step_allowed: false,
+            is_blind: false,
             findings: Vec::new(),
             left_out: 0,
         };
@@ -105,19 +107,43 @@ impl LogVerifier {
 
     /// As [`LogVerifier::push`], for a caller that has verified the signature itself, say on several cores.
     pub fn push_checked(&mut self, jws: &str, outcome: Result<Record, JwsError>) {
+        self.push_leaf(tree::leaf_hash(jws.as_bytes()), outcome);
+    }
+
+    /// As [`LogVerifier::push_checked`], for a caller that keeps the leaves too: under an altered record, the leaf
+    /// that was kept tells whether anything else was altered. Returns what [`Frontier::push`] does.
+    pub fn push_leaf(&mut self, leaf: Hash, outcome: Result<Record, JwsError>) -> Vec<Hash> {
         let seq = self.frontier.size();
         match outcome {
             Err(error) => self.fail("bad_record", seq, format!("record {seq}: {error}")),
             Ok(record) => self.look_at(seq, record),
         }
-        self.frontier.push(tree::leaf_hash(jws.as_bytes()));
+        let completed = self.frontier.push(leaf);
+        self.compare_checkpoints();
+        completed
+    }
+
+    /// Goes past a record of which nothing is known. Checkpoints are not compared from here on, until
+    /// [`LogVerifier::resume`].
+    pub fn push_lost(&mut self, problem: &str) {
+        let seq = self.frontier.size();
+        self.fail("lost_record", seq, format!("record {seq} {problem}"));
+        self.is_blind = true;
+        self.frontier.push([0; 32]);
         self.compare_checkpoints();
     }
 
-    /// Compares a leaf with one that was kept elsewhere; tells the first record that differs.
-    pub fn expect_leaf(&mut self, seq: u64, found: &Hash, kept: &Hash) {
-        if found != kept {
-            self.fail("altered", seq, format!("record {seq}: the bytes are not those that were appended"));
+    /// Whether the tree is unknown, after [`LogVerifier::push_lost`].
+    pub fn is_blind(&self) -> bool {
+        self.is_blind
+    }
+
+    /// Goes on with a tree that was kept elsewhere; one of another size is left aside.
+    pub fn resume(&mut self, frontier: Frontier) {
+        if frontier.size() == self.frontier.size() {
+            self.frontier = frontier;
+            self.is_blind = false;
+            self.compare_checkpoints();
         }
     }
 
@@ -135,6 +161,11 @@ impl LogVerifier {
     pub fn finish(mut self) -> Verdict {
         let size = self.frontier.size();
         for checkpoint in std::mem::take(&mut self.checkpoints) {
+            if checkpoint.size == size {
+                let message = format!("the checkpoint at {size} cannot be compared: a record before it is lost");
+                self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
+                continue;
+            }
             self.fail_log(
                 "truncated",
                 format!(
@@ -193,6 +224,14 @@ impl LogVerifier {
 
     fn compare_checkpoints(&mut self) {
         let size = self.frontier.size();
+        while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size < size) {
+            let message =
+                format!("the checkpoint at {} cannot be compared: a record before it is lost", checkpoint.size);
+            self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
+        }
+        if self.is_blind {
+            return;
+        }
         while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size == size) {
             if checkpoint.root == self.frontier.root() {
                 self.covered = size;

@@ -1,0 +1,113 @@
+//! `rollcall export`: evidence for others, to be checked offline with `bureau verify` or any software that speaks
+//! RFC 7515, RFC 6962 and C2SP checkpoints. docs/evidence.md describes the folder.
+
+use super::appliance;
+use crate::journal::Journal;
+use anyhow::{Context, Result, ensure};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `rollcall export …`
+#[derive(Debug, clap::Subcommand)]
+pub enum ExportCommand {
+    /// The whole log: records.jws, checkpoint.txt, appliance.json
+    Log(ExportLogArgs),
+}
+
+/// `rollcall export log FOLDER`
+#[derive(Debug, clap::Args)]
+pub struct ExportLogArgs {
+    /// A folder that does not exist yet, or is empty
+    folder: PathBuf,
+}
+
+impl ExportCommand {
+    /// Runs it.
+    pub fn run(self, config_path: &Path) -> Result<ExitCode> {
+        let (_, journal) = appliance::open(config_path)?;
+        match self {
+            ExportCommand::Log(ExportLogArgs { folder }) => {
+                let size = export_log(&journal, &folder)?;
+                println!("{size} records in {}; check them with `bureau verify {0}`", folder.display());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Writes the log into an empty folder, on disk when this returns; tells the number of records.
+///
+/// The log says that it was exported, as its last record in the folder.
+pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let is_empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
+    ensure!(is_empty, "{} is not empty; nothing in it is overwritten: name a new folder", folder.display());
+    let size = journal.append_export()?;
+
+    let mut written = 0;
+    let mut records = Output::create(folder.join("records.jws"))?;
+    while written < size {
+        let rows = journal.store().read()?.records(written, (size - written).min(2000) as usize, usize::MAX)?;
+        ensure!(!rows.is_empty(), "the log has fewer records than it had: run `rollcall check`");
+        for record in &rows {
+            records.line(record.as_str())?;
+        }
+        written += rows.len() as u64;
+    }
+    records.finish()?;
+
+    // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
+    // one over everything that only the appliance has signed.
+    let (receipt, registration) = {
+        let reader = journal.store().read()?;
+        (reader.newest_receipt()?, reader.registration()?)
+    };
+    let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
+    if receipt.is_none_or(|receipt| receipt.size < size) {
+        notes.push(journal.checkpoint(size)?.to_text());
+    }
+    let mut checkpoint = Output::create(folder.join("checkpoint.txt"))?;
+    checkpoint.text(&notes.join("\n"))?;
+    checkpoint.finish()?;
+
+    let log = journal.log();
+    let mut appliance = serde_json::json!({"device": log.origin, "key": log.key});
+    if let Some(bureau) = registration {
+        appliance["bureau"] = bureau.name.into();
+        appliance["bureau_key"] = bureau.key.to_string().into();
+    }
+    let mut about = Output::create(folder.join("appliance.json"))?;
+    about.line(&serde_json::to_string_pretty(&appliance)?)?;
+    about.finish()?;
+    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
+    Ok(size)
+}
+
+/// A file being written; its errors name it.
+struct Output {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Output {
+    fn create(path: PathBuf) -> Result<Output> {
+        let file = File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Output { path, file: BufWriter::new(file) })
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn line(&mut self, line: &str) -> Result<()> {
+        self.text(line)?;
+        self.text("\n")
+    }
+
+    fn finish(self) -> Result<()> {
+        let flushed = self.file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
+        flushed.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
