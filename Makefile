@@ -24,5 +24,5 @@ test: ## everything that can be tested on this machine
 	@cargo build --quiet --workspace
 	@cargo test --quiet --workspace
 
-demo: build ## real faces, recognised, refused, signed and checked on this machine
+demo: build ## real faces, recognised, refused, signed and countersigned on this machine (until Ctrl-C)
 	@scripts/demo

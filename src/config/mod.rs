@@ -67,7 +67,7 @@ pub struct WebConfig {
 }
 
 /// `[models]`: vision models and the inference library.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelsConfig {
     /// `models.toml`; its folder holds the ONNX files.
@@ -114,12 +114,6 @@ fn default_interval_seconds() -> u64 {
 impl Default for WebConfig {
     fn default() -> Self {
         WebConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), kiosk_fps: 15, kiosk_width: 960 }
-    }
-}
-
-impl Default for ModelsConfig {
-    fn default() -> Self {
-        ModelsConfig { manifest: None, onnxruntime: None }
     }
 }
 

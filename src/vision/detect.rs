@@ -203,7 +203,7 @@ fn tiles(picture: &Picture, side: u32) -> Vec<Tile> {
     let starts = |length: u32| {
         let room = length.saturating_sub(side);
         let steps = room.div_ceil((side / 2).max(1)).max(u32::from(room > 0));
-        (0..=steps).map(move |step| i64::from(if steps == 0 { 0 } else { room * step / steps }))
+        (0..=steps).map(move |step| i64::from((room * step).checked_div(steps).unwrap_or(0)))
     };
     starts(picture.height).flat_map(|y| starts(picture.width).map(move |x| Tile { x, y, side })).collect()
 }

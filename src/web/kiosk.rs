@@ -119,7 +119,9 @@ fn status(app: &App) -> Value {
         "registered": sync.state != SyncState::NotRegistered,
         "alarm": sync.state == SyncState::Alarm,
         "waiting": sync.log_size.saturating_sub(sync.countersigned),
-        "countersigned_at": sync.countersigned_at,
+        "countersigned_at": sync.countersigned_at.and_then(|at| jiff::Timestamp::from_second(at).ok()).map(|at| {
+            at.to_zoned_datetime(app.journal.zone().clone()).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+        }),
         "camera": camera.map_or(CameraState::Absent, |camera| camera.status().state),
         "trouble": app.live.troubles().borrow().is_some(),
         "time": now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),

@@ -1,6 +1,7 @@
 //! The appliance's whole-system tests: one binary, a module for each promise.
 
 mod check;
+mod demo;
 mod hostile;
 mod kill;
 mod sync;

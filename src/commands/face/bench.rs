@@ -140,7 +140,7 @@ fn gallery(probe: &Embedding, size: usize) -> Gallery {
         let length = values.len();
         values.rotate_left(person % length);
         values.iter_mut().enumerate().for_each(|(at, value)| {
-            if (at + person / length) % 3 == 0 {
+            if (at + person / length).is_multiple_of(3) {
                 *value = -*value;
             }
         });

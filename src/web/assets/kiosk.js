@@ -182,7 +182,8 @@ function showStatus(connected = true) {
   const gone = connected && status && ["stalled", "absent"].includes(status.camera);
   $("#camera-notice").hidden = !gone;
   if (!status) return;
-  const at = status.countersigned_at ? new Date(status.countersigned_at * 1000) : null;
+  // Times are the appliance's, whatever zone the browser is in.
+  const at = status.countersigned_at ? new Date(status.countersigned_at) : null;
   const time = at?.toLocaleString(lang(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" });
   const waiting = status.waiting && !status.online ? `  ${t("waiting", { count: status.waiting })}` : "";
   $("#receipt").textContent = (at ? t("receipt", { time }) : t("no_receipt")) + waiting;

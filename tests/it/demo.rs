@@ -1,0 +1,81 @@
+//! The main job, end to end, with the real programs: faces in front of a camera become countersigned records.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The photos that `scripts/demo-photos` fetches; without them there is nothing to show.
+pub fn photos() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/demo/photos");
+    if !folder.join(".complete").is_file() {
+        eprintln!("skipped: no photos; scripts/demo-photos fetches them");
+        return None;
+    }
+    Some(folder)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().expect("the program is there")
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn faces_before_the_camera_become_countersigned_records_that_anybody_can_verify() {
+    let Some(photos) = photos() else { return };
+    let rollcall = Path::new(env!("CARGO_BIN_EXE_rollcall"));
+    let bureau = rollcall.with_file_name("bureau");
+    assert!(bureau.is_file(), "cargo build --workspace makes {}", bureau.display());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = folder.path().join("demo");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let demo = run(
+        rollcall,
+        &["demo", "--once", "--json", "--listen", "127.0.0.1:0", "--photos", &text(&photos), "--keep", &text(&kept)],
+    );
+    assert!(demo.status.success(), "{}", said(&demo));
+    let report: Value = serde_json::from_slice(&demo.stdout).expect("JSON");
+    let outcomes: Vec<&str> =
+        report["outcomes"].as_array().expect("a list").iter().filter_map(|o| o["outcome"].as_str()).collect();
+    assert_eq!(report["accepted"], 1, "{report:#}");
+    for outcome in ["accepted", "already_checked_in", "unknown", "not_in_class", "too_small"] {
+        assert!(outcomes.contains(&outcome), "{outcome} is missing in {outcomes:?}");
+    }
+    let accepted = &report["outcomes"][outcomes.iter().position(|o| *o == "accepted").expect("just seen")];
+    assert_eq!((accepted["class"].as_str(), accepted["person"].as_str()), (Some("DEMO-A"), Some("01")));
+    assert_eq!(report["records"], report["receipt"]["size"], "everything is countersigned");
+
+    // The appliance's own check, on the state that is left.
+    let config = text(&kept.join("appliance/rollcall.toml"));
+    let check = run(rollcall, &["check", "--config", &config]);
+    assert!(check.status.success(), "{}", said(&check));
+
+    // The bureau's export verifies with nothing but the folder, and no longer when one byte differs.
+    let store = text(&kept.join("bureau"));
+    let listed = String::from_utf8(run(&bureau, &["appliances", "--dir", &store]).stdout).expect("UTF-8");
+    let device = listed.split_whitespace().next().expect("one appliance").to_owned();
+    let export = folder.path().join("export");
+    let exported = run(&bureau, &["export", "--dir", &store, &device, &text(&export)]);
+    assert!(exported.status.success(), "{}", said(&exported));
+    let verified = run(&bureau, &["verify", &text(&export)]);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    let records = export.join("records.jws");
+    let log = std::fs::read_to_string(&records).expect("just written");
+    for line in log.lines() {
+        let payload = evidence::jws::read_unverified(line).expect("a record").to_payload();
+        let payload = String::from_utf8(payload).expect("JSON");
+        for secret in ["欧巴马", "白登", "110101"] {
+            assert!(!payload.contains(secret), "{secret} has left the appliance: {payload}");
+        }
+    }
+    let mut lines: Vec<String> = log.lines().map(str::to_owned).collect();
+    let at = lines[5].len() / 2;
+    let changed = if &lines[5][at..=at] == "A" { "B" } else { "A" };
+    lines[5].replace_range(at..=at, changed);
+    std::fs::write(&records, lines.join("\n") + "\n").expect("a writable folder");
+    let tampered = run(&bureau, &["verify", &text(&export)]);
+    assert_eq!(tampered.status.code(), Some(1), "{}", said(&tampered));
+    assert!(said(&tampered).contains("record 5"), "{}", said(&tampered));
+}
