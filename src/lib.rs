@@ -5,6 +5,7 @@
 //! Nobody but `journal` signs; nobody but `store` speaks SQL; nobody but `vision` holds an ONNX session;
 //! nobody but `camera` opens a device.
 
+pub mod appliance;
 pub mod camera;
 pub mod check;
 pub mod checkin;

@@ -3,6 +3,7 @@
 use clap::Parser;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
+use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
 use rollcall::commands::export::ExportCommand;
 use rollcall::commands::face::FaceCommand;
@@ -51,6 +52,8 @@ enum Command {
     /// Write evidence that can be checked without this appliance
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
+    Demo(DemoArgs),
     /// Measure recognition on your own photos
     #[command(subcommand)]
     Face(FaceCommand),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Sync(command) => command.run(&config),
         Command::Check(command) => command.run(&config),
         Command::Export(command) => command.run(&config),
+        Command::Demo(command) => command.run(),
         Command::Face(command) => command.run().map(done),
         Command::Journal(command) => command.run().map(done),
     };

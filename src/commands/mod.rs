@@ -3,6 +3,7 @@
 pub mod appliance;
 pub mod check;
 pub mod class;
+pub mod demo;
 pub mod enrol;
 pub mod export;
 pub mod face;

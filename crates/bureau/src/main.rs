@@ -1,2 +1,7 @@
-//! The command line: parses and dispatches, nothing else.
-fn main() {}
+//! `bureau`: parses and dispatches, nothing else.
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    bureau::commands::Arguments::parse().run()
+}

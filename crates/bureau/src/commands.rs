@@ -1,0 +1,153 @@
+//! The command line of `bureau`.
+
+use crate::folder::{Bureau, CA, TOKEN};
+use crate::{export, init, register, serve, verify};
+use evidence::key::VerifyingKey;
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Receives, verifies and countersigns appliance logs
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Folder {
+    /// The bureau's folder
+    #[arg(long, default_value = "/var/lib/rollcall-bureau")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Set up a bureau: keys, certificates, database
+    Init {
+        #[command(flatten)]
+        folder: Folder,
+        /// The name in countersignatures, such as bureau/tianjin-nankai
+        #[arg(long, default_value = "bureau/unnamed")]
+        name: String,
+        /// Names and addresses under which appliances reach the server, besides localhost
+        #[arg(long)]
+        host: Vec<String>,
+    },
+    /// Serve appliances and staff, over TLS
+    Serve {
+        #[command(flatten)]
+        folder: Folder,
+        /// Address to listen on; port 0 takes any
+        #[arg(long, default_value = "127.0.0.1:8443")]
+        listen: SocketAddr,
+    },
+    /// Make a one-time code with which an appliance registers; it is good for 7 days
+    Invite {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// List the appliances
+    Appliances {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Write an appliance's log into a new folder, to be verified offline
+    Export {
+        #[command(flatten)]
+        folder: Folder,
+        /// The appliance's id
+        device: String,
+        /// The folder to make
+        out: PathBuf,
+    },
+    /// Verify an exported log offline: exit code 0 verified, 1 does not verify, 2 cannot be read
+    Verify {
+        /// The exported folder
+        folder: PathBuf,
+        /// The key that the bureau is known to countersign with
+        #[arg(long)]
+        bureau_key: Option<VerifyingKey>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Arguments {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Init { folder, name, host } => set_up(&folder.dir, &name, &host),
+            Command::Serve { folder, listen } => serve_on(&folder.dir, listen),
+            Command::Invite { folder } => invite(&folder.dir),
+            Command::Appliances { folder } => list(&folder.dir),
+            Command::Export { folder, device, out } => export_log(&folder.dir, &device, &out),
+            Command::Verify { folder, bureau_key, json } => judge(&folder, bureau_key, json),
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("bureau: {error}");
+            ExitCode::from(2)
+        })
+    }
+}
+
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+fn set_up(dir: &Path, name: &str, hosts: &[String]) -> Done {
+    init(dir, name, hosts)?;
+    let bureau = Bureau::open(dir)?;
+    println!("bureau      {}", bureau.name);
+    println!("public key  {}", bureau.key.verifying_key());
+    println!("CA          {} (each appliance needs a copy)", dir.join(CA).display());
+    println!("token       in {} (for the bureau's staff)", dir.join(TOKEN).display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve_on(dir: &Path, listen: SocketAddr) -> Done {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).json().with_writer(std::io::stderr).init();
+    let bureau = Arc::new(Bureau::open(dir)?);
+    let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    println!("listening on https://{}", listener.local_addr()?);
+    tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn invite(dir: &Path) -> Done {
+    println!("{}", register::invite(&Bureau::open(dir)?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(dir: &Path) -> Done {
+    let appliances = Bureau::open(dir)?.database.appliances()?;
+    if appliances.is_empty() {
+        println!("no appliance has registered yet; `bureau invite` makes a code for one");
+    }
+    for row in appliances {
+        let at = |time: u64| jiff::Timestamp::from_second(time as i64).map(|time| time.to_string()).unwrap_or_default();
+        let countersigned =
+            row.countersigned_at.map_or("never countersigned".into(), |time| format!("countersigned {}", at(time)));
+        println!("{}  {} records, {countersigned}, {} refused pushes", row.device, row.size, row.refusals);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export_log(dir: &Path, device: &str, out: &Path) -> Done {
+    let records = export(&Bureau::open(dir)?, device, out)?;
+    println!("{records} records in {}; `bureau verify {}` checks them", out.display(), out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn judge(folder: &Path, bureau_key: Option<VerifyingKey>, json: bool) -> Done {
+    let verdict = verify(folder, bureau_key)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&verdict)?);
+    } else {
+        print!("{verdict}");
+    }
+    Ok(if verdict.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

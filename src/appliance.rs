@@ -1,0 +1,126 @@
+//! The appliance in operation: cameras, check-in, sync, clock watch and pages, started together and stopped in order.
+
+use crate::camera::Camera;
+use crate::checkin::live::Live;
+use crate::checkin::{Service, WorkerError};
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::sync::{self, SyncStatus};
+use crate::vision::Vision;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Why the appliance does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplianceError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The check-in.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The check-in's thread ended without a word.
+    #[error("the check-in has stopped")]
+    CheckinEnded,
+}
+
+/// An appliance that is running.
+pub struct Appliance {
+    /// Its settings.
+    pub config: Arc<Config>,
+    /// Its log.
+    pub journal: Arc<Journal>,
+    /// What the kiosk shows.
+    pub live: Arc<Live>,
+    /// Its cameras.
+    pub cameras: Arc<Vec<Camera>>,
+    /// How far the bureau has countersigned.
+    pub sync: watch::Receiver<SyncStatus>,
+    /// The check-in; absent without a camera.
+    pub checkin: Option<Service>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How often the wall clock is held against the monotonic one.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+impl Appliance {
+    /// Starts everything. Must be called inside a tokio runtime.
+    ///
+    /// `vision` is given when there is a check-in camera; the models are loaded before anything is started, so that
+    /// a wrong model file is told at once.
+    pub fn start(config: Config, journal: Journal, vision: Option<Vision>) -> Result<Appliance, ApplianceError> {
+        let (config, journal) = (Arc::new(config), Arc::new(journal));
+        journal.append_event("started", &config.appliance.site, &config.appliance.room)?;
+        let live = Arc::new(Live::default());
+        let cameras = Arc::new(config.cameras.iter().map(Camera::start).collect::<Vec<_>>());
+        let checkin = match (config.checkin_camera(), vision) {
+            (Some(wanted), Some(vision)) => {
+                let camera = cameras.iter().find(|camera| camera.name() == wanted.name);
+                let frames = camera.map(|camera| camera.frames().clone()).unwrap_or_default();
+                let (config, journal, live) = (config.clone(), journal.clone(), live.clone());
+                Some(Service::start(config, journal, live, &wanted.name, frames, vision)?)
+            }
+            _ => None,
+        };
+        let (stop, stopping) = watch::channel(false);
+        let status = SyncStatus::of(&journal, config.sync.as_ref()).unwrap_or_else(|_| SyncStatus::unknown());
+        let (status, sync) = watch::channel(status);
+        let mut tasks = vec![tokio::spawn(watch_clock(journal.clone()))];
+        tasks.push(match config.sync.clone() {
+            Some(settings) => tokio::spawn(sync::run(journal.clone(), settings, status, stopping)),
+            // Without a bureau the log still grows, and the pages show how far.
+            None => tokio::spawn(watch_log(journal.clone(), status)),
+        });
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, stop, tasks })
+    }
+
+    /// Waits until the check-in fails, which it does not unless the models do.
+    pub async fn failed(&mut self) -> ApplianceError {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if self.checkin.as_ref().is_some_and(Service::has_ended) {
+                let ended = self.checkin.take().map(Service::stop);
+                return match ended {
+                    Some(Err(error)) => error.into(),
+                    _ => ApplianceError::CheckinEnded,
+                };
+            }
+        }
+    }
+
+    /// Stops everything; the last record says so.
+    pub async fn stop(mut self) -> Result<(), ApplianceError> {
+        self.stop.send_replace(true);
+        let checkin = self.checkin.take();
+        let stopped = tokio::task::spawn_blocking(move || checkin.map_or(Ok(()), Service::stop)).await;
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+        self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;
+        Ok(stopped.unwrap_or(Ok(()))?)
+    }
+}
+
+async fn watch_clock(journal: Arc<Journal>) {
+    let mut ticks = tokio::time::interval(CLOCK_EVERY);
+    loop {
+        ticks.tick().await;
+        let journal = journal.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || journal.watch_clock()).await {
+            tracing::error!(%error, "a step of the clock could not be recorded");
+        }
+    }
+}
+
+async fn watch_log(journal: Arc<Journal>, status: watch::Sender<SyncStatus>) {
+    let mut sizes = journal.sizes();
+    while sizes.changed().await.is_ok() {
+        if let Ok(now) = SyncStatus::of(&journal, None) {
+            status.send_replace(now);
+        }
+    }
+}
