@@ -131,7 +131,10 @@ fn whatever_is_changed_in_a_table_is_found_and_located() {
              FROM checkins WHERE seq = 9",
             &["wrong_row checkins 26"],
         ),
-        ("UPDATE captures SET jpeg = CAST(x'00' || substr(jpeg, 2) AS BLOB) WHERE seq = 9", &["wrong_photo captures 9"]),
+        (
+            "UPDATE captures SET jpeg = CAST(x'00' || substr(jpeg, 2) AS BLOB) WHERE seq = 9",
+            &["wrong_photo captures 9"],
+        ),
         ("DELETE FROM captures WHERE seq = 9", &["wrong_photo captures 9"]),
         ("INSERT INTO captures SELECT 26, sha256, jpeg FROM captures WHERE seq = 9", &["wrong_photo captures 26"]),
         ("UPDATE consents SET given = 0 WHERE seq = 3", &["wrong_row consents 3"]),
