@@ -62,6 +62,6 @@ impl View {
     /// One row of the log.
     pub fn log_row(&self, seq: u64) -> Result<Option<LogRow>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT seq, jws, nodes FROM log WHERE seq = ?1")?;
-        Ok(statement.query_row([sql(seq)], |row| Ok(read_row(row))).optional()?.transpose()?)
+        statement.query_row([sql(seq)], |row| Ok(read_row(row))).optional()?.transpose()
     }
 }
