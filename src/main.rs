@@ -47,13 +47,13 @@ enum Command {
     Register(RegisterArgs),
     /// Send everything that the bureau has not countersigned, now
     Sync(SyncArgs),
+    /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
+    Demo(DemoArgs),
     /// Check database, log, receipts and photos against each other
     Check(CheckArgs),
     /// Write evidence that can be checked without this appliance
     #[command(subcommand)]
     Export(ExportCommand),
-    /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
-    Demo(DemoArgs),
     /// Measure recognition on your own photos
     #[command(subcommand)]
     Face(FaceCommand),
@@ -74,9 +74,9 @@ fn main() -> ExitCode {
         Command::Qr(command) => command.run(&config),
         Command::Register(command) => command.run(&config),
         Command::Sync(command) => command.run(&config),
+        Command::Demo(command) => command.run(),
         Command::Check(command) => command.run(&config),
         Command::Export(command) => command.run(&config),
-        Command::Demo(command) => command.run(),
         Command::Face(command) => command.run().map(done),
         Command::Journal(command) => command.run().map(done),
     };

@@ -17,10 +17,24 @@ pub fn open(config: &Path) -> Result<(Config, Journal)> {
     Ok((config, journal))
 }
 
-/// Loads the models that the config names, or the ones that come with the program.
-pub fn vision(config: &Config) -> Result<Vision> {
-    let path = config.models.manifest.clone().unwrap_or_else(Manifest::default_path);
-    let manifest = Manifest::load(&path)?;
-    let runtime = Runtime::load(config.models.onnxruntime.as_deref(), &manifest)?;
-    Ok(Vision::new(&runtime, &manifest)?)
+/// The models, and the library that runs them: one a process, for any number of threads.
+#[derive(Clone)]
+pub struct Models {
+    manifest: Arc<Manifest>,
+    runtime: Arc<Runtime>,
+}
+
+impl Models {
+    /// Loads what the config names, or what comes with the program.
+    pub fn load(config: &Config) -> Result<Models> {
+        let path = config.models.manifest.clone().unwrap_or_else(Manifest::default_path);
+        let manifest = Arc::new(Manifest::load(&path)?);
+        let runtime = Runtime::load(config.models.onnxruntime.as_deref(), &manifest)?;
+        Ok(Models { manifest, runtime })
+    }
+
+    /// Sessions for one thread.
+    pub fn vision(&self) -> Result<Vision> {
+        Ok(Vision::new(&self.runtime, &self.manifest)?)
+    }
 }

@@ -57,7 +57,7 @@ impl EnrolArgs {
             (None, None) => anyhow::bail!("name a person and photos, or a --folder"),
         };
         let (config, journal) = appliance::open(config)?;
-        let mut vision = appliance::vision(&config)?;
+        let mut vision = appliance::Models::load(&config)?.vision()?;
         let class = class_id(&self.class)?;
         let mut done = Vec::new();
         for (number, photos) in people {

@@ -5,7 +5,7 @@ mod class;
 mod film;
 mod report;
 
-use super::appliance::vision;
+use super::appliance::Models;
 use super::enrol::enrol_person;
 use crate::appliance::Appliance;
 use crate::checkin::live::Outcome;
@@ -79,7 +79,8 @@ impl DemoArgs {
         let state = folder.path.join("appliance");
         std::fs::create_dir_all(&state)?;
         let config = self.config(&state)?;
-        let mut eyes = vision(&config)?;
+        let models = Models::load(&config)?;
+        let mut eyes = models.vision()?;
         let cast = self.cast()?;
         self.say("preparing the film …");
         let config = match self.clip.as_slice() {
@@ -96,7 +97,7 @@ impl DemoArgs {
             }
         };
         let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(self.play(config, &state, &folder.path, cast, eyes))
+        runtime.block_on(self.play(config, &state, &folder.path, cast, models, eyes))
     }
 
     fn say(&self, text: &str) {
@@ -168,6 +169,7 @@ impl DemoArgs {
         state: &Path,
         folder: &Path,
         cast: Cast,
+        models: Models,
         mut eyes: Vision,
     ) -> Result<ExitCode> {
         let bureau = Bureau::start(self.bureau.as_deref(), &folder.join("bureau"))?;
@@ -220,7 +222,8 @@ impl DemoArgs {
             }
             if outcome.outcome == CheckinOutcome::Unknown && !later.is_empty() {
                 let people = std::mem::take(&mut later);
-                enrol_later(appliance.journal.clone(), later_config.clone(), other.clone(), people).await?;
+                enrol_later(appliance.journal.clone(), later_config.clone(), models.clone(), other.clone(), people)
+                    .await?;
                 self.say("          (now the stranger is enrolled in the other class)");
             }
             told.push(outcome);
@@ -287,11 +290,12 @@ fn enrol_cast(
 async fn enrol_later(
     journal: Arc<Journal>,
     config: Config,
+    models: Models,
     class: ClassId,
     people: Vec<(PathBuf, String)>,
 ) -> Result<()> {
     tokio::task::spawn_blocking(move || {
-        let mut eyes = vision(&config)?;
+        let mut eyes = models.vision()?;
         for ((photo, name), player) in people.iter().zip(class::players(people.iter().map(|(_, name)| name.clone()))) {
             enrol_person(&journal, &config, &mut eyes, &class, &player.number, std::slice::from_ref(photo))
                 .with_context(|| format!("cannot enrol {name}"))?;
