@@ -117,13 +117,13 @@ fn it_may_run_while_the_daemon_writes() {
             }
         });
         let before = journal.size();
-        let reports: Vec<Report> = (0..5).map(|_| look(folder.path()).expect("readable")).collect();
+        let reports: Vec<Report> = (0..20).map(|_| look(folder.path()).expect("readable")).collect();
         stop.store(true, Ordering::Relaxed);
         for report in reports {
             assert!(report.ok && report.problems.is_empty() && report.records >= before, "{report}");
         }
     });
-    assert!(journal.size() > 100, "{} records", journal.size());
+    assert!(journal.size() > 50, "{} records", journal.size());
 }
 
 #[test]
