@@ -7,8 +7,10 @@ use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::sync::{self, SyncStatus};
 use crate::vision::Vision;
+use crate::web;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -50,9 +52,14 @@ const CLOCK_EVERY: Duration = Duration::from_secs(1);
 impl Appliance {
     /// Starts everything. Must be called inside a tokio runtime.
     ///
-    /// `vision` is given when there is a check-in camera; the models are loaded before anything is started, so that
+    /// `listener` is where the pages are served. `vision` is given when there is a check-in camera; the models are loaded before anything is started, so that
     /// a wrong model file is told at once.
-    pub fn start(config: Config, journal: Journal, vision: Option<Vision>) -> Result<Appliance, ApplianceError> {
+    pub fn start(
+        config: Config,
+        journal: Journal,
+        vision: Option<Vision>,
+        listener: Option<TcpListener>,
+    ) -> Result<Appliance, ApplianceError> {
         let (config, journal) = (Arc::new(config), Arc::new(journal));
         journal.append_event("started", &config.appliance.site, &config.appliance.room)?;
         let live = Arc::new(Live::default());
@@ -71,10 +78,28 @@ impl Appliance {
         let (status, sync) = watch::channel(status);
         let mut tasks = vec![tokio::spawn(watch_clock(journal.clone()))];
         tasks.push(match config.sync.clone() {
-            Some(settings) => tokio::spawn(sync::run(journal.clone(), settings, status, stopping)),
+            Some(settings) => tokio::spawn(sync::run(journal.clone(), settings, status, stopping.clone())),
             // Without a bureau the log still grows, and the pages show how far.
             None => tokio::spawn(watch_log(journal.clone(), status)),
         });
+        let mut pages = None;
+        if let Some(listener) = listener {
+            let app = Arc::new(web::App {
+                config: config.clone(),
+                journal: journal.clone(),
+                live: live.clone(),
+                desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
+                progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
+                cameras: cameras.clone(),
+                sync: sync.clone(),
+            });
+            pages = Some(tokio::spawn(async move {
+                if let Err(error) = web::serve(listener, app, stopping).await {
+                    tracing::error!(%error, "the pages are no longer served");
+                }
+            }));
+        }
+        tasks.extend(pages);
         Ok(Appliance { config, journal, live, cameras, sync, checkin, stop, tasks })
     }
 

@@ -15,6 +15,7 @@ pub mod commands;
 pub mod config;
 pub mod journal;
 pub mod picture;
+pub mod status;
 pub mod store;
 pub mod sync;
 pub mod vision;

@@ -11,6 +11,8 @@ use rollcall::commands::init::InitArgs;
 use rollcall::commands::journal::JournalCommand;
 use rollcall::commands::people::{ConsentCommand, PinArgs, QrArgs};
 use rollcall::commands::register::RegisterArgs;
+use rollcall::commands::run::RunArgs;
+use rollcall::commands::status::StatusArgs;
 use rollcall::commands::sync::SyncArgs;
 use rollcall::config::DEFAULT_PATH;
 use std::path::PathBuf;
@@ -31,6 +33,10 @@ struct Arguments {
 enum Command {
     /// Make the config, the keys and the database of a new appliance
     Init(InitArgs),
+    /// Run the appliance
+    Run(RunArgs),
+    /// What the appliance is doing, and what needs attention
+    Status(StatusArgs),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match command {
         Command::Init(command) => command.run(&config),
+        Command::Run(command) => command.run(&config),
+        Command::Status(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

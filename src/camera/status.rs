@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// What a camera is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CameraState {
     /// Frames arrive.
@@ -18,12 +18,12 @@ pub enum CameraState {
 }
 
 /// A camera's state as shown to staff.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct CameraStatus {
     /// The config's name for it.
     pub name: String,
     /// `v4l2`, `rtsp` or `file`.
-    pub kind: &'static str,
+    pub kind: String,
     /// See [`CameraState`].
     pub state: CameraState,
     /// Age of the last frame, seconds; `None` before the first.
@@ -115,7 +115,7 @@ impl Health {
         let stalled = || format!("connected, but no frame for {:.0} s", age.unwrap_or_default());
         CameraStatus {
             name: name.into(),
-            kind,
+            kind: kind.into(),
             state,
             last_frame_age_seconds: age,
             frames: self.frames,

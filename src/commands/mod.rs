@@ -11,4 +11,6 @@ pub mod init;
 pub mod journal;
 pub mod people;
 pub mod register;
+pub mod run;
+pub mod status;
 pub mod sync;

@@ -68,6 +68,20 @@ impl View {
         self.checkin_rows("date = ?1 AND outcome = 'accepted' ORDER BY seq", [date.to_string()])
     }
 
+    /// How many attempts of `date` came to each outcome.
+    pub fn outcomes_on(&self, date: Date) -> Result<Vec<(CheckinOutcome, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT outcome, count(*) FROM checkins WHERE date = ?1 GROUP BY outcome ORDER BY outcome",
+        )?;
+        let mut rows = statement.query([date.to_string()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (outcome, count): (String, i64) = (row.get(0)?, row.get(1)?);
+            found.push((from_word("a check-in's outcome", &outcome)?, count as u64));
+        }
+        Ok(found)
+    }
+
     /// The newest `limit` attempts, newest first.
     pub fn recent_checkins(&self, limit: u32) -> Result<Vec<CheckinRow>, StoreError> {
         self.checkin_rows("true ORDER BY seq DESC LIMIT ?1", [limit])

@@ -3,10 +3,10 @@
 use super::SyncError;
 use crate::config::SyncConfig;
 use crate::journal::Journal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How far the bureau has countersigned the log. As JSON flat: `{"state":"waiting","retry_in_seconds":8,"log_size":…}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncStatus {
     /// What goes on.
     #[serde(flatten)]
@@ -22,7 +22,7 @@ pub struct SyncStatus {
 }
 
 /// What the sending does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum SyncState {
     /// There is no bureau to send to: not registered, or no `[sync]` in the config. The log grows and waits.

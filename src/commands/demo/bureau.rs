@@ -46,6 +46,11 @@ impl Bureau {
         self.folder.join("ca.pem")
     }
 
+    /// The password of its staff.
+    pub fn token(&self) -> String {
+        std::fs::read_to_string(self.folder.join("staff.token")).unwrap_or_default().trim().to_owned()
+    }
+
     /// A one-time registration code.
     pub fn invite(&self) -> Result<String> {
         let invited = Command::new(&self.program).args(["invite", "--dir"]).arg(&self.folder).output()?;

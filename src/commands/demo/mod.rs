@@ -61,6 +61,7 @@ pub struct DemoArgs {
 const ROOM: &str = "301";
 const CLASS: &str = "DEMO-A";
 const OTHER_CLASS: &str = "DEMO-B";
+const PIN: &str = "2580";
 /// How long a countersignature may take before the demonstration calls it missing.
 const COUNTERSIGNING: Duration = Duration::from_secs(20);
 
@@ -188,11 +189,17 @@ impl DemoArgs {
         let journal = Journal::open_state(&config.appliance.state_dir, clock, zone)?;
         let later_config = config.clone();
         let started = Instant::now();
-        let appliance = Appliance::start(config, journal, Some(eyes))?;
+        let listener = tokio::net::TcpListener::bind(self.listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {}; --listen names another", self.listen))?;
+        let pages = listener.local_addr()?;
+        let appliance = Appliance::start(config, journal, Some(eyes), Some(listener))?;
         let mut outcomes = appliance.live.outcomes();
         self.say(&format!("appliance   {}", appliance.journal.log().origin));
         self.say(&format!("class       {class} in room {ROOM}; {other} is the other class"));
-        self.say(&format!("bureau      {}", bureau.url));
+        self.say(&format!("kiosk       http://{pages}/kiosk"));
+        self.say(&format!("staff page  http://{pages}/"));
+        self.say(&format!("bureau      {}  (any user, password {})", bureau.url, bureau.token()));
+        self.say(&format!("teacher     T1 of class {class}, PIN {PIN}"));
         self.say(if self.once { "" } else { "Ctrl-C ends it\n" });
 
         let mut told: Vec<Arc<Outcome>> = Vec::new();
@@ -276,7 +283,7 @@ fn enrol_cast(
     let other = class::import(journal, OTHER_CLASS, "焊工五级示范班", "205", &elsewhere, now)?.id;
     class::consent(journal, &class)?;
     class::consent(journal, &other)?;
-    journal.store().set_pin(&class, "T1", "2580")?;
+    journal.store().set_pin(&class, "T1", PIN)?;
     for (people, players, class) in [(&cast.here, &here, &class), (&cast.elsewhere, &elsewhere, &other)] {
         for ((photo, name), player) in people.iter().zip(players) {
             enrol_person(journal, config, eyes, class, &player.number, std::slice::from_ref(photo))

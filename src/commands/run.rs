@@ -1,0 +1,83 @@
+//! `rollcall run`: the appliance as a service.
+
+use super::appliance::{Models, open};
+use crate::appliance::Appliance;
+use anyhow::{Context, Result};
+use sd_notify::NotifyState;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `rollcall run`
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Log for people instead of JSON lines
+    #[arg(long)]
+    plain_log: bool,
+}
+
+/// The check-in's loop turns several times a second; standing still for this long means that it hangs.
+const HANGING: Duration = Duration::from_secs(20);
+
+impl RunArgs {
+    /// Runs until SIGTERM or SIGINT.
+    pub fn run(self, config: &Path) -> Result<ExitCode> {
+        init_log(self.plain_log);
+        let (config, journal) = open(config)?;
+        let vision = match config.checkin_camera() {
+            Some(_) => Some(Models::load(&config)?.vision()?),
+            None => None,
+        };
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let listen = config.web.listen;
+            let listener = tokio::net::TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("cannot listen on {listen} (web.listen)"))?;
+            let mut appliance = Appliance::start(config, journal, vision, Some(listener))?;
+            tracing::info!(device = appliance.journal.log().origin, records = appliance.journal.size(), %listen, "running");
+            notify(&[NotifyState::Ready]);
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let progress = appliance.checkin.as_ref().map(|checkin| checkin.progress().clone());
+            let watchdog = async move {
+                let (mut turns, mut moved) = (0, Instant::now());
+                loop {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    let now = progress.as_ref().map_or(turns + 1, |progress| progress.turns.load(Ordering::Relaxed));
+                    if now != turns {
+                        (turns, moved) = (now, Instant::now());
+                    }
+                    if moved.elapsed() < HANGING {
+                        notify(&[NotifyState::Watchdog]);
+                    }
+                }
+            };
+            let failed = tokio::select! {
+                _ = terminate.recv() => None,
+                _ = interrupt.recv() => None,
+                problem = appliance.failed() => Some(problem),
+                () = watchdog => None,
+            };
+            notify(&[NotifyState::Stopping]);
+            let stopped = appliance.stop().await;
+            match failed {
+                Some(problem) => Err(problem.into()),
+                None => Ok(stopped.map(|()| ExitCode::SUCCESS)?),
+            }
+        })
+    }
+}
+
+/// Tells systemd, if it started this.
+fn notify(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+fn init_log(plain: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if plain { log.init() } else { log.json().init() }
+}

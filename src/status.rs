@@ -1,0 +1,303 @@
+//! What the appliance is doing, for `rollcall status`, `/api/status` and the staff page. Counts only: no name, no ID
+//! number.
+
+use crate::camera::{Camera, CameraState, CameraStatus};
+use crate::clock::local;
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::sync::{SyncState, SyncStatus};
+use evidence::record::{ClockQuality, WindowKind};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Below this share of free space the disk is called low.
+const LOW_DISK: f64 = 0.05;
+/// … and below this many bytes.
+const LOW_DISK_BYTES: u64 = 2 << 30;
+/// Records may wait this long for the bureau before staff are told.
+const UNSENT_SECONDS: i64 = 24 * 3600;
+
+/// The whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// The appliance's id.
+    pub device: String,
+    /// The contracted place.
+    pub site: String,
+    /// The room.
+    pub room: String,
+    /// Now, RFC 3339.
+    pub time: String,
+    /// How good that is.
+    pub clock: ClockQuality,
+    /// The classes that are not closed.
+    pub classes: Vec<ClassStatus>,
+    /// The cameras; empty when the appliance does not run.
+    pub cameras: Vec<CameraStatus>,
+    /// The log, and how far the bureau has countersigned it.
+    pub log: SyncStatus,
+    /// The disk that the state is on; absent when it cannot be asked.
+    pub disk: Option<DiskStatus>,
+    /// What needs attention.
+    pub attention: Vec<Attention>,
+}
+
+/// One class.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClassStatus {
+    /// 班期编号
+    pub class: String,
+    /// 班期名称
+    pub name: String,
+    /// Whether it has a lesson in this room today.
+    pub today: bool,
+    /// Trainees on the roster.
+    pub trainees: usize,
+    /// Teachers on the roster.
+    pub teachers: usize,
+    /// Of both, those whose face is enrolled.
+    pub enrolled: usize,
+    /// Trainees accepted on arrival today.
+    pub arrived: usize,
+    /// Trainees accepted on departure today.
+    pub departed: usize,
+}
+
+/// A disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// Bytes that the appliance can still write.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+}
+
+/// Something that staff should look after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Attention {
+    /// A camera does not deliver frames.
+    Camera {
+        /// Its name.
+        camera: String,
+        /// What it does instead.
+        state: CameraState,
+        /// What is wrong, if known.
+        problem: Option<String>,
+    },
+    /// Sending has stopped until staff have acted.
+    SyncAlarm {
+        /// What happened, and what to do.
+        message: String,
+    },
+    /// No bureau receives this appliance's records.
+    NotRegistered,
+    /// The bureau has countersigned nothing for a day, and records wait.
+    Unsent {
+        /// Records that wait.
+        records: u64,
+    },
+    /// Records carry a time that nobody vouches for.
+    ClockUnset,
+    /// The disk is nearly full.
+    DiskLow {
+        /// Bytes left.
+        free_bytes: u64,
+    },
+    /// The disk cannot be asked how full it is.
+    DiskUnknown,
+    /// People of a class can be recognised by nothing yet.
+    NotEnrolled {
+        /// The class.
+        class: String,
+        /// How many.
+        people: usize,
+    },
+    /// There is no class.
+    NoClass,
+    /// Check-ins cannot be written down.
+    Trouble {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Looks at everything. `cameras`: of the running appliance.
+pub fn gather(
+    config: &Config,
+    journal: &Journal,
+    cameras: Option<&[Camera]>,
+    log: SyncStatus,
+    trouble: Option<String>,
+) -> Result<Status, JournalError> {
+    let now = local(&**journal.clock(), journal.zone());
+    let reader = journal.store().read()?;
+    let accepted = reader.accepted_on(now.date())?;
+    let mut classes = Vec::new();
+    for row in reader.classes()? {
+        let class = row.class;
+        let count = |kind| {
+            let of_trainee = |number: &String| class.trainees.iter().any(|trainee| &trainee.number == number);
+            accepted
+                .iter()
+                .filter(|(id, number, window)| *id == class.id && *window == kind && of_trainee(number))
+                .count()
+        };
+        let room = &config.appliance.room;
+        classes.push(ClassStatus {
+            class: class.id.to_string(),
+            today: class
+                .lessons
+                .iter()
+                .any(|lesson| lesson.date == now.date() && (lesson.room.is_empty() || &lesson.room == room)),
+            trainees: class.trainees.len(),
+            teachers: class.teachers.len(),
+            enrolled: reader.enrolled(&class.id)?.len(),
+            arrived: count(WindowKind::Arrival),
+            departed: count(WindowKind::Departure),
+            name: class.name.clone(),
+        });
+    }
+    drop(reader);
+    let mut status = Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        device: journal.log().origin.clone(),
+        site: config.appliance.site.clone(),
+        room: config.appliance.room.clone(),
+        time: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        clock: journal.clock().quality(),
+        classes,
+        cameras: cameras.unwrap_or_default().iter().map(Camera::status).collect(),
+        log,
+        disk: disk(&config.appliance.state_dir),
+        attention: Vec::new(),
+    };
+    status.attention = attention(&status, now.timestamp().as_second(), trouble);
+    Ok(status)
+}
+
+fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attention> {
+    let mut found: Vec<Attention> = trouble.map(|message| Attention::Trouble { message }).into_iter().collect();
+    if status.log.state == SyncState::Alarm {
+        found.push(Attention::SyncAlarm { message: status.log.error.clone().unwrap_or_default() });
+    }
+    for camera in &status.cameras {
+        if !matches!(camera.state, CameraState::Live | CameraState::Unknown) {
+            let (camera, state, problem) = (camera.name.clone(), camera.state, camera.problem.clone());
+            found.push(Attention::Camera { camera, state, problem });
+        }
+    }
+    match status.disk {
+        None => found.push(Attention::DiskUnknown),
+        Some(disk) => {
+            let limit = ((disk.total_bytes as f64 * LOW_DISK) as u64).min(LOW_DISK_BYTES);
+            if disk.free_bytes < limit {
+                found.push(Attention::DiskLow { free_bytes: disk.free_bytes });
+            }
+        }
+    }
+    if status.clock == ClockQuality::Unset {
+        found.push(Attention::ClockUnset);
+    }
+    let waiting = status.log.log_size.saturating_sub(status.log.countersigned);
+    if status.log.state == SyncState::NotRegistered {
+        found.push(Attention::NotRegistered);
+    } else if waiting > 0 && status.log.countersigned_at.is_none_or(|at| now - at > UNSENT_SECONDS) {
+        found.push(Attention::Unsent { records: waiting });
+    }
+    if status.classes.is_empty() {
+        found.push(Attention::NoClass);
+    }
+    for class in status.classes.iter().filter(|class| class.today) {
+        let people = (class.trainees + class.teachers).saturating_sub(class.enrolled);
+        if people > 0 {
+            found.push(Attention::NotEnrolled { class: class.class.clone(), people });
+        }
+    }
+    found
+}
+
+/// The disk that `path` is on.
+fn disk(path: &Path) -> Option<DiskStatus> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `path` ends in NUL and `found` has the size of the struct that statvfs fills in when it returns 0.
+    #[allow(unsafe_code)]
+    let found = unsafe {
+        if libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0 {
+            return None;
+        }
+        found.assume_init()
+    };
+    Some(DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize })
+}
+
+impl std::fmt::Display for Attention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attention::Camera { camera, state, problem } => {
+                write!(f, "camera {camera} is {}", format!("{state:?}").to_lowercase())?;
+                problem.as_ref().map_or(Ok(()), |problem| write!(f, ": {problem}"))
+            }
+            Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
+            Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
+            Attention::Unsent { records } => write!(f, "{records} records have waited for the bureau for over a day"),
+            Attention::ClockUnset => write!(f, "nothing vouches for the clock; check the network time (NTP)"),
+            Attention::DiskLow { free_bytes } => write!(f, "the disk is nearly full: {} MB left", free_bytes >> 20),
+            Attention::DiskUnknown => write!(f, "the disk cannot be asked how full it is"),
+            Attention::NotEnrolled { class, people } => {
+                write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
+            }
+            Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
+            Attention::Trouble { message } => write!(f, "check-ins cannot be written down: {message}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "appliance   {}  (rollcall {})", self.device, self.version)?;
+        writeln!(f, "place       {}, room {}", self.site, self.room)?;
+        let clock = match self.clock {
+            ClockQuality::Synced => "synchronised".into(),
+            ClockQuality::Holdover { seconds } => format!("not synchronised for {seconds} s"),
+            ClockQuality::Unset => "never synchronised".into(),
+        };
+        writeln!(f, "time        {}  ({clock})", self.time)?;
+        for class in &self.classes {
+            let today = if class.today { "today" } else { "not today" };
+            writeln!(
+                f,
+                "class       {}  {}  {today}: {} of {} arrived, {} departed; {} enrolled",
+                class.class, class.name, class.arrived, class.trainees, class.departed, class.enrolled
+            )?;
+        }
+        for camera in &self.cameras {
+            let age =
+                camera.last_frame_age_seconds.map_or("no frame yet".into(), |age| format!("last frame {age:.1} s ago"));
+            let state = format!("{:?}", camera.state).to_lowercase();
+            writeln!(
+                f,
+                "camera      {}  {state}, {age}, {}×{} at {:.0}/s",
+                camera.name, camera.width, camera.height, camera.fps
+            )?;
+        }
+        let receipt = self.log.countersigned_at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+        let receipt = receipt.map_or("never".into(), |time| time.to_string());
+        writeln!(
+            f,
+            "log         {} records, {} countersigned, last {receipt}",
+            self.log.log_size, self.log.countersigned
+        )?;
+        if let Some(disk) = self.disk {
+            writeln!(f, "disk        {} of {} GB free", disk.free_bytes >> 30, disk.total_bytes >> 30)?;
+        }
+        for attention in &self.attention {
+            writeln!(f, "attention   {attention}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+// What staff do at the kiosk: confirm a QR code, enrol a person. Both ask for a teacher's PIN.
+import { t } from "./kiosk-text.js";
+
+const qrDialog = document.querySelector("#qr-dialog");
+const enrolDialog = document.querySelector("#enrol-dialog");
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+async function ask(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
+    .catch(() => null);
+  if (!answer) throw { code: "failed" };
+  const json = await answer.json();
+  if (!answer.ok) throw json;
+  return json;
+}
+
+function problemText({ code, detail, error }) {
+  const text = t(code ?? "failed", { detail });
+  return code === "refused" ? `${text}: ${error}` : text;
+}
+
+// A choice of teachers and a PIN pad; `done(teacher, pin)` may throw a problem, which is shown.
+function pinPad(teachers, done, label, extra = []) {
+  let chosen = teachers.length === 1 ? teachers[0] : null;
+  let pin = "";
+  const problem = element("p", { className: "problem", role: "alert" });
+  const dots = element("p", { className: "dots" });
+  const submit = element("button", { type: "button", className: "main", textContent: label });
+  const show = () => {
+    dots.textContent = "●".repeat(pin.length);
+    dots.setAttribute("aria-label", t("digits", { count: pin.length }));
+    dots.setAttribute("role", "status");
+    submit.disabled = !chosen || pin.length < 4;
+  };
+  const choices = teachers.map((teacher) => {
+    const button = element("button", { type: "button", className: "choice", textContent: teacher.label });
+    button.onclick = () => { chosen = teacher; mark(); show(); };
+    return button;
+  });
+  const mark = () => choices.forEach((button, at) => button.setAttribute("aria-pressed", teachers[at] === chosen));
+  const type = (digit) => { if (pin.length < 12) { pin += digit; problem.textContent = ""; show(); } };
+  const digits = [..."123456789"].map((digit) => element("button", { type: "button", textContent: digit, onclick: () => type(digit) }));
+  const clear = element("button", { type: "button", textContent: t("clear"), onclick: () => { pin = ""; show(); } });
+  const zero = element("button", { type: "button", textContent: "0", onclick: () => type("0") });
+  submit.onclick = async () => {
+    submit.disabled = true;
+    const given = pin;
+    pin = "";
+    try { await done(chosen, given); } catch (reason) { problem.textContent = problemText(reason); }
+    show();
+  };
+  mark(); show();
+  const pad = element("div", { className: "pad" },
+    element("div", { className: "choices", role: "group", ariaLabel: t("teacher") }, ...choices),
+    dots, element("div", { className: "pin", role: "group", ariaLabel: t("pin") }, ...digits, clear, zero),
+    problem, element("div", { className: "actions" }, ...extra, submit));
+  pad.onkeydown = (event) => {
+    if (/^\d$/.test(event.key)) { type(event.key); event.preventDefault(); }
+    else if (event.key === "Backspace") { pin = pin.slice(0, -1); show(); }
+    else if (event.key === "Enter" && !submit.disabled && event.target.tagName !== "BUTTON") submit.click();
+  };
+  return pad;
+}
+
+function fill(dialog, id, title, lead, ...parts) {
+  dialog.replaceChildren(element("h2", { id, textContent: title, tabIndex: -1 }), element("p", { className: "lead", textContent: lead }), ...parts);
+  if (!dialog.open) dialog.showModal();
+  dialog.querySelector("h2").focus();
+}
+
+// ——— a QR code that waits for a teacher
+
+let pending = null;
+
+export function showPending(next) {
+  pending = next;
+  if (!pending) return qrDialog.open && qrDialog.close();
+  const { id } = pending;
+  const teachers = pending.teachers.map(([number, name]) => ({ number, label: `${name} ${number}` }));
+  const no = element("button", { type: "button", textContent: t("not_confirm") });
+  no.onclick = () => ask("/kiosk/qr/dismiss", { id }).catch(() => {});
+  fill(qrDialog, "qr-title", t("qr_title", { name: `${pending.name} ${pending.person}` }), t("qr_lead"),
+    pinPad(teachers, (teacher, pin) => ask("/kiosk/qr", { id, teacher: teacher.number, pin }), t("confirm"), [no]));
+}
+
+qrDialog.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  if (pending) ask("/kiosk/qr/dismiss", { id: pending.id }).catch(() => {});
+});
+
+// ——— enrolment
+
+let staff = null;
+let progress = null;
+
+export async function openEnrolment() {
+  const classes = await fetch("/kiosk/teachers").then((answer) => answer.json()).catch(() => []);
+  const teachers = classes.flatMap((one) => one.teachers.map(([number, name]) => ({ class: one.class, number, label: `${name} ${number} · ${one.name}` })));
+  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: () => enrolDialog.close() });
+  fill(enrolDialog, "enrol-title", t("enrol_title"), teachers.length ? t("enrol_lead") : t("no_class"),
+    teachers.length ? pinPad(teachers, async (teacher, pin) => {
+      staff = { class: teacher.class, number: teacher.number, pin };
+      choosePerson(await ask("/kiosk/roster", staff));
+    }, t("confirm"), [cancel]) : cancel);
+}
+
+function choosePerson(roster) {
+  const people = roster.map((person) => {
+    const state = person.enrolled ? t("enrolled") : t("not_enrolled");
+    const button = element("button", { type: "button" }, person.name, element("small", { textContent: `${person.number} · ${state}` }));
+    button.onclick = () => showNotice(person, roster);
+    return button;
+  });
+  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: () => enrolDialog.close() });
+  fill(enrolDialog, "enrol-title", t("enrol_title"), t("choose_person"), element("div", { className: "people" }, ...people), element("div", { className: "actions" }, cancel));
+}
+
+async function showNotice(person, roster) {
+  const notice = await fetch("/kiosk/notice").then((answer) => answer.text());
+  const consent = element("button", { type: "button", className: "main", textContent: t(person.consents ? "already_consents" : "consent") });
+  const decline = element("button", { type: "button", textContent: t("decline"), onclick: () => choosePerson(roster) });
+  consent.onclick = () => capture(person, roster);
+  fill(enrolDialog, "enrol-title", t("notice_title", { name: person.name }), "",
+    element("div", { className: "notice-text", textContent: notice, tabIndex: 0 }), element("div", { className: "actions" }, decline, consent));
+}
+
+async function capture(person, roster) {
+  enrolDialog.close(); // the person must see the picture
+  try {
+    await ask("/kiosk/enrol", { staff, person: person.number, consents: true });
+    person.enrolled = person.consents = true;
+    finished(t("enrol_done", { name: person.name }), roster);
+  } catch (reason) {
+    finished(problemText(reason), roster);
+  }
+}
+
+function finished(title, roster) {
+  const done = element("button", { type: "button", className: "main", textContent: t("close"), onclick: () => { staff = null; enrolDialog.close(); } });
+  const another = element("button", { type: "button", textContent: t("another"), onclick: () => choosePerson(roster) });
+  fill(enrolDialog, "enrol-title", title, "", element("div", { className: "actions" }, another, done));
+}
+
+export function showEnrolling(next) {
+  progress = next;
+  document.documentElement.dataset.enrolling = progress ? "yes" : "no";
+}
+
+// What to say while somebody is being enrolled, or null.
+export const enrolling = () => progress;
+
+export function relabelDialogs() {
+  if (pending) showPending(pending);
+}

@@ -1,0 +1,50 @@
+// Every text of the kiosk, in both languages.
+export const TEXT = {
+  "zh-CN": {
+    title: "点名签到", idle: "请正对镜头", idle_more: "站在画面中间，看镜头即可签到", looking: "正在识别…",
+    accepted: "签到成功", accepted_departure: "签退成功", already_checked_in: "已签到", already_departure: "已签退",
+    not_in_class: "不在本班", unknown: "未登记", outside_window: "未到签到时间", too_small: "请靠近一点", too_dark: "光线太暗",
+    too_bright: "光线太亮", turned: "请正对镜头", blurred: "请站稳", cut_off: "请站到画面中间", unconfirmed: "未确认",
+    more_unknown: "如已报名，请找教师登记", more_not_in_class: "今天本教室没有您的课", more_next: "{time} 开始签到", more_outside: "今天的签到时间已过",
+    more_already: "不用重复签到", more_qr: "二维码签到", more_unconfirmed: "教师未确认，请重新出示二维码", more_light: "请换个位置，或请教师开灯",
+    arrival: "上课签到", departure: "下课签退", until: "至 {time}", opens: "{time} 开始", no_class: "今天没有课", count: " / {expected} 人", missing: "还差 {count} 人", complete: "全部到齐",
+    online: "已连接监管平台", offline: "离线，记录保存在本机", unregistered: "未注册，记录保存在本机", alarm: "监管平台核验异常，请联系工作人员",
+    waiting: "{count} 条记录待上传", receipt: "最近签认 {time}", no_receipt: "尚未签认", camera_gone: "摄像头无画面", camera_gone_do: "请教师检查摄像头的电源和连接",
+    disconnected: "正在重新连接…", trouble: "签到暂时无法保存", trouble_do: "请稍候，并告知教师", picture: "摄像头画面", staff: "教师登记", sound_on: "语音开", sound_off: "语音关", room: "教室 {room}",
+    qr_title: "确认 {name} 的二维码签到", qr_lead: "请教师核对本人后输入密码", teacher: "教师", pin: "密码", confirm: "确认", not_confirm: "不是本人", cancel: "取消", back: "返回", clear: "清除", digits: "已输入 {count} 位",
+    enrol_title: "登记人脸", enrol_lead: "请教师选择姓名并输入密码", choose_person: "选择要登记的人", enrolled: "已登记", not_enrolled: "未登记", declined: "未同意", notice_title: "请 {name} 本人阅读告知书", consent: "本人同意", decline: "不同意，使用二维码", already_consents: "本人已同意，开始登记",
+    capturing: "请 {name} 看镜头，慢慢左右转头一点", progress: "{good} / {wanted}", enrol_done: "{name} 登记成功", close: "完成", another: "登记下一位",
+    wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码", refused: "无法登记", gone: "二维码已失效，请重新出示", no_good_face: "没有拍到清楚的正脸，请再试", no_camera: "摄像头未运行", failed: "未能保存，请再试",
+  },
+  en: {
+    title: "Check-in", idle: "Face the camera", idle_more: "Stand in the middle of the picture and look at the camera", looking: "Looking…",
+    accepted: "checked in", accepted_departure: "checked out", already_checked_in: "already checked in", already_departure: "already checked out",
+    not_in_class: "not in this class", unknown: "Not enrolled", outside_window: "not check-in time", too_small: "Come closer", too_dark: "Too dark",
+    too_bright: "Too bright", turned: "Face the camera", blurred: "Hold still", cut_off: "Move to the middle", unconfirmed: "not confirmed",
+    more_unknown: "If you have signed up, ask the teacher to enrol you", more_not_in_class: "You have no lesson in this room today", more_next: "Check-in begins at {time}", more_outside: "Today's check-in is over",
+    more_already: "No need to check in again", more_qr: "by QR code", more_unconfirmed: "The teacher did not confirm; show the code again", more_light: "Move, or ask for the light to be changed",
+    arrival: "Arrival", departure: "Departure", until: "until {time}", opens: "opens at {time}", no_class: "No lesson today", count: " of {expected}", missing: "{count} still expected", complete: "Everybody is here",
+    online: "Connected to the bureau", offline: "Offline: records are kept here", unregistered: "Not registered: records are kept here", alarm: "The bureau reports a problem: tell the staff",
+    waiting: "{count} records waiting", receipt: "Countersigned {time}", no_receipt: "Not countersigned yet", camera_gone: "No camera picture", camera_gone_do: "Teacher: please check the camera",
+    disconnected: "Reconnecting…", trouble: "Check-ins cannot be saved", trouble_do: "Please wait, and tell the teacher", picture: "Camera picture", staff: "Enrol", sound_on: "Voice on", sound_off: "Voice off", room: "Room {room}",
+    qr_title: "Confirm {name}'s QR code", qr_lead: "Teacher: check that it is this person, then give your PIN", teacher: "Teacher", pin: "PIN", confirm: "Confirm", not_confirm: "Not this person", cancel: "Cancel", back: "Back", clear: "Clear", digits: "{count} digits given",
+    enrol_title: "Enrol a face", enrol_lead: "Teacher: choose your name and give your PIN", choose_person: "Who is to be enrolled?", enrolled: "enrolled", not_enrolled: "not enrolled", declined: "has not consented", notice_title: "{name}, please read this notice yourself", consent: "I consent", decline: "I decline and use a QR code", already_consents: "Has consented: begin",
+    capturing: "{name}, look at the camera and turn your head a little", progress: "{good} of {wanted}", enrol_done: "{name} is enrolled", close: "Done", another: "Enrol another",
+    wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet", refused: "Not enrolled", gone: "The code has expired; show it again", no_good_face: "No clear picture of one face; try again", no_camera: "The camera is not running", failed: "Not saved; try again",
+  },
+};
+
+let language = localStorage.getItem("language") ?? "zh-CN";
+
+export const lang = () => language;
+
+export function setLanguage(next) {
+  language = next;
+  localStorage.setItem("language", next);
+}
+
+// The text for `key`, with {names} filled in.
+export function t(key, values = {}) {
+  const text = TEXT[language][key] ?? TEXT["zh-CN"][key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}

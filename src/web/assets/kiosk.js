@@ -1,0 +1,261 @@
+// The kiosk's page: the mirrored picture, the faces in it, results, counts. Everything comes over one WebSocket.
+import { enrolling, openEnrolment, relabelDialogs, showEnrolling, showPending } from "./kiosk-dialogs.js";
+import { lang, setLanguage, t } from "./kiosk-text.js";
+
+const $ = (selector) => document.querySelector(selector);
+const SHOWN_MS = 5000; // a result stays
+const HINT_AFTER_MS = 500; // a hint is shown only when it lasts
+const KINDS = {
+  accepted: "good", already_checked_in: "good", not_in_class: "no", unknown: "no", unconfirmed: "no", outside_window: "kind",
+  too_small: "hint", too_dark: "hint", too_bright: "hint", turned: "hint", blurred: "hint", cut_off: "hint",
+};
+const SIGNS = { good: "✓", kind: "!", no: "✕", hint: "↔", idle: "☺" };
+const COLOURS = { good: "#46d98a", kind: "#ffd166", no: "#ff9b8f", hint: "#ffd166", idle: "#8fc1ff" };
+
+let status = null;
+let expectation = null;
+let shown = null; // the result on the screen: { outcome, at }
+let hint = null; // { outcome, since }
+let recent = [];
+let voice = localStorage.getItem("voice") !== "off";
+
+// ——— words of an outcome
+
+function words(outcome) {
+  const leaving = outcome.window === "departure";
+  if (outcome.outcome === "accepted") return t(leaving ? "accepted_departure" : "accepted");
+  if (outcome.outcome === "already_checked_in") return t(leaving ? "already_departure" : "already_checked_in");
+  return t(outcome.outcome);
+}
+
+function more(outcome) {
+  switch (outcome.outcome) {
+    case "accepted": return [outcome.time?.slice(11, 16), outcome.method === "qr" ? t("more_qr") : ""].filter(Boolean).join("  ");
+    case "already_checked_in": return t("more_already");
+    case "unknown": return t("more_unknown");
+    case "not_in_class": return t("more_not_in_class");
+    case "outside_window": return outcome.next_opens ? t("more_next", { time: outcome.next_opens }) : t("more_outside");
+    case "unconfirmed": return t("more_unconfirmed");
+    case "too_dark": case "too_bright": return t("more_light");
+    default: return "";
+  }
+}
+
+function speak(outcome) {
+  if (!voice || !("speechSynthesis" in window)) return;
+  const speech = new SpeechSynthesisUtterance(words(outcome));
+  speech.lang = lang();
+  speechSynthesis.cancel();
+  speechSynthesis.speak(speech);
+}
+
+// ——— the band below the picture
+
+function present(state, sign, who, what, detail) {
+  const stage = $(".stage");
+  const key = [state, who, what, detail].join("|");
+  if (stage.dataset.key === key) return;
+  stage.dataset.key = key;
+  stage.dataset.state = state;
+  $("#result .sign").textContent = sign;
+  $("#result .who").textContent = who;
+  $("#result .what").textContent = what;
+  $("#result .more").textContent = detail;
+}
+
+function presentNow() {
+  const now = performance.now();
+  if (status?.trouble) return present("no", "!", "", t("trouble"), t("trouble_do"));
+  const session = enrolling();
+  if (session) {
+    const detail = session.hint ? t(session.hint) : t("progress", session);
+    return present("hint", `${session.good}`, "", t("capturing", session), detail);
+  }
+  if (shown && now - shown.at < SHOWN_MS) {
+    const { outcome } = shown;
+    const kind = KINDS[outcome.outcome] ?? "no";
+    return present(kind, SIGNS[kind], outcome.name ?? "", words(outcome), more(outcome));
+  }
+  if (hint && now - hint.since > HINT_AFTER_MS) return present("hint", SIGNS.hint, "", t(hint.outcome), "");
+  present("idle", SIGNS.idle, "", t("idle"), t("idle_more"));
+}
+
+// ——— the picture
+
+const canvas = $("#picture");
+const context = canvas.getContext("2d", { alpha: false });
+let newest = null;
+let drawing = false;
+
+async function draw() {
+  if (drawing) return;
+  drawing = true;
+  while (newest) {
+    const { header, jpeg } = newest;
+    newest = null;
+    try {
+      const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+      if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+      context.save();
+      context.scale(-1, 1); // a mirror: people move the way they expect
+      context.drawImage(bitmap, -bitmap.width, 0);
+      context.restore();
+      bitmap.close();
+      header.faces.forEach(frame);
+      document.documentElement.dataset.latency = Date.now() - header.captured_unix_ms;
+      document.documentElement.dataset.frame = header.number;
+    } catch { /* a damaged picture is skipped; the next one comes */ }
+  }
+  drawing = false;
+}
+
+function frame(face) {
+  const [w, h] = [face.width * canvas.width, face.height * canvas.height];
+  const [x, y] = [(1 - face.x - face.width) * canvas.width, face.y * canvas.height];
+  const kind = face.state.state === "decided" ? KINDS[face.state.outcome] ?? "no" : face.state.state === "hint" ? "hint" : "idle";
+  const size = Math.max(18, Math.min(canvas.width / 28, w * 0.24));
+  context.strokeStyle = COLOURS[kind];
+  context.lineWidth = Math.max(3, canvas.width / 240);
+  context.beginPath();
+  context.roundRect(x, y, w, h, Math.min(w, h) * 0.16);
+  context.stroke();
+  const said = face.state.state === "looking" ? t("looking") : words(face.state);
+  const label = [face.name, said].filter(Boolean).join(" ");
+  context.font = `600 ${size}px "Noto Sans CJK SC", "Noto Sans SC", sans-serif`;
+  const width = context.measureText(label).width + size;
+  const left = Math.max(0, Math.min(canvas.width - width, x + w / 2 - width / 2));
+  const top = y > size * 1.8 ? y - size * 1.8 : y + h + size * 0.3;
+  context.fillStyle = COLOURS[kind];
+  context.beginPath();
+  context.roundRect(left, top, width, size * 1.5, size * 0.4);
+  context.fill();
+  context.fillStyle = "#0b1622";
+  context.textBaseline = "middle";
+  context.fillText(label, left + size / 2, top + size * 0.78);
+}
+
+function takePicture(buffer) {
+  const length = new DataView(buffer).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  newest = { header, jpeg: new Uint8Array(buffer, 4 + length) };
+  noteHint(header.faces);
+  draw();
+}
+
+// The hint of the nearest face, once it has lasted.
+function noteHint(faces) {
+  const nearest = faces.reduce((a, b) => (!a || b.width > a.width ? b : a), null);
+  const outcome = nearest?.state.state === "hint" ? nearest.state.outcome : null;
+  if (!outcome) hint = null;
+  else if (hint?.outcome !== outcome) hint = { outcome, since: performance.now() };
+}
+
+// ——— the column beside it
+
+function showClass() {
+  const box = $("#class");
+  if (!expectation?.class) {
+    box.querySelector(".name").textContent = t("no_class");
+    for (const part of [".window", ".arrived", ".of", ".missing"]) box.querySelector(part).textContent = "";
+    box.querySelector(".bar").hidden = true;
+    return;
+  }
+  const { class_name, window: open, until, expected, arrived } = expectation;
+  box.querySelector(".name").textContent = class_name;
+  box.querySelector(".window").textContent = open ? `${t(open)} ${t("until", { time: until })}` : t("opens", { time: until });
+  box.querySelector(".arrived").textContent = arrived;
+  box.querySelector(".of").textContent = t("count", { expected });
+  box.querySelector(".missing").textContent = arrived < expected ? t("missing", { count: expected - arrived }) : t("complete");
+  const bar = box.querySelector(".bar");
+  bar.hidden = false;
+  bar.setAttribute("aria-valuemax", expected);
+  bar.setAttribute("aria-valuenow", arrived);
+  bar.setAttribute("aria-label", `${arrived}${t("count", { expected })}`);
+  bar.firstElementChild.style.width = `${expected ? (100 * arrived) / expected : 0}%`;
+}
+
+function showStatus(connected = true) {
+  const link = $("#link");
+  const state = !connected ? "disconnected" : !status ? "disconnected" : status.alarm ? "alarm" : status.online ? "online" : status.registered ? "offline" : "unregistered";
+  link.className = state;
+  link.querySelector(".text").textContent = t(state);
+  const gone = connected && status && ["stalled", "absent"].includes(status.camera);
+  $("#camera-notice").hidden = !gone;
+  if (!status) return;
+  const at = status.countersigned_at ? new Date(status.countersigned_at * 1000) : null;
+  const time = at?.toLocaleString(lang(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const waiting = status.waiting && !status.online ? `  ${t("waiting", { count: status.waiting })}` : "";
+  $("#receipt").textContent = (at ? t("receipt", { time }) : t("no_receipt")) + waiting;
+  $("#place").textContent = `${status.site}  ${t("room", { room: status.room })}`;
+  $("#time").textContent = status.time.slice(11, 16);
+  const day = new Date(`${status.time.slice(0, 10)}T12:00:00`);
+  $("#date").textContent = day.toLocaleDateString(lang(), { month: "long", day: "numeric", weekday: "long" });
+}
+
+function showRecent() {
+  $("#recent").replaceChildren(...recent.map((outcome) => {
+    const line = document.createElement("li");
+    const time = Object.assign(document.createElement("time"), { textContent: outcome.time.slice(11, 16) });
+    const text = Object.assign(document.createElement("span"), { className: KINDS[outcome.outcome] ?? "no" });
+    text.textContent = [outcome.name, words(outcome)].filter(Boolean).join(" ");
+    line.append(time, text);
+    return line;
+  }));
+}
+
+function takeOutcome(outcome) {
+  shown = { outcome, at: performance.now() };
+  recent = [outcome, ...recent].slice(0, 5);
+  speak(outcome);
+  showRecent();
+  presentNow();
+}
+
+// ——— the connection
+
+let pause = 250;
+
+function connect() {
+  const socket = new WebSocket(`ws://${location.host}/kiosk/live`);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => { pause = 250; document.documentElement.dataset.connected = "yes"; };
+  socket.onmessage = ({ data }) => {
+    if (data instanceof ArrayBuffer) return takePicture(data);
+    const message = JSON.parse(data);
+    if (message.type === "outcome") takeOutcome(message.outcome);
+    else if (message.type === "expectation") { expectation = message.expectation; showClass(); }
+    else if (message.type === "status") { status = message; showStatus(); }
+    else if (message.type === "pending_qr") showPending(message.pending);
+    else if (message.type === "enrolling") showEnrolling(message.enrolling);
+  };
+  socket.onclose = () => {
+    document.documentElement.dataset.connected = "no";
+    showStatus(false);
+    setTimeout(connect, pause);
+    pause = Math.min(pause * 2, 5000);
+  };
+}
+
+// ——— language and voice
+
+function relabel() {
+  document.documentElement.lang = lang();
+  document.title = t("title");
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
+  canvas.setAttribute("aria-label", t("picture"));
+  const other = lang() === "en" ? "zh-CN" : "en";
+  Object.assign($("#language"), { textContent: other === "en" ? "English" : "中文", lang: other });
+  $("#sound").textContent = t(voice ? "sound_on" : "sound_off");
+  $("#sound").setAttribute("aria-pressed", voice);
+  showClass(); showStatus(document.documentElement.dataset.connected === "yes"); showRecent(); relabelDialogs();
+  delete $(".stage").dataset.key;
+  presentNow();
+}
+
+$("#language").onclick = () => { setLanguage(lang() === "en" ? "zh-CN" : "en"); relabel(); };
+$("#sound").onclick = () => { voice = !voice; localStorage.setItem("voice", voice ? "on" : "off"); relabel(); };
+$("#enrol").onclick = openEnrolment;
+
+relabel();
+setInterval(presentNow, 150);
+connect();

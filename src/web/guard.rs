@@ -1,0 +1,61 @@
+//! Who may ask: browsers on this machine that opened one of these pages, and programs on it. Nobody else's page.
+
+use super::error;
+use axum::body::Body;
+use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Refuses names that are not loopback's (DNS rebinding) and requests from other sites' pages.
+pub(super) async fn guard(request: Request<Body>, next: Next) -> Response {
+    if let Some(refusal) = refusal(request.headers()) {
+        return refusal;
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn refusal(headers: &HeaderMap) -> Option<Response> {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let host = text(HOST).unwrap_or_default();
+    if !is_loopback(host) {
+        let message = "these pages are only served as localhost or 127.0.0.1";
+        return Some(error(StatusCode::MISDIRECTED_REQUEST, "host", message));
+    }
+    let origin = text(ORIGIN)?;
+    let is_ours = origin.strip_prefix("http://") == Some(host);
+    (!is_ours).then(|| error(StatusCode::FORBIDDEN, "origin", "another site's page may not use this appliance"))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name == "localhost" || name == "[::1]" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_loopback_is_a_name_of_this_machine() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "127.0.0.2", "[::1]:8080", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "localhost.evil.example:8080", "192.168.1.2", "127.0.0.1.evil.example", "[::2]"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `/metrics` for Prometheus. Labels are cameras, states and outcomes; never a person or a class.
+
+use super::{App, blocking, internal};
+use crate::camera::CameraState;
+use crate::sync::SyncState;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use evidence::record::CheckinOutcome;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+type Labels = Vec<(String, String)>;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Response> {
+    let text = blocking(move || collect(&app)).await?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}
+
+fn collect(app: &App) -> Result<String, Response> {
+    let status = app.status()?;
+    let mut registry = Registry::with_prefix("rollcall");
+    let gauge = |registry: &mut Registry, name: &str, help: &str, value: i64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    gauge(&mut registry, "log_records", "Records in the log", status.log.log_size as i64);
+    gauge(
+        &mut registry,
+        "log_countersigned_records",
+        "Records that the bureau has countersigned",
+        status.log.countersigned as i64,
+    );
+    if let Some(at) = status.log.countersigned_at {
+        gauge(&mut registry, "log_countersigned_time_seconds", "When the bureau last countersigned, Unix time", at);
+    }
+    gauge(
+        &mut registry,
+        "sync_alarm",
+        "1 when sending has stopped until staff have acted",
+        i64::from(status.log.state == SyncState::Alarm),
+    );
+    gauge(&mut registry, "attention", "Things that need attention", status.attention.len() as i64);
+    if let Some(disk) = status.disk {
+        gauge(&mut registry, "disk_free_bytes", "Bytes free on the disk of the state", disk.free_bytes as i64);
+    }
+    if let Some(bytes) = resident_bytes() {
+        gauge(&mut registry, "resident_memory_bytes", "Resident memory of this process", bytes);
+    }
+    cameras(&mut registry, &status.cameras);
+    if let Some(progress) = &app.progress {
+        let frames = progress.frames.load(Ordering::Relaxed);
+        registry.register("checkin_frames", "Frames looked at for faces", ConstCounter::new(frames));
+        let micros = progress.frame_micros.load(Ordering::Relaxed) as i64;
+        gauge(
+            &mut registry,
+            "checkin_frame_microseconds",
+            "From the last frame's arrival to the end of work on it",
+            micros,
+        );
+    }
+    let today = crate::clock::local(&**app.journal.clock(), app.journal.zone()).date();
+    let reader = app.journal.store().read().map_err(|error| internal(&error))?;
+    let counts = reader.outcomes_on(today).map_err(|error| internal(&error))?;
+    let checkins = Family::<Labels, Gauge>::default();
+    for (outcome, count) in counts {
+        checkins.get_or_create(&vec![("outcome".into(), word(outcome))]).set(count as i64);
+    }
+    registry.register("checkins_today", "Check-in records of today, by outcome", checkins);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| internal(&error))?;
+    Ok(text)
+}
+
+fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
+    let state = Family::<Labels, Gauge>::default();
+    let frames = Family::<Labels, prometheus_client::metrics::counter::Counter>::default();
+    let age = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    let fps = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    for camera in cameras {
+        let label = || vec![("camera".to_owned(), camera.name.clone())];
+        for known in [CameraState::Live, CameraState::Stalled, CameraState::Absent, CameraState::Unknown] {
+            let mut labels = label();
+            labels.push(("state".into(), format!("{known:?}").to_lowercase()));
+            state.get_or_create(&labels).set(i64::from(camera.state == known));
+        }
+        frames.get_or_create(&label()).inc_by(camera.frames);
+        fps.get_or_create(&label()).set(camera.fps);
+        if let Some(seconds) = camera.last_frame_age_seconds {
+            age.get_or_create(&label()).set(seconds);
+        }
+    }
+    registry.register("camera_state", "1 for the state that a camera is in", state);
+    registry.register("camera_frames", "Frames since start", frames);
+    registry.register("camera_last_frame_age_seconds", "Age of the last frame", age);
+    registry.register("camera_frames_per_second", "Frames a second over the last seconds", fps);
+}
+
+fn word(outcome: CheckinOutcome) -> String {
+    serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()? * 1024)
+}

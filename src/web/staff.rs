@@ -1,0 +1,304 @@
+//! `/`: the institution's staff see who is in and who is missing, the cameras, the log, and what needs attention.
+//!
+//! Read-only. Full names are shown: whoever sees this page stands at the appliance or administers it.
+
+use super::{App, asset, blocking, error, internal};
+use crate::camera::CameraState;
+use crate::class::{Role, Window, WindowPolicy, windows};
+use crate::clock::local;
+use crate::status::{Attention, Status};
+use crate::store::CheckinRow;
+use crate::sync::SyncState;
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use evidence::record::{ClockQuality, Method, WindowKind};
+use jiff::ZonedDateTime;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Width of a camera's picture on the page, px.
+const PICTURE_WIDTH: u32 = 640;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(page))
+        .route("/staff/staff.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/staff.css"))))
+        .route(
+            "/staff/staff.js",
+            get(async || asset("text/javascript; charset=utf-8", include_str!("assets/staff.js"))),
+        )
+        .route("/cameras/{name}", get(picture))
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    lang: String,
+}
+
+/// The two languages of every text on the page.
+#[derive(Clone, Copy)]
+struct Words {
+    english: bool,
+}
+
+impl Words {
+    fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
+        if self.english { english } else { chinese }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "staff.html")]
+struct Page {
+    words: Words,
+    status: Status,
+    now: String,
+    attention: Vec<String>,
+    classes: Vec<ClassView>,
+    cameras: Vec<CameraView>,
+    log: LogView,
+    clock: String,
+}
+
+struct ClassView {
+    number: String,
+    name: String,
+    windows: String,
+    arrived: usize,
+    trainees: usize,
+    people: Vec<PersonView>,
+}
+
+struct PersonView {
+    number: String,
+    name: String,
+    is_teacher: bool,
+    arrival: Option<String>,
+    departure: Option<String>,
+    mark: &'static str,
+    state: String,
+}
+
+struct CameraView {
+    name: String,
+    mark: &'static str,
+    state: String,
+    detail: String,
+    has_picture: bool,
+}
+
+struct LogView {
+    records: u64,
+    countersigned: u64,
+    last: String,
+    mark: &'static str,
+    state: String,
+}
+
+async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
+    let words = Words { english: wanted.lang == "en" };
+    let html = blocking(move || render(&app, words)).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Html(html)).into_response())
+}
+
+fn render(app: &App, words: Words) -> Result<String, Response> {
+    let status = app.status()?;
+    let now = local(&**app.journal.clock(), app.journal.zone());
+    let classes = classes(app, words, &now).map_err(|problem| internal(&problem))?;
+    let page = Page {
+        words,
+        now: now.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        attention: status.attention.iter().map(|attention| sentence(attention, words)).collect(),
+        classes,
+        cameras: status.cameras.iter().map(|camera| camera_view(camera, words)).collect(),
+        log: log_view(&status, words, &now),
+        clock: match status.clock {
+            ClockQuality::Synced => words.t("已同步", "synchronised").into(),
+            ClockQuality::Holdover { seconds } => {
+                format!("{} {} min", words.t("未同步", "not synchronised for"), seconds / 60)
+            }
+            ClockQuality::Unset => words.t("未校时", "never synchronised").into(),
+        },
+        status,
+    };
+    page.render().map_err(|problem| internal(&problem))
+}
+
+fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView>, crate::store::StoreError> {
+    let reader = app.journal.store().read()?;
+    let accepted = reader.accepted_rows_on(now.date())?;
+    let room = &app.config.appliance.room;
+    let settings = &app.config.checkin.windows;
+    let policy = WindowPolicy {
+        arrival_before_minutes: settings.arrival_before_minutes,
+        arrival_after_minutes: settings.arrival_after_minutes,
+        departure_after_minutes: settings.departure_after_minutes,
+    };
+    let mut views = Vec::new();
+    for class in reader.classes()?.into_iter().map(|row| row.class) {
+        let is_here = |lesson: &crate::class::Lesson| lesson.room.is_empty() || lesson.room == *room;
+        if !class.lessons.iter().any(|lesson| lesson.date == now.date() && is_here(lesson)) {
+            continue;
+        }
+        let enrolled = reader.enrolled(&class.id)?;
+        let windows = windows(&class, now.date(), now.time_zone(), &policy);
+        let people: Vec<PersonView> = class
+            .people()
+            .map(|person| {
+                let row = |kind| {
+                    let is_theirs = |row: &&CheckinRow| {
+                        row.class.as_deref() == Some(class.id.as_str())
+                            && row.person.as_deref() == Some(&person.number)
+                            && row.window == Some(kind)
+                    };
+                    accepted.iter().find(is_theirs)
+                };
+                let (arrival, departure) = (row(WindowKind::Arrival), row(WindowKind::Departure));
+                let (mark, state) = state(arrival, &windows, now, enrolled.contains(&person.number), words);
+                PersonView {
+                    number: person.number.clone(),
+                    name: person.name.clone(),
+                    is_teacher: person.role == Role::Teacher,
+                    arrival: arrival.map(|row| time_of(row, words)),
+                    departure: departure.map(|row| time_of(row, words)),
+                    mark,
+                    state,
+                }
+            })
+            .collect();
+        views.push(ClassView {
+            arrived: people.iter().filter(|person| !person.is_teacher && person.arrival.is_some()).count(),
+            trainees: class.trainees.len(),
+            windows: windows_text(&windows, words),
+            number: class.id.to_string(),
+            name: class.name,
+            people,
+        });
+    }
+    Ok(views)
+}
+
+fn state(
+    arrival: Option<&CheckinRow>,
+    windows: &[Window],
+    now: &ZonedDateTime,
+    enrolled: bool,
+    words: Words,
+) -> (&'static str, String) {
+    let closed = windows.iter().any(|window| window.kind == WindowKind::Arrival && window.closes <= *now);
+    match (arrival, closed, enrolled) {
+        (Some(_), ..) => ("good", words.t("已到", "here").into()),
+        (None, true, _) => ("bad", words.t("缺勤", "missing").into()),
+        (None, false, true) => ("wait", words.t("未到", "expected").into()),
+        (None, false, false) => ("warn", words.t("未登记人脸", "not enrolled").into()),
+    }
+}
+
+fn time_of(row: &CheckinRow, words: Words) -> String {
+    let time = row.time.get(11..16).unwrap_or_default();
+    match row.method {
+        Method::Face => time.into(),
+        Method::Qr => format!("{time} {}", words.t("二维码", "QR code")),
+    }
+}
+
+fn windows_text(windows: &[Window], words: Words) -> String {
+    let text = |window: &Window| {
+        let kind = match window.kind {
+            WindowKind::Arrival => words.t("上课签到", "arrival"),
+            WindowKind::Departure => words.t("下课签退", "departure"),
+        };
+        format!("{kind} {}–{}", window.opens.strftime("%H:%M"), window.closes.strftime("%H:%M"))
+    };
+    windows.iter().map(text).collect::<Vec<_>>().join("  ·  ")
+}
+
+fn camera_view(camera: &crate::camera::CameraStatus, words: Words) -> CameraView {
+    let (mark, state) = match camera.state {
+        CameraState::Live => ("good", words.t("正常", "live")),
+        CameraState::Stalled => ("bad", words.t("画面停滞", "stalled")),
+        CameraState::Absent => ("bad", words.t("未连接", "absent")),
+        CameraState::Unknown => ("wait", words.t("正在连接", "connecting")),
+    };
+    let age = match camera.last_frame_age_seconds {
+        None => words.t("尚无画面", "no frame yet").into(),
+        Some(age) if age < 1.0 => format!("{}×{} · {:.0} fps", camera.width, camera.height, camera.fps),
+        Some(age) => format!("{} {age:.0} s", words.t("最后一帧距今", "last frame, age")),
+    };
+    let detail = camera.problem.as_ref().map_or(age.clone(), |problem| format!("{age} · {problem}"));
+    CameraView { name: camera.name.clone(), mark, state: state.into(), detail, has_picture: camera.frames > 0 }
+}
+
+fn log_view(status: &Status, words: Words, now: &ZonedDateTime) -> LogView {
+    let log = &status.log;
+    let (mark, state) = match &log.state {
+        SyncState::UpToDate => ("good", words.t("全部已由监管平台签认", "all countersigned by the bureau").into()),
+        SyncState::Sending => ("wait", words.t("正在上传", "sending").into()),
+        SyncState::Waiting { retry_in_seconds } => (
+            "warn",
+            format!(
+                "{} {retry_in_seconds} s",
+                words.t("离线，自动重试，间隔", "offline; the next try comes by itself, in")
+            ),
+        ),
+        SyncState::NotRegistered => ("warn", words.t("未在监管平台注册", "not registered with a bureau").into()),
+        SyncState::Alarm => {
+            ("bad", words.t("监管平台核验未通过，已停止上传", "the bureau says it does not verify").into())
+        }
+    };
+    let last = log.countersigned_at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+    let last = last.map(|at| at.to_zoned_datetime(now.time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S").to_string());
+    LogView {
+        records: log.log_size,
+        countersigned: log.countersigned,
+        last: last.unwrap_or_else(|| words.t("从未", "never").into()),
+        mark,
+        state,
+    }
+}
+
+/// What needs attention, and what to do about it.
+fn sentence(attention: &Attention, words: Words) -> String {
+    if words.english {
+        return attention.to_string();
+    }
+    match attention {
+        Attention::Camera { camera, state, problem } => {
+            let state = if *state == CameraState::Stalled { "画面停滞" } else { "未连接" };
+            let problem = problem.as_ref().map_or(String::new(), |problem| format!("（{problem}）"));
+            format!("摄像头 {camera} {state}{problem}：请检查电源、线缆和网络。")
+        }
+        Attention::SyncAlarm { message } => format!("监管平台核验未通过，已停止上传：{message}"),
+        Attention::NotRegistered => "尚未在监管平台注册：向区人社局索取注册码，运行 rollcall register 注册码。".into(),
+        Attention::Unsent { records } => format!("{records} 条记录超过一天未获签认：请检查网络。记录不会丢失。"),
+        Attention::ClockUnset => "本机时间未经校准，记录会注明：请检查网络对时（NTP）。".into(),
+        Attention::DiskLow { free_bytes } => format!("磁盘空间不足，仅剩 {} MB：请联系维护人员。", free_bytes >> 20),
+        Attention::DiskUnknown => "无法读取磁盘剩余空间：请联系维护人员。".into(),
+        Attention::NotEnrolled { class, people } => {
+            format!("班期 {class} 有 {people} 人未登记人脸：在打卡屏登记，或发放个人二维码。")
+        }
+        Attention::NoClass => "尚未导入班期：rollcall class template 生成导入表，填好后 rollcall class import。".into(),
+        Attention::Trouble { message } => format!("签到记录无法写入：{message}"),
+    }
+}
+
+/// A camera's newest picture.
+async fn picture(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Response> {
+    let none = || error(StatusCode::NOT_FOUND, "no_picture", "no such camera, or no picture of it yet");
+    let name = name.strip_suffix(".jpg").ok_or_else(none)?;
+    let camera = app.cameras.iter().find(|camera| camera.name() == name).ok_or_else(none)?;
+    let frame = camera.frames().get().ok_or_else(none)?;
+    let jpeg = blocking(move || {
+        let picture = &frame.picture;
+        let width = PICTURE_WIDTH.min(picture.width).max(1);
+        let height = (picture.height * width / picture.width.max(1)).max(1);
+        picture.scaled(width, height).to_jpeg(75).map_err(|problem| internal(&problem))
+    });
+    Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")], jpeg.await?).into_response())
+}
