@@ -17,6 +17,7 @@ use rusqlite::{Connection, params};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -99,6 +100,30 @@ fn a_whole_appliance_is_good() {
     journal.withdraw_consent(&changed.id, "3", "cli").expect("withdrawn");
     let report = look(folder.path()).expect("readable");
     assert!(report.ok && report.problems.is_empty(), "{report}");
+}
+
+#[test]
+fn it_may_run_while_the_daemon_writes() {
+    let (folder, journal) = appliance();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for day in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let made = checkin("2026-001", "2", &format!("day {day}"));
+                journal.check_in(made, Some(format!("{day}").repeat(3000).as_bytes())).expect("appended");
+            }
+        });
+        let before = journal.size();
+        let reports: Vec<Report> = (0..20).map(|_| look(folder.path()).expect("readable")).collect();
+        stop.store(true, Ordering::Relaxed);
+        for report in reports {
+            assert!(report.ok && report.problems.is_empty() && report.records >= before, "{report}");
+        }
+    });
+    assert!(journal.size() > 50, "{} records", journal.size());
 }
 
 #[test]
