@@ -67,7 +67,8 @@ pub(crate) fn register(bureau: &Bureau, request: &Request) -> Result<Reply, Regi
     let statement = format!("rollcall-register/v1\n{}\n{}", request.code, request.device);
     let proof = BASE64_URL_SAFE_NO_PAD.decode(&request.proof).ok();
     let proof: Option<[u8; 64]> = proof.and_then(|proof| proof.try_into().ok());
-    if !proof.is_some_and(|proof| request.key.verify(statement.as_bytes(), &proof).is_ok()) {
+    let proven = proof.is_some_and(|proof| request.key.verify(statement.as_bytes(), &proof).is_ok());
+    if !proven {
         return Err(wrong("the proof is not this key's signature over the code and the id".into()));
     }
     let code = evidence::sha256_hex(request.code.as_bytes());
