@@ -4,7 +4,7 @@
 //! pictures, never delays the camera; outcomes are also kept for a page that has just been opened.
 
 use evidence::record::{CheckinOutcome, Method, Role, WindowKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, watch};
@@ -23,7 +23,7 @@ pub struct LivePicture {
 }
 
 /// A face on the kiosk's picture; coordinates are fractions of the picture's width and height, from the top left.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LiveFace {
     /// Stays the same while one face is followed.
     pub track: u64,
@@ -42,7 +42,7 @@ pub struct LiveFace {
 }
 
 /// What is known of a face so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "outcome", rename_all = "snake_case")]
 pub enum FaceState {
     /// Good frames are being gathered.
@@ -54,7 +54,7 @@ pub enum FaceState {
 }
 
 /// One decision, as the kiosk says it and as the demo prints it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// The record's place in the log.
     pub seq: u64,
@@ -81,7 +81,7 @@ pub struct Outcome {
 }
 
 /// The counts beside the picture.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expectation {
     /// The class whose window is open or next, if there is a lesson today.
     pub class: Option<String>,
@@ -98,7 +98,7 @@ pub struct Expectation {
 }
 
 /// A QR code that was shown and waits for a teacher's PIN.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingQr {
     /// Names it in the confirmation.
     pub id: u64,
@@ -115,7 +115,7 @@ pub struct PendingQr {
 }
 
 /// How far an enrolment at the kiosk is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolling {
     /// Masked name (张*).
     pub name: String,

@@ -282,7 +282,7 @@ mod tests {
     impl Nodes for Kept {
         type Error = Infallible;
         fn node(&self, level: u32, index: u64) -> Result<Hash, Infallible> {
-            Ok(self.rows[((index + 1 << level) - 1) as usize][level as usize])
+            Ok(self.rows[(((index + 1) << level) - 1) as usize][level as usize])
         }
     }
 

@@ -8,7 +8,9 @@ use jiff::civil::{Time, time};
 
 /// Somebody on a demonstration's roster.
 pub struct Player {
+    /// Roster number.
     pub number: String,
+    /// Full name.
     pub name: String,
 }
 

@@ -1,8 +1,10 @@
 //! `rollcall demo`: a throw-away appliance and bureau on loopback, and real faces before its camera.
 
 mod bureau;
-mod class;
-mod film;
+#[doc(hidden)]
+pub mod class;
+#[doc(hidden)]
+pub mod film;
 mod report;
 
 use super::appliance::Models;

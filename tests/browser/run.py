@@ -1,0 +1,228 @@
+"""The pages in a real browser: every outcome is seen, in both languages; staff's dialogs work; axe finds nothing serious.
+
+usage: run.py STAGE PHOTO SCREENSHOTS   (the kiosk_stage example, a photo of one face, a folder for pictures)
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+STAGE, PHOTO, SHOTS = sys.argv[1:4]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+TIME = "2026-11-24T08:12:00+08:00"
+
+OUTCOMES = {  # outcome → what the page says in Chinese and in English, and the colour of the frame
+    "accepted": ("签到成功", "checked in", "good"),
+    "already_checked_in": ("已签到", "already checked in", "good"),
+    "not_in_class": ("不在本班", "not in this class", "no"),
+    "unknown": ("未登记", "Not enrolled", "no"),
+    "outside_window": ("未到签到时间", "not check-in time", "kind"),
+    "too_small": ("请靠近一点", "Come closer", "hint"),
+    "too_dark": ("光线太暗", "Too dark", "hint"),
+    "too_bright": ("光线太亮", "Too bright", "hint"),
+    "turned": ("请正对镜头", "Face the camera", "hint"),
+    "blurred": ("请站稳", "Hold still", "hint"),
+    "cut_off": ("请站到画面中间", "Move to the middle", "hint"),
+    "unconfirmed": ("未确认", "not confirmed", "no"),
+}
+
+
+def outcome(name, **more):
+    known = name in ("accepted", "already_checked_in", "not_in_class", "outside_window", "unconfirmed")
+    return {"outcome": {
+        "seq": 7, "time": TIME, "outcome": name, "method": "face", "window": "arrival", "role": "trainee" if known else None,
+        "name": "张*" if known else None, "person": "01" if known else None, "class": "TJNK-2026-0138" if known else None,
+        "next_opens": "12:00" if name == "outside_window" else None, "latency_ms": 31.0, **more}}
+
+
+@contextmanager
+def stage(what):
+    """A real appliance, before whose camera `what` is held."""
+    process = subprocess.Popen([STAGE, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), f"the stage did not start: {address!r}"
+
+        def say(message):
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+
+        yield address, say, process
+    finally:
+        if process.stdin and not process.stdin.closed:
+            process.stdin.close()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def shot(page, name):
+    page.screenshot(path=os.path.join(SHOTS, f"{name}.png"))
+
+
+def accessible(page, what):
+    found = Axe().run(page).response["violations"]
+    grave = [f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:120]})" for v in found if v["impact"] in ("serious", "critical")]
+    assert not grave, f"axe on {what}: " + "; ".join(grave)
+
+
+def type_pin(page, dialog, pin):
+    for digit in pin:
+        dialog.get_by_role("button", name=digit, exact=True).click()
+
+
+def every_outcome(browser):
+    with stage(PHOTO) as (address, say, _):
+        page = browser.new_page(viewport={"width": 1280, "height": 720}, locale="zh-CN")
+        spoken = "window.spoken = []; speechSynthesis.speak = (speech) => window.spoken.push(speech.text);"
+        page.add_init_script(spoken)
+        page.goto(f"{address}/kiosk")
+        page.wait_for_function("Number(document.documentElement.dataset.frame) > 0")
+        accessible(page, "the kiosk")
+        for language, at in (("zh", 0), ("en", 1)):
+            if language == "en":
+                page.get_by_role("button", name="English").click()
+            for name, said in OUTCOMES.items():
+                say(outcome(name))
+                expect(page.locator("#result .what")).to_have_text(said[at], timeout=5000)
+                expect(page.locator(".stage")).to_have_attribute("data-state", said[2])
+                shot(page, f"kiosk-{language}-{name}")
+        accessible(page, "the kiosk in English, with a result")
+        expect(page.locator("#result .words")).to_have_css("font-weight", "700")
+        assert "签到成功" in page.evaluate("window.spoken") and "Come closer" in page.evaluate("window.spoken")
+        say({"trouble": "disk full"})
+        expect(page.locator("#result .what")).to_have_text("Check-ins cannot be saved")
+        say({"trouble": None})
+        page.get_by_role("button", name="中文").click()
+        for width, height in ((1920, 1080), (1080, 1920)):
+            page.set_viewport_size({"width": width, "height": height})
+            say(outcome("accepted"))
+            expect(page.locator("#result .what")).to_have_text("签到成功")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}×{height} overflows"
+            shot(page, f"kiosk-{width}x{height}")
+        page.close()
+
+
+def latency(browser):
+    """From the frame's arrival at the appliance to its being drawn."""
+    with stage(PHOTO) as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        page.wait_for_function("Number(document.documentElement.dataset.frame) > 30", timeout=20000)
+        seen = []
+        for _ in range(60):
+            seen.append(int(page.evaluate("document.documentElement.dataset.latency")))
+            time.sleep(0.05)
+        seen.sort()
+        median, worst = seen[len(seen) // 2], seen[int(len(seen) * 0.95)]
+        print(f"camera to screen: median {median} ms, p95 {worst} ms")
+        assert median <= 150, f"camera to screen takes {median} ms"
+        page.close()
+
+
+def qr_code(browser):
+    with stage("qr") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("李*", timeout=15000)
+        accessible(page, "the QR dialog")
+        type_pin(page, dialog, "1111")
+        dialog.get_by_role("button", name="确认", exact=True).click()
+        expect(dialog.get_by_role("alert")).to_contain_text("密码不对")
+        shot(page, "kiosk-qr-wrong-pin")
+        page.keyboard.type("2580")
+        dialog.get_by_role("button", name="确认", exact=True).click()
+        expect(page.locator("#result .what")).to_have_text("签到成功", timeout=10000)
+        expect(page.locator("#result .more")).to_contain_text("二维码签到")
+        expect(page.locator("#class .arrived")).to_have_text("1")
+        shot(page, "kiosk-qr-accepted")
+        page.goto(f"{address}/")
+        expect(page.get_by_role("row", name="李四")).to_contain_text("二维码")
+        page.close()
+
+
+def enrolment(browser):
+    with stage(PHOTO) as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        expect(page.locator("#result .what")).to_have_text("未登记", timeout=20000)
+        page.get_by_role("button", name="教师登记").click()
+        dialog = page.get_by_role("dialog")
+        type_pin(page, dialog, "2580")
+        shot(page, "kiosk-enrol-pin")
+        dialog.get_by_role("button", name="确认", exact=True).click()
+        accessible(page, "the roster dialog")
+        dialog.get_by_role("button", name="张三").click()
+        expect(dialog).to_contain_text("人脸信息处理告知书")
+        accessible(page, "the notice")
+        shot(page, "kiosk-enrol-notice")
+        dialog.get_by_role("button", name="本人同意", exact=True).click()
+        expect(page.locator("#result .what")).to_contain_text("请 张* 看镜头")
+        shot(page, "kiosk-enrol-capture")
+        expect(dialog).to_contain_text("张三 登记成功", timeout=20000)
+        dialog.get_by_role("button", name="完成").click()
+        expect(page.locator("#class .arrived")).to_have_text("1", timeout=20000)
+        shot(page, "kiosk-enrol-accepted")
+        page.close()
+
+
+def gone_and_back(browser):
+    with stage("none") as (address, _, process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        expect(page.locator("#camera-notice")).to_be_visible(timeout=10000)
+        shot(page, "kiosk-camera-gone")
+        process.stdin.close()
+        expect(page.locator("#link")).to_contain_text("正在重新连接", timeout=10000)
+        page.close()
+
+
+def staff_page(browser):
+    with stage(PHOTO) as (address, _, _process):
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+            errors = []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.goto(address)
+            expect(page.get_by_role("row", name="张三")).to_contain_text("未登记人脸")
+            expect(page.get_by_text("需要处理")).to_be_visible()
+            expect(page.locator("figcaption")).to_contain_text("正常", timeout=10000)
+            page.wait_for_timeout(4000)  # past a refresh
+            accessible(page, f"the staff page, {scheme}")
+            shot(page, f"staff-{scheme}")
+            page.get_by_role("link", name="English").click()
+            expect(page.get_by_role("row", name="张三")).to_contain_text("not enrolled")
+            assert not errors, errors
+            page.close()
+        request = browser.new_context().request
+        assert request.get(f"{address}/healthz").text() == "ok\n"
+        metrics = request.get(f"{address}/metrics").text()
+        assert "rollcall_log_records" in metrics and 'rollcall_camera_state{camera="front",state="live"} 1' in metrics
+        for private in ("张三", "TJNK", "110101"):
+            assert private not in metrics
+        assert request.get(address, headers={"Host": "evil.example"}).status == 421
+        assert request.get(address, headers={"Origin": "http://evil.example"}).status == 403
+
+
+def main():
+    os.makedirs(SHOTS, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for test in (every_outcome, latency, qr_code, enrolment, gone_and_back, staff_page):
+            began = time.monotonic()
+            test(browser)
+            print(f"ok  {test.__name__}  {time.monotonic() - began:.0f} s", flush=True)
+        browser.close()
+    print("browser tests: all passed")
+
+
+main()
