@@ -22,7 +22,9 @@ test: ## everything that can be tested on this machine
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
 	@cargo build --quiet --workspace
+	@scripts/demo-photos
 	@cargo test --quiet --workspace
+	@scripts/test-browser
 
 demo: build ## real faces, recognised, refused, signed and countersigned on this machine (until Ctrl-C)
 	@scripts/demo

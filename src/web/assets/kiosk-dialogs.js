@@ -29,7 +29,7 @@ function pinPad(teachers, done, label, extra = []) {
   let chosen = teachers.length === 1 ? teachers[0] : null;
   let pin = "";
   const problem = element("p", { className: "problem", role: "alert" });
-  const dots = element("p", { className: "dots" });
+  const dots = element("p", { className: "dots", tabIndex: -1 });
   const submit = element("button", { type: "button", className: "main", textContent: label });
   const show = () => {
     dots.textContent = "●".repeat(pin.length);
@@ -53,13 +53,14 @@ function pinPad(teachers, done, label, extra = []) {
     pin = "";
     try { await done(chosen, given); } catch (reason) { problem.textContent = problemText(reason); }
     show();
+    dots.focus(); // the button that had the focus is disabled now
   };
   mark(); show();
   const pad = element("div", { className: "pad" },
     element("div", { className: "choices", role: "group", ariaLabel: t("teacher") }, ...choices),
     dots, element("div", { className: "pin", role: "group", ariaLabel: t("pin") }, ...digits, clear, zero),
     problem, element("div", { className: "actions" }, ...extra, submit));
-  pad.onkeydown = (event) => {
+  pad.onKey = (event) => {
     if (/^\d$/.test(event.key)) { type(event.key); event.preventDefault(); }
     else if (event.key === "Backspace") { pin = pin.slice(0, -1); show(); }
     else if (event.key === "Enter" && !submit.disabled && event.target.tagName !== "BUTTON") submit.click();
@@ -69,6 +70,7 @@ function pinPad(teachers, done, label, extra = []) {
 
 function fill(dialog, id, title, lead, ...parts) {
   dialog.replaceChildren(element("h2", { id, textContent: title, tabIndex: -1 }), element("p", { className: "lead", textContent: lead }), ...parts);
+  dialog.onkeydown = parts.find((part) => part.onKey)?.onKey ?? null;
   if (!dialog.open) dialog.showModal();
   dialog.querySelector("h2").focus();
 }
