@@ -1,6 +1,7 @@
 //! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::camera::CameraCommand;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
 use rollcall::commands::demo::DemoArgs;
@@ -37,6 +38,9 @@ enum Command {
     Run(RunArgs),
     /// What the appliance is doing, and what needs attention
     Status(StatusArgs),
+    /// List and watch cameras
+    #[command(subcommand)]
+    Camera(CameraCommand),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Command::Init(command) => command.run(&config),
         Command::Run(command) => command.run(&config),
         Command::Status(command) => command.run(&config),
+        Command::Camera(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

@@ -13,9 +13,10 @@ const MAX_SIDE: u32 = 8192;
 /// A decoder for one video stream.
 pub(super) struct Decoder {
     video: Video,
-    scaling: Option<Scaling>,
+    converter: Converter,
     decoded: ffmpeg::frame::Video,
-    rgb: ffmpeg::frame::Video,
+    /// What the decoder writes to: it empties this even when it has no frame.
+    next: ffmpeg::frame::Video,
 }
 
 impl Decoder {
@@ -27,7 +28,40 @@ impl Decoder {
 
     fn new(codec: Codec) -> Result<Decoder, String> {
         let video = codec.decoder().video().map_err(|error| format!("no decoder for this video: {error}"))?;
-        Ok(Decoder { video, scaling: None, decoded: ffmpeg::frame::Video::empty(), rgb: ffmpeg::frame::Video::empty() })
+        let empty = ffmpeg::frame::Video::empty;
+        Ok(Decoder { video, converter: Converter::default(), decoded: empty(), next: empty() })
+    }
+
+    /// A decoder for one access unit after another, whose parameter sets are in the stream itself; no delay.
+    pub(super) fn of_codec(id: ffmpeg::codec::Id) -> Result<Decoder, String> {
+        quiet();
+        let found = ffmpeg::codec::decoder::find(id).ok_or_else(|| format!("libavcodec has no decoder for {id:?}"))?;
+        let mut codec = Codec::new_with_codec(found);
+        codec.set_flags(ffmpeg::codec::Flags::LOW_DELAY);
+        Decoder::new(codec)
+    }
+
+    /// Gives it one access unit.
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.send(&ffmpeg::Packet::copy(bytes))
+    }
+
+    /// Decodes the next frame, if there is one, and keeps it for [`Decoder::convert`].
+    pub(super) fn receive(&mut self) -> Result<bool, String> {
+        match self.video.receive_frame(&mut self.next) {
+            Ok(()) => {
+                std::mem::swap(&mut self.decoded, &mut self.next);
+                Ok(true)
+            }
+            Err(ffmpeg::Error::Eof) => Ok(false),
+            Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => Ok(false),
+            Err(error) => Err(text(error)),
+        }
+    }
+
+    /// Converts the frame that was decoded last.
+    pub(super) fn convert(&mut self, picture: &mut Picture) -> Result<(), String> {
+        self.converter.convert(&self.decoded, picture)
     }
 
     /// Gives it one packet.
@@ -43,18 +77,24 @@ impl Decoder {
 
     /// Takes the next decoded frame, if there is one; tells its presentation time in the stream's time base.
     pub(super) fn take(&mut self, picture: &mut Picture) -> Result<Option<Option<i64>>, String> {
-        match self.video.receive_frame(&mut self.decoded) {
-            Ok(()) => {}
-            Err(ffmpeg::Error::Eof) => return Ok(None),
-            Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => return Ok(None),
-            Err(error) => return Err(text(error)),
+        if !self.receive()? {
+            return Ok(None);
         }
         self.convert(picture)?;
         Ok(Some(self.decoded.timestamp()))
     }
+}
 
-    fn convert(&mut self, picture: &mut Picture) -> Result<(), String> {
-        let (format, width, height) = (self.decoded.format(), self.decoded.width(), self.decoded.height());
+/// Frames of any pixel format → packed RGB24.
+#[derive(Default)]
+pub(super) struct Converter {
+    scaling: Option<Scaling>,
+    rgb: Option<ffmpeg::frame::Video>,
+}
+
+impl Converter {
+    pub(super) fn convert(&mut self, frame: &ffmpeg::frame::Video, picture: &mut Picture) -> Result<(), String> {
+        let (format, width, height) = (frame.format(), frame.width(), frame.height());
         if !(16..=MAX_SIDE).contains(&width) || !(16..=MAX_SIDE).contains(&height) {
             return Err(format!("a frame of {width}×{height} px is not usable; 16 to {MAX_SIDE} px a side are"));
         }
@@ -65,16 +105,17 @@ impl Decoder {
         if !fits {
             let scaling = Scaling::get(format, width, height, Pixel::RGB24, width, height, Flags::BILINEAR);
             self.scaling = Some(scaling.map_err(text)?);
-            self.rgb = ffmpeg::frame::Video::empty();
+            self.rgb = None;
         }
         let Some(scaling) = &mut self.scaling else { return Err("no conversion to RGB".into()) };
-        scaling.run(&self.decoded, &mut self.rgb).map_err(text)?;
+        let rgb = self.rgb.get_or_insert_with(ffmpeg::frame::Video::empty);
+        scaling.run(frame, rgb).map_err(text)?;
         let row = width as usize * 3;
-        let stride = self.rgb.stride(0);
+        let stride = rgb.stride(0);
         picture.width = width;
         picture.height = height;
         picture.rgb.resize(row * height as usize, 0);
-        for (to, from) in picture.rgb.chunks_exact_mut(row).zip(self.rgb.data(0).chunks(stride)) {
+        for (to, from) in picture.rgb.chunks_exact_mut(row).zip(rgb.data(0).chunks(stride)) {
             to.copy_from_slice(&from[..row]);
         }
         Ok(())

@@ -6,10 +6,13 @@
 mod decoder;
 mod file;
 mod frame;
+mod rtsp;
 mod status;
+mod v4l2;
 
 pub use frame::{Frame, LatestFrame};
 pub use status::{CameraState, CameraStatus};
+pub use v4l2::{Device, Mode, devices};
 
 use crate::config::{CameraConfig, CameraSource, FilePace};
 use crate::picture::Picture;
@@ -50,8 +53,13 @@ trait Source {
 fn open_source(config: &CameraConfig) -> Result<Box<dyn Source>, String> {
     match &config.source {
         CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
-        CameraSource::V4l2 { .. } | CameraSource::Rtsp { .. } => {
-            Err(format!("cameras of kind {:?} are not supported yet", config.kind()))
+        CameraSource::V4l2 { device, width, height, fps, format } => {
+            let wanted = v4l2::Wanted { width: *width, height: *height, fps: *fps, format: *format };
+            Ok(Box::new(v4l2::V4l2Source::open(device, &wanted)?))
+        }
+        CameraSource::Rtsp { url, transport } => {
+            let patience = Duration::from_secs_f64(config.stall_seconds * 3.0);
+            Ok(Box::new(rtsp::RtspSource::open(url, *transport, patience)?))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
 pub mod appliance;
+pub mod camera;
 pub mod check;
 pub mod class;
 pub mod demo;

@@ -1,6 +1,7 @@
 //! The appliance's whole-system tests: one binary, a module for each promise.
 
 mod bureau;
+mod camera;
 mod check;
 mod demo;
 mod hostile;
