@@ -17,7 +17,7 @@ pub enum CameraCommand {
         json: bool,
     },
     /// Watch a camera: its state, size, rate, and each change of them
-    Watch(WatchArgs),
+    Watch(Box<WatchArgs>),
 }
 
 /// `rollcall camera watch`; without a source, the config's check-in camera.
