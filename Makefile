@@ -26,5 +26,8 @@ test: ## everything that can be tested on this machine
 	@cargo test --quiet --workspace
 	@scripts/test-browser
 
+test-v4l2: build ## a real V4L2 camera, in an emulated machine (minutes)
+	@scripts/test-v4l2
+
 demo: build ## real faces, recognised, refused, signed and countersigned on this machine (until Ctrl-C)
 	@scripts/demo

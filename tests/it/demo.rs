@@ -61,6 +61,10 @@ fn faces_before_the_camera_become_countersigned_records_that_anybody_can_verify(
     assert!(exported.status.success(), "{}", said(&exported));
     let verified = run(&bureau, &["verify", &text(&export)]);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    // Neither does it take this project's own code.
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/verify-independently");
+    let independent = run(&script, &[&text(&export)]);
+    assert_eq!(independent.status.code(), Some(0), "{}", said(&independent));
     let records = export.join("records.jws");
     let log = std::fs::read_to_string(&records).expect("just written");
     for line in log.lines() {
@@ -78,4 +82,6 @@ fn faces_before_the_camera_become_countersigned_records_that_anybody_can_verify(
     let tampered = run(&bureau, &["verify", &text(&export)]);
     assert_eq!(tampered.status.code(), Some(1), "{}", said(&tampered));
     assert!(said(&tampered).contains("record 5"), "{}", said(&tampered));
+    let independent = run(&script, &[&text(&export)]);
+    assert_eq!(independent.status.code(), Some(1), "{}", said(&independent));
 }

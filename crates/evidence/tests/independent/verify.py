@@ -1,0 +1,109 @@
+"""Verifies an exported log with software that shares nothing with Rollcall: jwcrypto, pymerkle, cryptography.
+
+usage: verify.py FOLDER        (records.jws, checkpoint.txt, appliance.json; docs/evidence.md describes them)
+exit code 0: it verifies, 1: it does not
+"""
+
+import base64
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwcrypto import jwk, jws
+from pymerkle import InmemoryTree
+
+ED25519, COSIGNATURE_V1 = 0x01, 0x04
+
+
+def unbase64url(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def fail(message):
+    print(f"DOES NOT VERIFY: {message}")
+    sys.exit(1)
+
+
+def record(line, seq, key, kid, device):
+    """Checks one record's signature and place."""
+    token = jws.JWS()
+    token.deserialize(line)
+    header = json.loads(unbase64url(line.split(".")[0]))
+    if header != {"alg": "EdDSA", "kid": kid}:
+        fail(f"record {seq}: header {header}")
+    try:
+        token.verify(key)
+    except jws.InvalidJWSSignature:
+        fail(f"record {seq}: bad signature")
+    payload = json.loads(token.payload)
+    if (payload["v"], payload["seq"], payload["device"]) != (1, seq, device):
+        fail(f"record {seq}: says that it is record {payload['seq']} of {payload['device']}")
+
+
+def notes(text):
+    """The signed notes of checkpoint.txt: (text, [(name, blob)])."""
+    lines, body, signatures, found = text.split("\n"), [], [], []
+    for line in lines + [""]:
+        if line.startswith("\u2014 "):
+            name, blob = line[2:].rsplit(" ", 1)
+            signatures.append((name, base64.b64decode(blob)))
+        elif signatures:
+            found.append(("\n".join(body).strip("\n") + "\n", signatures))
+            body, signatures = ([line] if line else []), []
+        elif line or body:
+            body.append(line)
+    return found
+
+
+def is_signed(note, signatures, name, kind, key):
+    """Whether `name` has signed the note with `key`; tells the time of a cosignature, or 0."""
+    wanted = hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + key).digest()[:4]
+    for signer, blob in signatures:
+        if signer != name or blob[:4] != wanted:
+            continue
+        message, signature, time = note.encode(), blob[4:], 0
+        if kind == COSIGNATURE_V1:
+            (time,) = struct.unpack(">Q", blob[4:12])
+            message, signature = f"cosignature/v1\ntime {time}\n".encode() + message, blob[12:]
+        try:
+            Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+            return time
+        except InvalidSignature:
+            fail(f"the signature of {name} on a checkpoint is wrong")
+    return None
+
+
+def main(folder):
+    about = json.loads((folder / "appliance.json").read_text())
+    public = unbase64url(about["key"])
+    device = "rollcall-" + base64.b32encode(hashlib.sha256(public).digest()).decode().lower()[:16]
+    if device != about["device"]:
+        fail(f"the key is that of {device}, not of {about['device']}")
+    key = jwk.JWK(kty="OKP", crv="Ed25519", x=about["key"])
+    tree, roots = InmemoryTree(algorithm="sha256"), {}
+    roots[0] = hashlib.sha256(b"").digest()
+    lines = (folder / "records.jws").read_text().splitlines()
+    for seq, line in enumerate(lines):
+        record(line, seq, key, key.thumbprint(), device)
+        tree.append_entry(line.encode())
+        roots[seq + 1] = tree.get_state()
+    countersigned = 0
+    for text, signatures in notes((folder / "checkpoint.txt").read_text()):
+        origin, size, root = text.split("\n")[:3]
+        if origin != device or int(size) not in roots:
+            fail(f"a checkpoint is of {origin} and {size} records")
+        if roots[int(size)] != base64.b64decode(root):
+            fail(f"the root over the first {size} records is not the checkpoint's")
+        if is_signed(text, signatures, device, ED25519, public) is None:
+            fail("a checkpoint is not signed by the appliance")
+        bureau = about.get("bureau_key")
+        if bureau and is_signed(text, signatures, about["bureau"], COSIGNATURE_V1, unbase64url(bureau)):
+            countersigned = max(countersigned, int(size))
+    print(f"VERIFIED: {len(lines)} records, {countersigned} countersigned, root {roots[len(lines)].hex()}")
+
+
+main(pathlib.Path(sys.argv[1]))
