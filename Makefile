@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint demo
+.PHONY: help setup build test lint test-deploy test-v4l2 demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,9 @@ test: ## everything that can be tested on this machine
 	@scripts/demo-photos
 	@cargo test --quiet --workspace
 	@scripts/test-browser
+
+test-deploy: build ## installation in a fresh Debian 12 (needs root; minutes)
+	@scripts/test-deploy
 
 test-v4l2: build ## a real V4L2 camera, in an emulated machine (minutes)
 	@scripts/test-v4l2

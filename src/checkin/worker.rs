@@ -96,6 +96,8 @@ pub(super) struct Worker {
     session: Option<Session>,
     waiting: Option<Waiting>,
     next_qr: u64,
+    /// Frames looked at.
+    looked: u64,
     /// No record is tried before this, after one could not be written.
     hold: Option<Instant>,
 }
@@ -138,6 +140,7 @@ impl Worker {
             session: None,
             waiting: None,
             next_qr: 1,
+            looked: 0,
             hold: None,
         })
     }
@@ -186,6 +189,7 @@ impl Worker {
 
     fn frame(&mut self, frame: &Arc<Frame>) -> Result<(), VisionError> {
         let faces = self.look(frame)?;
+        self.looked += 1;
         if let Some(session) = &mut self.session {
             let over = session.frame(frame, &faces, &mut self.vision, &self.journal, &self.config.checkin)?;
             self.live.show_enrolling((!over).then(|| session.progress()));
@@ -199,7 +203,7 @@ impl Worker {
         let mut observations = Vec::with_capacity(faces.len());
         for face in faces {
             let usable = match judge(&face, &self.config.checkin.quality) {
-                Ok(()) => Ok(self.vision.embed(&frame.picture, &face)?),
+                Ok(()) => Ok(self.vision.embed_frame(&frame.picture, &face, self.looked)?),
                 Err(refusal) => Err(refusal),
             };
             observations.push(Observation { face, usable });

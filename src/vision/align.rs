@@ -77,6 +77,27 @@ impl Embedder {
 
     /// The normalised mean of the embeddings of the face and of its mirror image.
     pub fn embed(&mut self, picture: &Picture, points: &[Point; 5]) -> Result<Embedding, VisionError> {
+        self.prepare(picture, points);
+        let values = self.infer(0..2)?;
+        let (face, mirror) = values.split_at(self.length);
+        let both = [Embedding::from_sum(face), Embedding::from_sum(mirror)];
+        Ok(Embedding::mean(&both).expect("two is not none"))
+    }
+
+    /// The embedding of the face, or of its mirror image: half the work of [`Embedder::embed`].
+    pub fn embed_side(
+        &mut self,
+        picture: &Picture,
+        points: &[Point; 5],
+        mirrored: bool,
+    ) -> Result<Embedding, VisionError> {
+        self.prepare(picture, points);
+        let side = usize::from(mirrored);
+        Ok(Embedding::from_sum(&self.infer(side..side + 1)?))
+    }
+
+    /// Puts the aligned face and its mirror image into the tensor, normalised.
+    fn prepare(&mut self, picture: &Picture, points: &[Point; 5]) {
         self.align(picture, points);
         let (size, mean, scale) = (self.size, self.mean, self.scale);
         let (face, mirror) = self.tensor.split_at_mut(size * size * 3);
@@ -86,19 +107,24 @@ impl Embedder {
                 mirrored.copy_from_slice(pixel);
             }
         }
-        let input = TensorRef::from_array_view(([2usize, size, size, 3], &self.tensor[..]))?;
+    }
+
+    /// The model's output for these of the tensor's two pictures.
+    fn infer(&mut self, pictures: std::ops::Range<usize>) -> Result<Vec<f32>, VisionError> {
+        let (size, count) = (self.size, pictures.len());
+        let one = size * size * 3;
+        let tensor = &self.tensor[pictures.start * one..pictures.end * one];
+        let input = TensorRef::from_array_view(([count, size, size, 3], tensor))?;
         let outputs = self.session.run(ort::inputs![self.input.as_str() => input])?;
         let values = outputs
             .get(&self.output)
             .ok_or_else(|| VisionError::Inference(format!("the embed model has no output {:?}", self.output)))?
             .try_extract_tensor::<f32>()?
             .1;
-        if values.len() != 2 * self.length {
+        if values.len() != count * self.length {
             let (output, found) = (self.output.clone(), values.len());
-            return Err(VisionError::Shape { role: "embed", output, expected: 2 * self.length, found });
+            return Err(VisionError::Shape { role: "embed", output, expected: count * self.length, found });
         }
-        let (face, mirror) = values.split_at(self.length);
-        let both = [Embedding::from_sum(face), Embedding::from_sum(mirror)];
-        Ok(Embedding::mean(&both).expect("two is not none"))
+        Ok(values.to_vec())
     }
 }

@@ -127,38 +127,66 @@ impl Similarity {
 /// Fills a square of `size` px with what `to_picture` (square px → picture px) shows of a picture, as interleaved
 /// RGB. Where one px of the square covers several of the picture, they are averaged; outside the picture its edge
 /// is continued.
+///
+/// Positions are held in 1/65536 px and weights in 1/256: faster than floats, and finer than a byte's 256 levels show.
 pub(super) fn sample(picture: &Picture, to_picture: &Similarity, size: usize, out: &mut [f32]) {
     debug_assert_eq!(out.len(), size * size * 3);
     let steps = (to_picture.scale().ceil() as usize).clamp(1, 8);
     let (width, height) = (picture.width as usize, picture.height as usize);
-    let (right, bottom) = ((width - 1) as f32, (height - 1) as f32);
-    let weight = 1.0 / (steps * steps) as f32;
+    let weight = 1.0 / ((steps * steps) as f32 * 65536.0);
+    let inner: Vec<(f32, f32)> = (0..steps * steps)
+        .map(|step| {
+            let offset = |at: usize| (at as f32 + 0.5) / steps as f32 - 0.5;
+            (offset(step % steps), offset(step / steps))
+        })
+        .collect();
+    // From one px of the square to the next on its right, in the picture.
+    let (across, down) = (fixed(to_picture.a), fixed(to_picture.b));
+    let far = size as f32 - 0.5;
+    let corners = [(-0.5, -0.5), (far, -0.5), (-0.5, far), (far, far)];
+    let is_inside = corners
+        .into_iter()
+        .map(|(x, y)| to_picture.apply(Point::new(x, y)))
+        .all(|at| at.x >= 1.0 && at.y >= 1.0 && at.x < width as f32 - 2.0 && at.y < height as f32 - 2.0);
+    let (right, bottom) = ((width as i64 - 1) << 16, (height as i64 - 1) << 16);
     let stride = width * 3;
     for (row, line) in out.chunks_exact_mut(size * 3).enumerate() {
-        for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
-            let mut sum = [0.0f32; 3];
-            for step in 0..steps * steps {
-                let dx = (step % steps) as f32 / steps as f32 + 0.5 / steps as f32 - 0.5;
-                let dy = (step / steps) as f32 / steps as f32 + 0.5 / steps as f32 - 0.5;
-                let at = to_picture.apply(Point::new(column as f32 + dx, row as f32 + dy));
-                let (x, y) = (at.x.clamp(0.0, right), at.y.clamp(0.0, bottom));
-                let (left, top) = (x as usize, y as usize);
-                let (fx, fy) = (x - left as f32, y - top as f32);
+        let mut at: Vec<(i64, i64)> = Vec::with_capacity(inner.len());
+        at.extend(inner.iter().map(|(dx, dy)| {
+            let start = to_picture.apply(Point::new(*dx, row as f32 + dy));
+            (fixed(start.x), fixed(start.y))
+        }));
+        for pixel in line.chunks_exact_mut(3) {
+            let mut sum = [0u32; 3];
+            for (x, y) in &mut at {
+                let (here_x, here_y) = if is_inside { (*x, *y) } else { ((*x).clamp(0, right), (*y).clamp(0, bottom)) };
+                let (left, top) = ((here_x >> 16) as usize, (here_y >> 16) as usize);
+                let (fx, fy) = ((here_x >> 8 & 0xff) as u32, (here_y >> 8 & 0xff) as u32);
                 let first = top * stride + left * 3;
-                let across = if left + 1 < width { 3 } else { 0 };
-                let below = if top + 1 < height { stride } else { 0 };
+                let below = if is_inside || top + 1 < height { first + stride } else { first };
+                let beside = if is_inside || left + 1 < width { 3 } else { 0 };
+                let upper = &picture.rgb[first..first + beside + 3];
+                let lower = &picture.rgb[below..below + beside + 3];
+                let weights = [(256 - fx) * (256 - fy), fx * (256 - fy), (256 - fx) * fy, fx * fy];
                 for (channel, sum) in sum.iter_mut().enumerate() {
-                    let value = |at: usize| f32::from(picture.rgb[at + channel]);
-                    let upper = value(first) * (1.0 - fx) + value(first + across) * fx;
-                    let lower = value(first + below) * (1.0 - fx) + value(first + below + across) * fx;
-                    *sum += upper * (1.0 - fy) + lower * fy;
+                    *sum += u32::from(upper[channel]) * weights[0]
+                        + u32::from(upper[channel + beside]) * weights[1]
+                        + u32::from(lower[channel]) * weights[2]
+                        + u32::from(lower[channel + beside]) * weights[3];
                 }
+                *x += across;
+                *y += down;
             }
             for (out, sum) in pixel.iter_mut().zip(sum) {
-                *out = sum * weight;
+                *out = sum as f32 * weight;
             }
         }
     }
+}
+
+/// In 1/65536.
+fn fixed(value: f32) -> i64 {
+    (f64::from(value) * 65536.0).round() as i64
 }
 
 #[cfg(test)]

@@ -180,6 +180,12 @@ impl Vision {
         self.embedder.embed(picture, &face.points)
     }
 
+    /// The embedding of one frame of many: of the face in even frames, of its mirror image in odd ones. The mean over
+    /// a track's frames is then that of [`Vision::embed`], for half the work a frame.
+    pub fn embed_frame(&mut self, picture: &Picture, face: &Face, number: u64) -> Result<Embedding, VisionError> {
+        self.embedder.embed_side(picture, &face.points, number % 2 == 1)
+    }
+
     /// Finds and measures every face of a photo.
     pub fn faces(&mut self, picture: &Picture) -> Result<Vec<Face>, VisionError> {
         let mut faces = Vec::new();
