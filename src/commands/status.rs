@@ -43,6 +43,8 @@ impl StatusArgs {
 
 /// What the running appliance says, if it runs.
 fn of_running(config: &Config) -> Option<Status> {
+    // reqwest wants one, though no TLS is spoken on loopback. It only fails when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build().ok()?;

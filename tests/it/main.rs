@@ -3,6 +3,7 @@
 mod bureau;
 mod camera;
 mod check;
+mod cli;
 mod demo;
 mod hostile;
 mod kill;
