@@ -7,4 +7,5 @@ mod cli;
 mod demo;
 mod hostile;
 mod kill;
+mod protocol;
 mod sync;
