@@ -14,9 +14,10 @@ build: setup ## release binaries under target/release/
 	@cargo build --release --workspace
 	@cp -u target/onnxruntime/libonnxruntime.so target/release/
 
-lint: ## formatting and clippy, warnings are errors
+lint: ## formatting, clippy (warnings are errors), licences
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@scripts/licences
 
 test: ## everything that can be tested on this machine
 	@scripts/setup test
