@@ -5,6 +5,7 @@ mod camera;
 mod check;
 mod cli;
 mod demo;
+mod disk;
 mod hostile;
 mod kill;
 mod protocol;
