@@ -25,6 +25,11 @@ class Graph:
     def users(self, name):
         return [node for node in self.nodes if name in node.input]
 
+    def leaves(self, name):
+        """Does the tensor leave the convolutional part of the network?"""
+        users = self.users(name)
+        return not users or any(user.op_type in ("Transpose", "Reshape") for user in users)
+
     def fresh(self):
         self.count += 1
         return f"t{self.count}"

@@ -1,6 +1,6 @@
 """Makes a converted model fast, small and reproducible without changing what it computes.
 
-usage: optimise.py IN.onnx OUT.onnx [--any-batch]
+usage: optimise.py IN.onnx OUT.onnx
 
 The result is plain ONNX (opset 17), for any machine. docs/models.md says what each step gains and why.
 Every step is exact algebra on the weights, done in float64; only rounding differs.
@@ -13,7 +13,7 @@ import onnx
 from graph import Graph
 
 BLOCK = 16  # the widest block of channels that ONNX Runtime's blocked layout (NCHWc) uses; 8 divides it
-IN_CACHE = 1 << 19  # bytes; activations above this are computed in groups of channels
+COLOURS = 3
 
 
 def fuse_prelu(graph):
@@ -36,12 +36,15 @@ def fuse_prelu(graph):
 
 
 def any_batch(graph):
-    """Reshape targets and shapes that fix a batch of two take any batch."""
+    """A model traced with a batch of two (the embedding: image and mirror) takes any batch."""
+    ends = [*graph.model.graph.input, *graph.model.graph.output]
+    if any(value.type.tensor_type.shape.dim[0].dim_value != 2 for value in ends):
+        return
     for node in graph.every("Reshape"):
         shape = graph.weights[node.input[1]]
         if shape[0] == 2:
             node.input[1] = graph.weight(np.concatenate([[-1], shape[1:]]))
-    for value in list(graph.model.graph.input) + list(graph.model.graph.output):
+    for value in ends:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
@@ -79,56 +82,53 @@ def wide(channels):
 def widen(graph):
     """Gives every inner tensor a multiple of BLOCK channels; the added ones are always 0.
 
-    ONNX Runtime keeps a tensor in its blocked layout only through operators that need no other number of channels.
-    A Pad of channels on a residual branch then either vanishes, or becomes a Concat: the channels that have a
-    residual and those that have none are computed by a convolution each.
+    ONNX Runtime keeps a tensor in its blocked layout only through operators that leave the number of channels alone,
+    and computes whole blocks in any case.
     """
-
-    def leaves(name):  # the blocked part of the network: its number of channels stays
-        users = graph.users(name)
-        return not users or any(user.op_type in ("Transpose", "Reshape") for user in users)
-
-    for node in graph.every("Conv"):
-        weight = graph.weights[node.input[1]]
-        bias = graph.weights[node.input[2]]
-        depthwise = graph.group(node) == weight.shape[0]
-        outputs = weight.shape[0] if leaves(node.output[0]) else wide(weight.shape[0])
-        inputs = weight.shape[1] if depthwise or weight.shape[1] == 3 else wide(weight.shape[1])
+    for conv in graph.every("Conv"):
+        weight, bias = (graph.weights[name] for name in conv.input[1:])
+        depthwise = graph.group(conv) == weight.shape[0]
+        outputs = weight.shape[0] if graph.leaves(conv.output[0]) else wide(weight.shape[0])
+        inputs = weight.shape[1] if depthwise or weight.shape[1] == COLOURS else wide(weight.shape[1])
         padded = np.zeros((outputs, inputs, *weight.shape[2:]))
         padded[: weight.shape[0], : weight.shape[1]] = weight
-        node.input[1] = graph.weight(padded)
-        node.input[2] = graph.weight(np.pad(bias, (0, outputs - len(bias))))
+        conv.input[1] = graph.weight(padded)
+        conv.input[2] = graph.weight(np.pad(bias, (0, outputs - len(bias))))
         if depthwise:
-            graph.set(node, "group", outputs)
-    for node in graph.every("PRelu"):
-        slope = graph.weights[node.input[1]]
+            graph.set(conv, "group", outputs)
+    for prelu in graph.every("PRelu"):
+        slope = graph.weights[prelu.input[1]]
         missing = wide(slope.shape[1]) - slope.shape[1]
-        node.input[1] = graph.weight(np.pad(slope, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=1))
+        prelu.input[1] = graph.weight(np.pad(slope, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=1))
     for pad in graph.every("Pad"):
-        amounts = graph.weights[pad.input[1]]
-        if np.count_nonzero(amounts) != 1 or amounts[5] == 0:
-            continue
-        (add,) = graph.users(pad.output[0])
-        (activation,) = graph.users(add.output[0])
-        conv = graph.maker(next(name for name in add.input if name != pad.output[0]))
-        weight, bias = graph.weights[conv.input[1]], graph.weights[conv.input[2]]
-        total, first = weight.shape[0], graph.channels(pad.input[0])
-        if first == total:
-            graph.bypass(pad)
-            continue
-        x, y = conv.input[0], activation.output[0]
-        nodes, halves = [], []
-        for part, residual in ((slice(0, first), pad.input[0]), (slice(first, total), None)):
-            half = graph.fresh()
-            nodes.append(graph.conv(x, weight[part], bias[part], half, like=conv))
-            if residual is not None:
-                half = graph.fresh()
-                nodes.append(graph.node("Add", [residual, nodes[-1].output[0]], half))
-            halves.append(graph.fresh())
-            extra = [graph.weight(graph.weights[activation.input[1]][:, part])] if len(activation.input) > 1 else []
-            nodes.append(graph.node(activation.op_type, [half, *extra], halves[-1]))
-        nodes.append(graph.node("Concat", halves, y, axis=1))
-        graph.replace(activation, nodes)
+        narrow_residual(graph, pad)
+
+
+def narrow_residual(graph, pad):
+    """activation(conv(x) + Pad(residual)), the Pad adding channels, without the Pad.
+
+    Where the residual is wide enough by now, the Pad goes. Elsewhere the channels that have a residual and those that
+    have none are computed apart and concatenated.
+    """
+    (add,) = graph.users(pad.output[0])
+    (activation,) = graph.users(add.output[0])
+    conv = graph.maker(next(name for name in add.input if name != pad.output[0]))
+    weight, bias = (graph.weights[name] for name in conv.input[1:])
+    residual = pad.input[0]
+    before, after = graph.channels(residual), len(weight)
+    if before == after:
+        graph.bypass(pad)
+        return
+    nodes, halves = [], []
+    for part in (slice(0, before), slice(before, after)):
+        nodes.append(graph.conv(conv.input[0], weight[part], bias[part], graph.fresh(), like=conv))
+        if part.start == 0:
+            nodes.append(graph.node("Add", [residual, nodes[-1].output[0]], graph.fresh()))
+        slopes = [graph.weight(graph.weights[name][:, part]) for name in activation.input[1:]]
+        nodes.append(graph.node(activation.op_type, [nodes[-1].output[0], *slopes], graph.fresh()))
+        halves.append(nodes[-1].output[0])
+    nodes.append(graph.node("Concat", halves, activation.output[0], axis=1))
+    graph.replace(activation, nodes)
     graph.drop_unused()
 
 
@@ -152,15 +152,10 @@ def split_prelu(graph):
 
 
 def main():
-    source, target = sys.argv[1:3]
+    source, target = sys.argv[1:]
     graph = Graph(onnx.load(source))
-    fuse_prelu(graph)
-    if "--any-batch" in sys.argv:
-        any_batch(graph)
-    drop_reshapes(graph)
-    merge_pointwise(graph)
-    widen(graph)
-    split_prelu(graph)
+    for step in (fuse_prelu, any_batch, drop_reshapes, merge_pointwise, widen, split_prelu):
+        step(graph)
     graph.save(target)
 
 
