@@ -41,6 +41,14 @@ impl Decoder {
         Decoder::new(codec)
     }
 
+    /// Like [`Decoder::of_codec`], for pictures each of which stands alone: one that is damaged or cut off is an
+    /// error, not a picture whose lower half is grey.
+    pub(super) fn strict(id: ffmpeg::codec::Id) -> Result<Decoder, String> {
+        let mut decoder = Decoder::of_codec(id)?;
+        decoder.video.check(ffmpeg::codec::decoder::Check::EXPLODE);
+        Ok(decoder)
+    }
+
     /// Gives it one access unit.
     pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.send(&ffmpeg::Packet::copy(bytes))
@@ -133,4 +141,34 @@ pub(super) fn quiet() {
 
 pub(super) fn text(error: ffmpeg::Error) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jpeg() -> Vec<u8> {
+        let mut picture = Picture::black(320, 240);
+        picture.rgb.iter_mut().enumerate().for_each(|(at, value)| *value = (at * 7919 >> 3) as u8);
+        picture.to_jpeg(90).expect("encodes")
+    }
+
+    fn decodes(decoder: &mut Decoder, bytes: &[u8]) -> bool {
+        let mut picture = Picture::black(0, 0);
+        let taken = decoder.send_bytes(bytes).and_then(|()| decoder.take(&mut picture));
+        taken.is_ok_and(|taken| taken.is_some())
+    }
+
+    #[test]
+    fn a_cut_off_jpeg_is_no_picture_and_the_next_whole_one_is() {
+        let whole = jpeg();
+        let mut decoder = Decoder::strict(ffmpeg::codec::Id::MJPEG).expect("libavcodec has it");
+        assert!(decodes(&mut decoder, &whole));
+        for share in [0, 1, 5, 50, 90, 99] {
+            assert!(!decodes(&mut decoder, &whole[..whole.len() * share / 100]), "{share} %");
+            assert!(decodes(&mut decoder, &whole), "after {share} %");
+        }
+        // Cameras pad: what follows the picture's end means nothing.
+        assert!(decodes(&mut decoder, &[&whole[..], &[0; 500]].concat()));
+    }
 }

@@ -48,19 +48,25 @@ trait Source {
     ///
     /// An error means that the source must be opened again; its text says what is wrong.
     fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String>;
+
+    /// Network packets lost on the way since the last call.
+    fn take_lost(&mut self) -> u64 {
+        0
+    }
 }
 
-fn open_source(config: &CameraConfig) -> Result<Box<dyn Source>, String> {
+/// Without a frame for this many times the stall limit, the camera is opened anew.
+const GIVE_UP_AFTER: f64 = 3.0;
+
+fn open_source(config: &CameraConfig, stop: &AtomicBool) -> Result<Box<dyn Source>, String> {
+    let give_up = Duration::from_secs_f64(config.stall_seconds * GIVE_UP_AFTER);
     match &config.source {
         CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
         CameraSource::V4l2 { device, width, height, fps, format } => {
             let wanted = v4l2::Wanted { width: *width, height: *height, fps: *fps, format: *format };
-            Ok(Box::new(v4l2::V4l2Source::open(device, &wanted)?))
+            Ok(Box::new(v4l2::V4l2Source::open(device, &wanted, give_up)?))
         }
-        CameraSource::Rtsp { url, transport } => {
-            let patience = Duration::from_secs_f64(config.stall_seconds * 3.0);
-            Ok(Box::new(rtsp::RtspSource::open(url, *transport, patience)?))
-        }
+        CameraSource::Rtsp { url, transport } => Ok(Box::new(rtsp::RtspSource::open(url, *transport, give_up, stop)?)),
     }
 }
 
@@ -140,7 +146,7 @@ impl Shared {
         let mut number = 0;
         while !self.stopping() {
             let before = number;
-            let problem = match open_source(&self.config) {
+            let problem = match open_source(&self.config, &self.stop) {
                 Ok(mut source) => {
                     self.health().connected(Instant::now());
                     match self.pump(&mut *source, &mut number) {
@@ -150,6 +156,9 @@ impl Shared {
                 }
                 Err(problem) => problem,
             };
+            if self.stopping() {
+                return;
+            }
             if number > before {
                 backoff = MIN_BACKOFF;
             }
@@ -168,7 +177,12 @@ impl Shared {
         let waits = matches!(self.config.source, CameraSource::File { pace: FilePace::Fast, .. });
         let mut picture = Picture::black(0, 0);
         while !self.stopping() {
-            match source.read(&mut picture, PATIENCE)? {
+            let read = source.read(&mut picture, PATIENCE);
+            let lost = source.take_lost();
+            if lost > 0 {
+                self.health().lost(lost);
+            }
+            match read? {
                 Read::Nothing => continue,
                 Read::End => {
                     self.health().ended();

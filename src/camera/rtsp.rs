@@ -2,6 +2,7 @@
 //!
 //! After a lost packet nothing is shown until the next key frame: a face that a decoder has guessed at is no
 //! evidence. Of several frames that wait, only the newest is converted. The URL's credentials appear nowhere.
+//! Says goodbye to the server: cameras that are not told keep a session, of which they have few.
 
 use super::decoder::Decoder;
 use super::{Read, Source};
@@ -9,14 +10,22 @@ use crate::config::RtspTransport;
 use crate::picture::Picture;
 use ffmpeg_next::codec::Id;
 use futures_util::{FutureExt, StreamExt};
-use retina::client::{Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, Transport};
+use retina::client::{
+    Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Transport,
+};
 use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use url::Url;
 
 /// How long a server may take to describe and start its stream.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long saying goodbye to a server may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a connection that is being made looks whether it is still wanted.
+const STOP_CHECK: Duration = Duration::from_millis(100);
 /// Frames that wait are taken at once, up to this many.
 const MAX_BACKLOG: usize = 100;
 
@@ -24,39 +33,64 @@ pub(super) struct RtspSource {
     /// Owns the connection's sockets and timers; outlives the session.
     runtime: Runtime,
     session: Option<Demuxed>,
+    /// Knows the sessions that the server has not been told the end of.
+    group: Arc<SessionGroup>,
     stream: usize,
     decoder: Decoder,
     /// Nothing is decoded before a key frame.
     in_sync: bool,
     last_frame: Instant,
     /// Without a frame for this long the connection is made anew.
-    patience: Duration,
+    give_up: Duration,
+    lost: u64,
 }
 
 impl RtspSource {
-    pub(super) fn open(url: &Url, transport: RtspTransport, patience: Duration) -> Result<RtspSource, String> {
+    /// Connects; gives up when `stop` is set.
+    pub(super) fn open(
+        url: &Url,
+        transport: RtspTransport,
+        give_up: Duration,
+        stop: &AtomicBool,
+    ) -> Result<RtspSource, String> {
+        let group = Arc::new(SessionGroup::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("no network runtime: {error}"))?;
         let (session, stream, codec) = runtime.block_on(async {
-            let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(url, transport));
-            connecting.await.unwrap_or_else(|_| Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
+            tokio::select! {
+                connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(url, transport, group.clone())) => connected
+                    .unwrap_or_else(|_| Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+                () = until_set(stop) => Err("stopped".into()),
+            }
         })?;
         let decoder = Decoder::of_codec(codec)?;
         Ok(RtspSource {
             runtime,
             session: Some(session),
+            group,
             stream,
             decoder,
             in_sync: false,
             last_frame: Instant::now(),
-            patience,
+            give_up,
+            lost: 0,
         })
+    }
+
+    /// No frame this time; an error when there has been none for too long, whatever else arrives.
+    fn nothing(&self) -> Result<Read, String> {
+        let waited = self.last_frame.elapsed();
+        if waited > self.give_up {
+            return Err(format!("connected, but no frame for {:.0} s", waited.as_secs_f64()));
+        }
+        Ok(Read::Nothing)
     }
 
     /// Decodes one access unit; tells whether a whole frame came out.
     fn decode(&mut self, frame: &VideoFrame) -> bool {
         if frame.loss() > 0 {
             tracing::debug!(lost = frame.loss(), "lost packets; waiting for the next key frame");
+            self.lost += u64::from(frame.loss());
             self.in_sync = false;
         }
         self.in_sync |= frame.is_random_access_point();
@@ -80,9 +114,14 @@ impl RtspSource {
 
 impl Drop for RtspSource {
     fn drop(&mut self) {
-        // Ending a session says goodbye to the server, which takes a runtime.
-        let _context = self.runtime.enter();
-        self.session = None;
+        // Dropping a session begins its goodbye on the runtime, which ends with this struct: so wait for it.
+        let session = self.session.take();
+        let group = self.group.clone();
+        self.runtime.block_on(async {
+            drop(session);
+            // A server that does not answer ends the session by itself, in its own time.
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, group.await_teardown()).await;
+        });
     }
 }
 
@@ -92,18 +131,14 @@ impl Source for RtspSource {
         let waiting = async { tokio::time::timeout(patience, session.next()).await };
         let mut item = match self.runtime.block_on(waiting) {
             Ok(item) => item,
-            Err(_) if self.last_frame.elapsed() > self.patience => {
-                return Err(format!("connected, but no frame for {:.0} s", self.last_frame.elapsed().as_secs_f64()));
-            }
-            Err(_) => return Ok(Read::Nothing),
+            Err(_) => return self.nothing(),
         };
         let mut decoded = false;
         for _ in 0..MAX_BACKLOG {
             match item {
                 None => return Err("the server has ended the stream".into()),
-                Some(Err(error)) => return Err(error.to_string()),
+                Some(Err(error)) => return Err(text(&error)),
                 Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == self.stream => {
-                    self.last_frame = Instant::now();
                     decoded |= self.decode(&frame);
                 }
                 Some(Ok(_)) => {}
@@ -115,15 +150,36 @@ impl Source for RtspSource {
             }
         }
         if !decoded {
-            return Ok(Read::Nothing);
+            return self.nothing();
         }
+        self.last_frame = Instant::now();
         self.decoder.convert(picture)?;
         Ok(Read::Frame)
     }
+
+    fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
 }
 
-async fn connect(url: &Url, transport: RtspTransport) -> Result<(Demuxed, usize, Id), String> {
-    let text = |error: retina::Error| error.to_string();
+/// What went wrong, in one line: `retina` adds the connection and the message's place, which help nobody here.
+fn text(error: &retina::Error) -> String {
+    let whole = error.to_string();
+    whole.lines().next().unwrap_or_default().trim_end().to_owned()
+}
+
+async fn until_set(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(STOP_CHECK).await;
+    }
+}
+
+async fn connect(
+    url: &Url,
+    transport: RtspTransport,
+    group: Arc<SessionGroup>,
+) -> Result<(Demuxed, usize, Id), String> {
+    let text = |error: retina::Error| text(&error);
     let mut bare = url.clone();
     // Neither fails for an rtsp URL, which has a host.
     let _ = bare.set_username("");
@@ -132,7 +188,7 @@ async fn connect(url: &Url, transport: RtspTransport) -> Result<(Demuxed, usize,
         username: decoded(url.username()),
         password: decoded(url.password().unwrap_or_default()),
     });
-    let options = SessionOptions::default().creds(credentials).user_agent("rollcall".into());
+    let options = SessionOptions::default().creds(credentials).user_agent("rollcall".into()).session_group(group);
     let mut session = Session::describe(bare, options).await.map_err(text)?;
     let codec = |name: &str| match name {
         "h264" => Some(Id::H264),

@@ -32,6 +32,9 @@ pub struct CameraStatus {
     pub frames: u64,
     /// Frames a second over the last few seconds.
     pub fps: f64,
+    /// Network packets lost on the way since start; always 0 where there is no network.
+    #[serde(default)]
+    pub lost_packets: u64,
     /// Size of the last frame, px.
     pub width: u32,
     /// Size of the last frame, px.
@@ -51,6 +54,7 @@ pub(super) struct Health {
     pub(super) ended: bool,
     last: Option<Instant>,
     frames: u64,
+    lost_packets: u64,
     arrivals: VecDeque<Instant>,
     size: (u32, u32),
     problem: Option<String>,
@@ -64,6 +68,7 @@ impl Health {
             ended: false,
             last: None,
             frames: 0,
+            lost_packets: 0,
             arrivals: VecDeque::new(),
             size: (0, 0),
             problem: None,
@@ -78,6 +83,10 @@ impl Health {
     pub(super) fn disconnected(&mut self, problem: String) {
         self.connected = false;
         self.problem = Some(problem);
+    }
+
+    pub(super) fn lost(&mut self, packets: u64) {
+        self.lost_packets += packets;
     }
 
     pub(super) fn ended(&mut self) {
@@ -119,6 +128,7 @@ impl Health {
             state,
             last_frame_age_seconds: age,
             frames: self.frames,
+            lost_packets: self.lost_packets,
             fps: if recent > 1 && span > 0.0 { (recent - 1) as f64 / span.min(RATE_SPAN.as_secs_f64()) } else { 0.0 },
             width: self.size.0,
             height: self.size.1,

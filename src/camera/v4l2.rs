@@ -10,7 +10,7 @@ use ffmpeg_next as ffmpeg;
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use v4l::buffer::Type;
 use v4l::format::FourCC;
 use v4l::frameinterval::FrameIntervalEnum;
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
 }
 
 const BUFFERS: u32 = 4;
-/// The first frame may take this long: cameras measure the light before they begin.
+/// The first frame may take this long, at least: cameras measure the light before they begin.
 const FIRST_FRAME: Duration = Duration::from_secs(5);
 
 const MJPEG: &[u8; 4] = b"MJPG";
@@ -43,11 +43,13 @@ enum Pixels {
 pub(super) struct V4l2Source {
     stream: Stream<'static>,
     pixels: Pixels,
-    started: bool,
+    last_frame: Instant,
+    /// Without a frame for this long the camera is opened anew.
+    give_up: Duration,
 }
 
 impl V4l2Source {
-    pub(super) fn open(path: &Path, wanted: &Wanted) -> Result<V4l2Source, String> {
+    pub(super) fn open(path: &Path, wanted: &Wanted, give_up: Duration) -> Result<V4l2Source, String> {
         quiet();
         let named = |what: &str, error: io::Error| format!("{}: {what}: {}", path.display(), plain(&error));
         let device = v4l::Device::with_path(path).map_err(|error| named("cannot open it", error))?;
@@ -69,33 +71,34 @@ impl V4l2Source {
         let _ = device.set_params(&Parameters::with_fps(wanted.fps));
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| named("cannot get buffers", error))?;
+        start(&mut stream).map_err(|error| named("cannot start it", error))?;
+        // It is polled before it is read: this only bounds what a driver may do in between.
         stream.set_timeout(FIRST_FRAME);
         let pixels = if code == MJPEG {
-            Pixels::Mjpeg(Box::new(Decoder::of_codec(ffmpeg::codec::Id::MJPEG)?))
+            Pixels::Mjpeg(Box::new(Decoder::strict(ffmpeg::codec::Id::MJPEG)?))
         } else {
             let frame = ffmpeg::frame::Video::new(ffmpeg::format::Pixel::YUYV422, format.width, format.height);
             let stride = (format.stride as usize).max(format.width as usize * 2);
             Pixels::Yuyv { frame, converter: Converter::default(), stride }
         };
         tracing::info!(device = %path.display(), format = mode.format, width = format.width, height = format.height, "camera opened");
-        Ok(V4l2Source { stream, pixels, started: false })
+        Ok(V4l2Source { stream, pixels, last_frame: Instant::now(), give_up: give_up.max(FIRST_FRAME) })
     }
 }
 
 impl Source for V4l2Source {
     fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String> {
-        if self.started {
-            // `next` gives its last buffer back before it waits; so nothing may be asked of it before a frame is there.
-            let ready = self.stream.handle().poll(libc::POLLIN, patience.as_millis() as i32);
-            match ready {
-                Ok(0) => return Ok(Read::Nothing),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Read::Nothing),
-                Err(error) => return Err(plain(&error)),
-            }
+        // `next` gives its last buffer back before it waits; so nothing may be asked of it before a frame is there.
+        match self.stream.handle().poll(libc::POLLIN, patience.as_millis() as i32) {
+            Ok(0) => return self.nothing(),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Read::Nothing),
+            Err(error) => return Err(plain(&error)),
         }
         let (bytes, meta) = self.stream.next().map_err(|error| plain(&error))?;
-        self.started = true;
+        if meta.flags.contains(v4l::buffer::Flags::ERROR) {
+            return self.nothing();
+        }
         let bytes = &bytes[..(meta.bytesused as usize).min(bytes.len())];
         let whole = match &mut self.pixels {
             // A picture that was cut off on the cable is skipped; the next one comes.
@@ -116,8 +119,35 @@ impl Source for V4l2Source {
                 whole
             }
         };
-        Ok(if whole { Read::Frame } else { Read::Nothing })
+        if !whole {
+            return self.nothing();
+        }
+        self.last_frame = Instant::now();
+        Ok(Read::Frame)
     }
+}
+
+impl V4l2Source {
+    /// No frame this time; an error when there has been none for too long.
+    fn nothing(&self) -> Result<Read, String> {
+        let waited = self.last_frame.elapsed();
+        if waited > self.give_up {
+            return Err(format!("plugged in, but no usable frame for {:.0} s", waited.as_secs_f64()));
+        }
+        Ok(Read::Nothing)
+    }
+}
+
+/// Starts the stream without waiting for a frame. The first buffer stays with us: `next` gives it to the driver.
+fn start(stream: &mut Stream<'static>) -> io::Result<()> {
+    CaptureStream::queue(stream, 1)?;
+    // A driver may give fewer buffers than were asked for, or more.
+    for index in 2.. {
+        if CaptureStream::queue(stream, index).is_err() {
+            break;
+        }
+    }
+    v4l::io::traits::Stream::start(stream)
 }
 
 /// An error of the kernel in words that say what to do.
@@ -272,7 +302,7 @@ mod tests {
     fn what_is_no_camera_says_so() {
         let wanted = Wanted { width: 1280, height: 720, fps: 30, format: None };
         for (path, word) in [("/dev/does-not-exist", "plugged in"), ("/dev/null", "not a camera")] {
-            let problem = V4l2Source::open(Path::new(path), &wanted).err().expect("no camera");
+            let problem = V4l2Source::open(Path::new(path), &wanted, FIRST_FRAME).err().expect("no camera");
             assert!(problem.contains(path) && problem.contains(word), "{problem}");
         }
     }

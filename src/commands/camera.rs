@@ -115,13 +115,17 @@ impl WatchArgs {
                 } else {
                     let state = format!("{:?}", status.state).to_lowercase();
                     let problem = status.problem.as_deref().unwrap_or_default();
+                    let age = status
+                        .last_frame_age_seconds
+                        .map_or("—".into(), |seconds| format!("{:.0} ms", seconds * 1e3));
                     println!(
-                        "{:7.1} s  {state:8}{:>6} frames  {}×{} at {:.1}/s  {problem}",
+                        "{:7.1} s  {state:8}{:>6} frames  {}×{} at {:.1}/s  age {age}  {} lost  {problem}",
                         began.elapsed().as_secs_f64(),
                         status.frames,
                         status.width,
                         status.height,
-                        status.fps
+                        status.fps,
+                        status.lost_packets
                     );
                 }
             }

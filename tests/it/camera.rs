@@ -6,30 +6,56 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 struct Server {
     child: Child,
+    /// What it has printed: a line for each session that begins and ends.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// `None` where GStreamer is not installed.
     fn start(port: u16, codec: &str) -> Option<Server> {
+        Server::start_with(port, codec, &[])
+    }
+
+    fn start_with(port: u16, codec: &str, options: &[&str]) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/rtsp-serve");
         let mut child = Command::new(script)
             .args([&port.to_string(), codec])
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("python3 is installed");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("UTF-8");
-        let server = Server { child };
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        output.read_line(&mut line).expect("UTF-8");
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let heard = said.clone();
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| heard.lock().expect("nobody panics").push(line));
+        });
+        let server = Server { child, said };
         if !line.starts_with("serving") {
             eprintln!("skipped: GStreamer's RTSP server is missing; scripts/setup test installs it");
             return None;
         }
         Some(server)
+    }
+
+    fn times_said(&self, word: &str) -> usize {
+        self.said.lock().expect("nobody panics").iter().filter(|line| *line == word).count()
+    }
+
+    fn wait_said(&self, word: &str, times: usize, seconds: u64) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while self.times_said(word) < times {
+            assert!(Instant::now() < end, "{word} was not said {times} times within {seconds} s");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -125,4 +151,69 @@ fn what_is_no_camera_is_absent_and_says_why() {
     let camera = camera(&format!("rtsp://{address}/camera"), RtspTransport::Tcp);
     let status = wait(&camera, 20, "absent", |status| status.problem.is_some());
     assert_eq!(status.state, CameraState::Absent);
+    let problem = status.problem.expect("just seen");
+    assert_eq!(problem.lines().count(), 1, "{problem}");
+}
+
+#[test]
+fn a_password_opens_the_camera_and_is_told_to_nobody() {
+    let port = free_port();
+    let Some(_server) = Server::start_with(port, "h264", &["--user", "warden:ge heim@"]) else { return };
+    let open = camera(&format!("rtsp://warden:ge%20heim%40@127.0.0.1:{port}/camera"), RtspTransport::Tcp);
+    wait(&open, 20, "live", |status| status.state == CameraState::Live);
+    for wrong in ["warden:falsch@", ""] {
+        let camera = camera(&format!("rtsp://{wrong}127.0.0.1:{port}/camera"), RtspTransport::Tcp);
+        let problem = wait(&camera, 20, "refused", |status| status.problem.is_some()).problem.expect("just seen");
+        assert!(problem.contains("401") && problem.lines().count() == 1, "{problem}");
+        assert!(!problem.contains("warden") && !problem.contains("falsch"), "{problem}");
+    }
+}
+
+#[test]
+fn a_server_that_talks_but_shows_nothing_is_stalled_and_connected_to_anew() {
+    let port = free_port();
+    let Some(server) = Server::start(port, "h264") else { return };
+    let camera = camera(&format!("rtsp://127.0.0.1:{port}/camera"), RtspTransport::Tcp);
+    wait(&camera, 20, "live", |status| status.state == CameraState::Live);
+    server.signal("USR1");
+    let began = Instant::now();
+    wait(&camera, 5, "stalled", |status| status.state == CameraState::Stalled);
+    assert!(began.elapsed() < Duration::from_secs(2), "the limit is 1 s");
+    let status = wait(&camera, 8, "given up", |status| status.state == CameraState::Absent);
+    assert!(status.problem.is_some_and(|problem| problem.contains("no frame for")), "it says why");
+    server.signal("USR1");
+    wait(&camera, 40, "live again", |status| status.state == CameraState::Live);
+    server.wait_said("play", 2, 1);
+}
+
+#[test]
+fn lost_packets_are_counted_and_frames_go_on_with_the_next_key_frame() {
+    let port = free_port();
+    let Some(_server) = Server::start_with(port, "h264", &["--loss", "0.03"]) else { return };
+    let camera = camera(&format!("rtsp://127.0.0.1:{port}/camera"), RtspTransport::Udp);
+    let lost = wait(&camera, 30, "missing packets", |status| status.lost_packets > 0);
+    wait(&camera, 20, "live after the loss", |status| status.frames > lost.frames + 5);
+}
+
+#[test]
+fn a_camera_that_is_stopped_says_goodbye_to_its_server() {
+    let port = free_port();
+    let Some(server) = Server::start(port, "h264") else { return };
+    for (times, transport) in [(1, RtspTransport::Tcp), (2, RtspTransport::Udp)] {
+        let camera = camera(&format!("rtsp://127.0.0.1:{port}/camera"), transport);
+        wait(&camera, 20, "live", |status| status.state == CameraState::Live);
+        drop(camera);
+        server.wait_said("teardown", times, 2);
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_absent_and_can_be_left_at_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("bound");
+    let camera = camera(&format!("rtsp://{address}/camera"), RtspTransport::Tcp);
+    wait(&camera, 3, "absent", |status| status.state == CameraState::Absent);
+    let began = Instant::now();
+    drop(camera);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
