@@ -107,6 +107,9 @@ def every_outcome(browser):
                 say(outcome(name))
                 expect(page.locator("#result .what")).to_have_text(said[at], timeout=5000)
                 expect(page.locator(".stage")).to_have_attribute("data-state", said[2])
+                size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('#result .words')).fontSize)")
+                assert size >= 0.06 * 720, f"{name} is only {size} px high"
+                assert page.locator("#result").bounding_box()["height"] < 720 / 3, f"{name} hides the face"
                 shot(page, f"kiosk-{language}-{name}")
         accessible(page, "the kiosk in English, with a result")
         expect(page.locator("#result .words")).to_have_css("font-weight", "700")
@@ -180,6 +183,8 @@ def enrolment(browser):
         shot(page, "kiosk-enrol-notice")
         dialog.get_by_role("button", name="本人同意", exact=True).click()
         expect(page.locator("#result .what")).to_contain_text("请 张* 看镜头")
+        box = page.locator("#result").bounding_box()
+        assert box["height"] < 720 / 3, f"the band hides the face: {box}"
         shot(page, "kiosk-enrol-capture")
         expect(dialog).to_contain_text("张三 登记成功", timeout=20000)
         dialog.get_by_role("button", name="完成").click()

@@ -14,7 +14,7 @@ export const TEXT = {
     disconnected: "正在重新连接…", trouble: "签到暂时无法保存", trouble_do: "请稍候，并告知教师", picture: "摄像头画面", staff: "教师登记", sound_on: "语音开", sound_off: "语音关", room: "教室 {room}",
     qr_title: "确认 {name} 的二维码签到", qr_lead: "请教师核对本人后输入密码", teacher: "教师", pin: "密码", confirm: "确认", not_confirm: "不是本人", cancel: "取消", back: "返回", clear: "清除", digits: "已输入 {count} 位",
     enrol_title: "登记人脸", enrol_lead: "请教师选择姓名并输入密码", choose_person: "选择要登记的人", enrolled: "已登记", not_enrolled: "未登记", declined: "未同意", notice_title: "请 {name} 本人阅读告知书", consent: "本人同意", decline: "不同意，使用二维码", already_consents: "本人已同意，开始登记",
-    capturing: "请 {name} 看镜头，慢慢左右转头一点", progress: "{good} / {wanted}", enrol_done: "{name} 登记成功", close: "完成", another: "登记下一位",
+    capturing: "请 {name} 看镜头", progress: "慢慢左右转头一点  {good} / {wanted}", enrol_done: "{name} 登记成功", close: "完成", another: "登记下一位",
     wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码", refused: "无法登记", gone: "二维码已失效，请重新出示", no_good_face: "没有拍到清楚的正脸，请再试", no_camera: "摄像头未运行", failed: "未能保存，请再试",
   },
   en: {
@@ -31,7 +31,7 @@ export const TEXT = {
     disconnected: "Reconnecting…", trouble: "Check-ins cannot be saved", trouble_do: "Please wait, and tell the teacher", picture: "Camera picture", staff: "Enrol", sound_on: "Voice on", sound_off: "Voice off", room: "Room {room}",
     qr_title: "Confirm {name}'s QR code", qr_lead: "Teacher: check that it is this person, then give your PIN", teacher: "Teacher", pin: "PIN", confirm: "Confirm", not_confirm: "Not this person", cancel: "Cancel", back: "Back", clear: "Clear", digits: "{count} digits given",
     enrol_title: "Enrol a face", enrol_lead: "Teacher: choose your name and give your PIN", choose_person: "Who is to be enrolled?", enrolled: "enrolled", not_enrolled: "not enrolled", declined: "has not consented", notice_title: "{name}, please read this notice yourself", consent: "I consent", decline: "I decline and use a QR code", already_consents: "Has consented: begin",
-    capturing: "{name}, look at the camera and turn your head a little", progress: "{good} of {wanted}", enrol_done: "{name} is enrolled", close: "Done", another: "Enrol another",
+    capturing: "{name}, look here", progress: "Turn your head a little, slowly  {good} of {wanted}", enrol_done: "{name} is enrolled", close: "Done", another: "Enrol another",
     wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet", refused: "Not enrolled", gone: "The code has expired; show it again", no_good_face: "No clear picture of one face; try again", no_camera: "The camera is not running", failed: "Not saved; try again",
   },
 };

@@ -189,7 +189,7 @@ function showStatus(connected = true) {
   // Times are the appliance's, whatever zone the browser is in.
   const at = status.countersigned_at ? new Date(status.countersigned_at) : null;
   const time = at?.toLocaleString(lang(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" });
-  const waiting = status.waiting && !status.online ? `  ${t("waiting", { count: status.waiting })}` : "";
+  const waiting = status.waiting && !status.online ? ` · ${t("waiting", { count: status.waiting })}` : "";
   $("#receipt").textContent = (at ? t("receipt", { time }) : t("no_receipt")) + waiting;
   $("#place").textContent = `${status.site}  ${t("room", { room: status.room })}`;
   $("#time").textContent = status.time.slice(11, 16);
