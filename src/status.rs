@@ -59,6 +59,9 @@ pub struct ClassStatus {
     pub teachers: usize,
     /// Of both, those whose face is enrolled.
     pub enrolled: usize,
+    /// Of both, those who declined face recognition: they check in by QR code.
+    #[serde(default)]
+    pub qr_only: usize,
     /// Trainees accepted on arrival today.
     pub arrived: usize,
     /// Trainees accepted on departure today.
@@ -146,6 +149,12 @@ pub fn gather(
                 .count()
         };
         let room = &config.appliance.room;
+        let enrolled = reader.enrolled(&class.id)?;
+        let mut qr_only = 0;
+        for person in class.people().filter(|person| !enrolled.contains(&person.number)) {
+            let has_declined = reader.consent(&class.id, &person.number)?.is_some_and(|consent| !consent.given);
+            qr_only += usize::from(has_declined);
+        }
         classes.push(ClassStatus {
             class: class.id.to_string(),
             today: class
@@ -154,7 +163,8 @@ pub fn gather(
                 .any(|lesson| lesson.date == now.date() && (lesson.room.is_empty() || &lesson.room == room)),
             trainees: class.trainees.len(),
             teachers: class.teachers.len(),
-            enrolled: reader.enrolled(&class.id)?.len(),
+            enrolled: enrolled.len(),
+            qr_only,
             arrived: count(WindowKind::Arrival),
             departed: count(WindowKind::Departure),
             name: class.name.clone(),
@@ -211,7 +221,7 @@ fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attentio
         found.push(Attention::NoClass);
     }
     for class in status.classes.iter().filter(|class| class.today) {
-        let people = (class.trainees + class.teachers).saturating_sub(class.enrolled);
+        let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);
         if people > 0 {
             found.push(Attention::NotEnrolled { class: class.class.clone(), people });
         }

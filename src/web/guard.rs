@@ -3,12 +3,18 @@
 use super::error;
 use axum::body::Body;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A picture of the room may not be put into another site's page, even where it could not be read there.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Refuses names that are not loopback's (DNS rebinding) and requests from other sites' pages.
 pub(super) async fn guard(request: Request<Body>, next: Next) -> Response {
@@ -19,6 +25,7 @@ pub(super) async fn guard(request: Request<Body>, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
@@ -30,9 +37,12 @@ fn refusal(headers: &HeaderMap) -> Option<Response> {
         let message = "these pages are only served as localhost or 127.0.0.1";
         return Some(error(StatusCode::MISDIRECTED_REQUEST, "host", message));
     }
-    let origin = text(ORIGIN)?;
-    let is_ours = origin.strip_prefix("http://") == Some(host);
-    (!is_ours).then(|| error(StatusCode::FORBIDDEN, "origin", "another site's page may not use this appliance"))
+    let origin_is_other = text(ORIGIN).is_some_and(|origin| origin.strip_prefix("http://") != Some(host));
+    // Browsers send no Origin for an <img> or <script>, but they do say where it is embedded. Following a link is fine.
+    let is_embedded = text(FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"))
+        && text(FETCH_MODE) != Some("navigate");
+    (origin_is_other || is_embedded)
+        .then(|| error(StatusCode::FORBIDDEN, "origin", "another site's page may not use this appliance"))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -45,7 +55,8 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::{is_loopback, refusal};
+    use axum::http::{HeaderMap, HeaderValue};
 
     #[test]
     fn only_loopback_is_a_name_of_this_machine() {
@@ -57,5 +68,29 @@ mod tests {
         {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    fn refused(headers: &[(&'static str, &'static str)]) -> Option<u16> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_static(value));
+        }
+        refusal(&map).map(|response| response.status().as_u16())
+    }
+
+    #[test]
+    fn other_sites_pages_are_refused_and_links_and_programs_are_not() {
+        let host = ("host", "127.0.0.1:8080");
+        assert_eq!(refused(&[host]), None);
+        assert_eq!(refused(&[host, ("origin", "http://127.0.0.1:8080")]), None);
+        assert_eq!(refused(&[host, ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]), None);
+        assert_eq!(refused(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), None);
+        for other in ["http://evil.example", "http://127.0.0.1:3000", "https://127.0.0.1:8080", "null"] {
+            assert_eq!(refused(&[host, ("origin", other)]), Some(403), "{other}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(refused(&[host, ("sec-fetch-site", site), ("sec-fetch-mode", "no-cors")]), Some(403), "{site}");
+        }
+        assert_eq!(refused(&[("host", "evil.example")]), Some(421));
     }
 }

@@ -1,8 +1,10 @@
 //! `/kiosk`: the page that trainees stand in front of.
 //!
 //! `/kiosk/live` is a WebSocket. Binary messages are pictures: a big-endian u32 with the length of a JSON header
-//! (`number`, `captured_unix_ms`, `faces`), the header, a JPEG. Text messages are JSON with a `type`: `outcome`,
-//! `expectation`, `pending_qr`, `enrolling`, `status`. A page that is slow misses pictures, never outcomes.
+//! (`number`, `captured_unix_ms`, `faces`), the header, a JPEG. Text messages are JSON with a `type`: `recent`
+//! (the last outcomes, when the page connects or has fallen behind), `outcome`, `expectation`, `pending_qr`,
+//! `enrolling`, `status` (every second: a page that hears nothing for some seconds is cut off). A page that is slow
+//! misses pictures, never outcomes.
 
 use super::{App, asset, blocking, internal};
 use crate::camera::CameraState;
@@ -28,6 +30,9 @@ const CSS: &str = include_str!("assets/kiosk.css");
 const JS: &str = include_str!("assets/kiosk.js");
 const DIALOGS_JS: &str = include_str!("assets/kiosk-dialogs.js");
 const TEXT_JS: &str = include_str!("assets/kiosk-text.js");
+
+/// Outcomes that a page is told of when it connects.
+const RECENT: usize = 5;
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -60,6 +65,7 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
     let mut pending = app.live.pending_qr();
     let mut enrolling = app.live.enrolling();
     let mut outcomes = app.live.outcomes();
+    socket.send(recent(app)).await?;
     expectations.mark_changed();
     pending.mark_changed();
     enrolling.mark_changed();
@@ -69,7 +75,7 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
             biased;
             outcome = outcomes.recv() => match outcome {
                 Ok(outcome) => text("outcome", json!({ "outcome": *outcome })),
-                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Lagged(_)) => recent(app),
                 Err(RecvError::Closed) => return Ok(()),
             },
             _ = pending.changed() => text("pending_qr", json!({ "pending": *pending.borrow_and_update() })),
@@ -96,6 +102,12 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
 fn text(kind: &str, mut value: Value) -> Message {
     value["type"] = kind.into();
     Message::Text(value.to_string().into())
+}
+
+fn recent(app: &App) -> Message {
+    let newest_first: Vec<_> =
+        app.live.recent().into_iter().rev().take(RECENT).map(|outcome| json!(*outcome)).collect();
+    text("recent", json!({ "outcomes": newest_first }))
 }
 
 fn packed(picture: &LivePicture) -> Vec<u8> {

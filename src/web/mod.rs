@@ -2,6 +2,7 @@
 //!
 //! Reads everything; the only things that can be done here are the desk's, each with a teacher's PIN.
 
+mod errors;
 mod guard;
 mod kiosk;
 mod metrics;
@@ -21,7 +22,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
+use errors::{error, internal};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -65,6 +66,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(metrics::routes())
         .fallback(async || error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(errors::as_json))
         .layer(from_fn(guard::guard))
         .with_state(app)
 }
@@ -91,16 +93,6 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Response> + Send + 'static,
 ) -> Result<T, Response> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(internal(&error)))
-}
-
-/// An error for programs and people: `{"code": "…", "error": "…"}`.
-fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    (status, Json(json!({ "code": code, "error": message }))).into_response()
-}
-
-fn internal(problem: &dyn std::fmt::Display) -> Response {
-    tracing::error!(%problem, "a page could not be made");
-    error(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the appliance could not do this; its log says why")
 }
 
 /// A file that is part of the program.

@@ -148,6 +148,12 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
         }
         let enrolled = reader.enrolled(&class.id)?;
         let windows = windows(&class, now.date(), now.time_zone(), &policy);
+        let mut qr_only = Vec::new();
+        for person in class.people() {
+            if reader.consent(&class.id, &person.number)?.is_some_and(|consent| !consent.given) {
+                qr_only.push(person.number.clone());
+            }
+        }
         let people: Vec<PersonView> = class
             .people()
             .map(|person| {
@@ -160,7 +166,13 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
                     accepted.iter().find(is_theirs)
                 };
                 let (arrival, departure) = (row(WindowKind::Arrival), row(WindowKind::Departure));
-                let (mark, state) = state(arrival, &windows, now, enrolled.contains(&person.number), words);
+                let (mark, state) = state(
+                    arrival,
+                    &windows,
+                    now,
+                    enrolled.contains(&person.number) || qr_only.contains(&person.number),
+                    words,
+                );
                 PersonView {
                     number: person.number.clone(),
                     name: person.name.clone(),
@@ -188,11 +200,11 @@ fn state(
     arrival: Option<&CheckinRow>,
     windows: &[Window],
     now: &ZonedDateTime,
-    enrolled: bool,
+    can_check_in: bool,
     words: Words,
 ) -> (&'static str, String) {
     let closed = windows.iter().any(|window| window.kind == WindowKind::Arrival && window.closes <= *now);
-    match (arrival, closed, enrolled) {
+    match (arrival, closed, can_check_in) {
         (Some(_), ..) => ("good", words.t("已到", "here").into()),
         (None, true, _) => ("bad", words.t("缺勤", "missing").into()),
         (None, false, true) => ("wait", words.t("未到", "expected").into()),

@@ -6,6 +6,7 @@ usage: run.py STAGE PHOTO SCREENSHOTS   (the kiosk_stage example, a photo of one
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +97,8 @@ def every_outcome(browser):
         page.add_init_script(spoken)
         page.goto(f"{address}/kiosk")
         frames(page, 0)
+        # The face on the film is decided once; what the test says comes after that, or it would be overwritten.
+        expect(page.locator("#recent")).to_contain_text("未登记", timeout=15000)
         accessible(page, "the kiosk")
         for language, at in (("zh", 0), ("en", 1)):
             if language == "en":
@@ -104,6 +107,9 @@ def every_outcome(browser):
                 say(outcome(name))
                 expect(page.locator("#result .what")).to_have_text(said[at], timeout=5000)
                 expect(page.locator(".stage")).to_have_attribute("data-state", said[2])
+                size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('#result .words')).fontSize)")
+                assert size >= 0.06 * 720, f"{name} is only {size} px high"
+                assert page.locator("#result").bounding_box()["height"] < 720 / 3, f"{name} hides the face"
                 shot(page, f"kiosk-{language}-{name}")
         accessible(page, "the kiosk in English, with a result")
         expect(page.locator("#result .words")).to_have_css("font-weight", "700")
@@ -177,6 +183,8 @@ def enrolment(browser):
         shot(page, "kiosk-enrol-notice")
         dialog.get_by_role("button", name="本人同意", exact=True).click()
         expect(page.locator("#result .what")).to_contain_text("请 张* 看镜头")
+        box = page.locator("#result").bounding_box()
+        assert box["height"] < 720 / 3, f"the band hides the face: {box}"
         shot(page, "kiosk-enrol-capture")
         expect(dialog).to_contain_text("张三 登记成功", timeout=20000)
         dialog.get_by_role("button", name="完成").click()
@@ -186,13 +194,63 @@ def enrolment(browser):
 
 
 def gone_and_back(browser):
+    """The camera, then the appliance: what is not there is said, and comes back by itself."""
     with stage("none") as (address, _, process):
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.goto(f"{address}/kiosk")
         expect(page.locator("#camera-notice")).to_be_visible(timeout=10000)
+        expect(page.locator("#result .what")).to_have_text("签到暂停")
+        accessible(page, "the kiosk without a camera")
         shot(page, "kiosk-camera-gone")
         process.stdin.close()
         expect(page.locator("#link")).to_contain_text("正在重新连接", timeout=10000)
+        page.close()
+    with stage(PHOTO) as (address, say, process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        frames(page, 0)
+        say(outcome("accepted"))
+        expect(page.locator("#recent")).to_contain_text("张* 签到成功")
+        os.kill(process.pid, signal.SIGSTOP)  # hangs: its sockets stay open
+        try:
+            expect(page.locator("#link-notice")).to_be_visible(timeout=10000)
+            expect(page.locator("#link")).to_contain_text("正在重新连接")
+            expect(page.locator("#result .what")).to_have_text("签到暂停", timeout=10000)
+            accessible(page, "the kiosk without its appliance")
+            shot(page, "kiosk-appliance-gone")
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        expect(page.locator("#link-notice")).to_be_hidden(timeout=15000)
+        frames(page, int(page.evaluate("document.documentElement.dataset.frame")))
+        page.reload()  # a page that is opened later knows what happened before
+        expect(page.locator("#recent")).to_contain_text("张* 签到成功")
+        page.close()
+
+
+def left_alone(browser):
+    """A teacher who walks away leaves no names on the screen; the one who reads the notice is not hurried."""
+    with stage(PHOTO) as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.clock.install()
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+        for person in (None, "张三"):
+            page.get_by_role("button", name="教师登记").click()
+            type_pin(page, dialog, "2580")
+            dialog.get_by_role("button", name="确认", exact=True).click()
+            expect(dialog.get_by_role("button", name="张三")).to_be_visible()
+            if person:
+                dialog.get_by_role("button", name=person).click()
+                expect(dialog).to_contain_text("人脸信息处理告知书")
+                page.clock.fast_forward(120_000)
+                expect(dialog).to_be_visible()
+                page.clock.fast_forward(200_000)
+            else:
+                page.clock.fast_forward(50_000)
+                expect(dialog).to_be_visible()
+                page.clock.fast_forward(15_000)
+            expect(dialog).to_be_hidden()
+            assert "张三" not in page.content(), "a full name stays in the page"
         page.close()
 
 
@@ -221,13 +279,26 @@ def staff_page(browser):
             assert private not in metrics
         assert request.get(address, headers={"Host": "evil.example"}).status == 421
         assert request.get(address, headers={"Origin": "http://evil.example"}).status == 403
+        picture = f"{address}/cameras/front.jpg"
+        assert request.get(picture, headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+        assert request.get(picture).headers["cross-origin-resource-policy"] == "same-origin"
+        json_type, roster = {"Content-Type": "application/json"}, f"{address}/kiosk/roster"
+        for status, answer in (
+            (400, request.post(roster, data=b"{", headers=json_type)),
+            (422, request.post(roster, data=b"{}", headers=json_type)),
+            (415, request.post(roster, data=b"{}", headers={"Content-Type": "text/plain"})),
+            (413, request.post(roster, data=b'"' + b"x" * 20_000 + b'"', headers=json_type)),
+            (405, request.get(roster)),
+            (404, request.get(f"{address}/nothing")),
+        ):
+            assert (answer.status, set(answer.json())) == (status, {"code", "error"}), answer.text()
 
 
 def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for test in (every_outcome, latency, qr_code, enrolment, gone_and_back, staff_page):
+        for test in (every_outcome, latency, qr_code, enrolment, gone_and_back, left_alone, staff_page):
             began = time.monotonic()
             test(browser)
             print(f"ok  {test.__name__}  {time.monotonic() - began:.0f} s", flush=True)

@@ -9,4 +9,5 @@ mod disk;
 mod hostile;
 mod kill;
 mod protocol;
+mod status;
 mod sync;

@@ -68,6 +68,32 @@ function pinPad(teachers, done, label, extra = []) {
   return pad;
 }
 
+// Names and an admitted teacher must not stay on a screen that everybody sees.
+const IDLE_MS = 60_000;
+const READING_MS = 300_000; // a notice is read without touching anything
+let idle = null;
+let patience = IDLE_MS;
+
+function leave() {
+  staff = null;
+  enrolDialog.close();
+  enrolDialog.replaceChildren();
+}
+
+function stay() {
+  clearTimeout(idle);
+  idle = setTimeout(() => enrolDialog.open && leave(), patience);
+}
+
+for (const event of ["pointerdown", "pointermove", "keydown", "wheel"]) enrolDialog.addEventListener(event, stay, { passive: true });
+enrolDialog.addEventListener("cancel", leave);
+
+function fillEnrolment(title, lead, ...parts) {
+  patience = parts.some((part) => part.className === "notice-text") ? READING_MS : IDLE_MS;
+  fill(enrolDialog, "enrol-title", title, lead, ...parts);
+  stay();
+}
+
 function fill(dialog, id, title, lead, ...parts) {
   dialog.replaceChildren(element("h2", { id, textContent: title, tabIndex: -1 }), element("p", { className: "lead", textContent: lead }), ...parts);
   dialog.onkeydown = parts.find((part) => part.onKey)?.onKey ?? null;
@@ -101,13 +127,15 @@ let staff = null;
 let progress = null;
 
 export async function openEnrolment() {
-  const classes = await fetch("/kiosk/teachers").then((answer) => answer.json()).catch(() => []);
+  const classes = await fetch("/kiosk/teachers").then((answer) => (answer.ok ? answer.json() : [])).catch(() => []);
   const teachers = classes.flatMap((one) => one.teachers.map(([number, name]) => ({ class: one.class, number, label: `${name} ${number} · ${one.name}` })));
-  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: () => enrolDialog.close() });
-  fill(enrolDialog, "enrol-title", t("enrol_title"), teachers.length ? t("enrol_lead") : t("no_class"),
+  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: leave });
+  fillEnrolment(t("enrol_title"), teachers.length ? t("enrol_lead") : t("no_class"),
     teachers.length ? pinPad(teachers, async (teacher, pin) => {
       staff = { class: teacher.class, number: teacher.number, pin };
-      choosePerson(await ask("/kiosk/roster", staff));
+      const asked = staff;
+      const roster = await ask("/kiosk/roster", asked);
+      if (staff === asked) choosePerson(roster); // not if the teacher has left meanwhile
     }, t("confirm"), [cancel]) : cancel);
 }
 
@@ -118,16 +146,18 @@ function choosePerson(roster) {
     button.onclick = () => showNotice(person, roster);
     return button;
   });
-  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: () => enrolDialog.close() });
-  fill(enrolDialog, "enrol-title", t("enrol_title"), t("choose_person"), element("div", { className: "people" }, ...people), element("div", { className: "actions" }, cancel));
+  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: leave });
+  fillEnrolment(t("enrol_title"), t("choose_person"), element("div", { className: "people" }, ...people), element("div", { className: "actions" }, cancel));
 }
 
 async function showNotice(person, roster) {
+  const asked = staff;
   const notice = await fetch("/kiosk/notice").then((answer) => answer.text());
+  if (staff !== asked) return;
   const consent = element("button", { type: "button", className: "main", textContent: t(person.consents ? "already_consents" : "consent") });
   const decline = element("button", { type: "button", textContent: t("decline"), onclick: () => choosePerson(roster) });
   consent.onclick = () => capture(person, roster);
-  fill(enrolDialog, "enrol-title", t("notice_title", { name: person.name }), "",
+  fillEnrolment(t("notice_title", { name: person.name }), "",
     element("div", { className: "notice-text", textContent: notice, tabIndex: 0 }), element("div", { className: "actions" }, decline, consent));
 }
 
@@ -143,9 +173,9 @@ async function capture(person, roster) {
 }
 
 function finished(title, roster) {
-  const done = element("button", { type: "button", className: "main", textContent: t("close"), onclick: () => { staff = null; enrolDialog.close(); } });
+  const done = element("button", { type: "button", className: "main", textContent: t("close"), onclick: leave });
   const another = element("button", { type: "button", textContent: t("another"), onclick: () => choosePerson(roster) });
-  fill(enrolDialog, "enrol-title", title, "", element("div", { className: "actions" }, another, done));
+  fillEnrolment(title, "", element("div", { className: "actions" }, another, done));
 }
 
 export function showEnrolling(next) {

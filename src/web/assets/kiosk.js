@@ -4,6 +4,7 @@ import { lang, setLanguage, t } from "./kiosk-text.js";
 
 const $ = (selector) => document.querySelector(selector);
 const SHOWN_MS = 5000; // a result stays
+const SILENT_MS = 5000; // the appliance says something every second; after this it is gone
 const HINT_AFTER_MS = 500; // a hint is shown only when it lasts
 const KINDS = {
   accepted: "good", already_checked_in: "good", not_in_class: "no", unknown: "no", unconfirmed: "no", outside_window: "kind",
@@ -76,6 +77,8 @@ function presentNow() {
     const kind = KINDS[outcome.outcome] ?? "no";
     return present(kind, SIGNS[kind], outcome.name ?? "", words(outcome), more(outcome));
   }
+  // Nobody is asked to look into a camera that does not see them.
+  if ([...document.querySelectorAll(".notice")].some((notice) => !notice.hidden)) return present("hint", "!", "", t("paused"), "");
   if (hint && now - hint.since > HINT_AFTER_MS) return present("hint", SIGNS.hint, "", t(hint.outcome), "");
   present("idle", SIGNS.idle, "", t("idle"), t("idle_more"));
 }
@@ -181,11 +184,12 @@ function showStatus(connected = true) {
   link.querySelector(".text").textContent = t(state);
   const gone = connected && status && ["stalled", "absent"].includes(status.camera);
   $("#camera-notice").hidden = !gone;
+  $("#link-notice").hidden = connected || !status; // not before the first connection
   if (!status) return;
   // Times are the appliance's, whatever zone the browser is in.
   const at = status.countersigned_at ? new Date(status.countersigned_at) : null;
   const time = at?.toLocaleString(lang(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" });
-  const waiting = status.waiting && !status.online ? `  ${t("waiting", { count: status.waiting })}` : "";
+  const waiting = status.waiting && !status.online ? ` · ${t("waiting", { count: status.waiting })}` : "";
   $("#receipt").textContent = (at ? t("receipt", { time }) : t("no_receipt")) + waiting;
   $("#place").textContent = `${status.site}  ${t("room", { room: status.room })}`;
   $("#time").textContent = status.time.slice(11, 16);
@@ -206,7 +210,8 @@ function showRecent() {
 
 function takeOutcome(outcome) {
   shown = { outcome, at: performance.now() };
-  recent = [outcome, ...recent].slice(0, 5);
+  const isSame = (one) => one.seq === outcome.seq && one.outcome === outcome.outcome;
+  recent = [outcome, ...recent.filter((one) => !isSame(one))].slice(0, 5);
   speak(outcome);
   showRecent();
   presentNow();
@@ -215,26 +220,40 @@ function takeOutcome(outcome) {
 // ——— the connection
 
 let pause = 250;
+let heard = 0;
+let dropped = () => {};
 
 function connect() {
   const socket = new WebSocket(`ws://${location.host}/kiosk/live`);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => { pause = 250; document.documentElement.dataset.connected = "yes"; };
+  heard = performance.now();
+  socket.onopen = () => { pause = 250; heard = performance.now(); document.documentElement.dataset.connected = "yes"; };
   socket.onmessage = ({ data }) => {
+    heard = performance.now();
     if (data instanceof ArrayBuffer) return takePicture(data);
     const message = JSON.parse(data);
     if (message.type === "outcome") takeOutcome(message.outcome);
+    else if (message.type === "recent") { recent = message.outcomes; showRecent(); }
     else if (message.type === "expectation") { expectation = message.expectation; showClass(); }
     else if (message.type === "status") { status = message; showStatus(); }
     else if (message.type === "pending_qr") showPending(message.pending);
     else if (message.type === "enrolling") showEnrolling(message.enrolling);
   };
-  socket.onclose = () => {
+  dropped = () => {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
     document.documentElement.dataset.connected = "no";
     showStatus(false);
     setTimeout(connect, pause);
     pause = Math.min(pause * 2, 5000);
+    heard = Infinity; // until the next try
   };
+  socket.onclose = dropped;
+}
+
+// An appliance that hangs keeps its sockets open: silence must not look like a working kiosk.
+function watch() {
+  if (performance.now() - heard > SILENT_MS) dropped();
 }
 
 // ——— language and voice
@@ -259,4 +278,5 @@ $("#enrol").onclick = openEnrolment;
 
 relabel();
 setInterval(presentNow, 150);
+setInterval(watch, 500);
 connect();
