@@ -1,7 +1,7 @@
 //! The command line of `bureau`.
 
 use crate::folder::{Bureau, CA, TOKEN};
-use crate::{export, init, register, serve, verify};
+use crate::{Limits, export, init, register, serve, verify};
 use evidence::key::VerifyingKey;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -113,7 +113,7 @@ fn serve_on(dir: &Path, listen: SocketAddr) -> Done {
     let bureau = Arc::new(Bureau::open(dir)?);
     let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on https://{}", listener.local_addr()?);
-    tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener))?;
+    tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener, &Limits::default()))?;
     Ok(ExitCode::SUCCESS)
 }
 

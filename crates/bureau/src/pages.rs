@@ -16,7 +16,7 @@ const SILENT_SECONDS: u64 = 24 * 3600;
 /// The page.
 pub(crate) async fn status(State(bureau): State<Arc<Bureau>>) -> Result<Response, Response> {
     let page = blocking(&bureau, |bureau| {
-        let (appliances, refusals) = (bureau.database.appliances()?, bureau.database.refusals(20)?);
+        let (appliances, refusals) = (bureau.database.appliances()?, bureau.database.refusals(None, 20)?);
         Ok::<_, crate::DatabaseError>(page(&bureau.name, &appliances, &refusals))
     });
     let page = page.await?.map_err(|problem| internal(&problem))?;
@@ -61,7 +61,7 @@ fn page(bureau: &str, appliances: &[ApplianceRow], refusals: &[RefusalRow]) -> S
                  <th scope=col>原因 Reason</thead><tbody>\n";
         for row in refusals {
             let seq = row.seq.map_or("—".into(), |seq| seq.to_string());
-            let (time, device, problem) = (escape(&row.time), escape(&row.device), escape(&row.problem));
+            let (time, device, problem) = (escape(&row.newest), escape(&row.device), escape(&row.problem));
             let _ = writeln!(page, "<tr><td>{time}<td><code>{device}</code><td class=n>{seq}<td>{problem}");
         }
         page += "</tbody></table>\n";

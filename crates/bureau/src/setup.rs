@@ -26,7 +26,7 @@ pub fn init(folder: &Path, name: &str, hosts: &[String]) -> Result<(), FolderErr
     write_new(&folder.join(CA_KEY), &certificates.ca_key, true)?;
     write_new(&folder.join(CERTIFICATE), &certificates.server, false)?;
     write_new(&folder.join(CERTIFICATE_KEY), &certificates.server_key, true)?;
-    Database::open(&folder.join(DATABASE))?;
+    Database::create(&folder.join(DATABASE))?;
     // Last: a folder with settings is complete.
     let settings = toml::to_string(&Settings { name: name.into() }).expect("a name serialises");
     write_new(&folder.join(SETTINGS), &settings, false)
