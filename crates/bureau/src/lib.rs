@@ -4,6 +4,7 @@
 //! Trusts nobody: every record's signature, place and tree is checked before anything is kept, and what is kept is
 //! on disk (fsync) before it is countersigned. Depends on `evidence` alone, not on the appliance.
 
+mod backup;
 pub mod commands;
 mod database;
 mod export;
