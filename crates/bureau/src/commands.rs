@@ -1,7 +1,8 @@
 //! The command line of `bureau`.
 
 use crate::folder::{Bureau, CA, TOKEN};
-use crate::{export, init, register, serve, verify};
+use crate::verify::shortened;
+use crate::{Limits, backup, export, init, register, serve, verify};
 use evidence::key::VerifyingKey;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -55,6 +56,25 @@ enum Command {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Mark an appliance's refused pushes as looked into; they stay on record
+    Settle {
+        #[command(flatten)]
+        folder: Folder,
+        /// The appliance's id
+        device: String,
+    },
+    /// Countersign again after the clock was put back, now that it is right
+    TrustClock {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Copy keys, settings and database into a new folder, also while the server runs
+    Backup {
+        #[command(flatten)]
+        folder: Folder,
+        /// The folder to make
+        out: PathBuf,
+    },
     /// Write an appliance's log into a new folder, to be verified offline
     Export {
         #[command(flatten)]
@@ -85,6 +105,9 @@ impl Arguments {
             Command::Serve { folder, listen } => serve_on(&folder.dir, listen),
             Command::Invite { folder } => invite(&folder.dir),
             Command::Appliances { folder } => list(&folder.dir),
+            Command::Settle { folder, device } => settle(&folder.dir, &device),
+            Command::TrustClock { folder } => trust_clock(&folder.dir),
+            Command::Backup { folder, out } => back_up(&folder.dir, &out),
             Command::Export { folder, device, out } => export_log(&folder.dir, &device, &out),
             Command::Verify { folder, bureau_key, json } => judge(&folder, bureau_key, json),
         };
@@ -113,7 +136,7 @@ fn serve_on(dir: &Path, listen: SocketAddr) -> Done {
     let bureau = Arc::new(Bureau::open(dir)?);
     let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     println!("listening on https://{}", listener.local_addr()?);
-    tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener))?;
+    tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener, &Limits::default()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -128,11 +151,38 @@ fn list(dir: &Path) -> Done {
         println!("no appliance has registered yet; `bureau invite` makes a code for one");
     }
     for row in appliances {
-        let at = |time: u64| jiff::Timestamp::from_second(time as i64).map(|time| time.to_string()).unwrap_or_default();
+        let place = [row.site, row.room].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let countersigned =
-            row.countersigned_at.map_or("never countersigned".into(), |time| format!("countersigned {}", at(time)));
-        println!("{}  {} records, {countersigned}, {} refused pushes", row.device, row.size, row.refusals);
+            row.countersigned_at.map_or("never countersigned".into(), |time| format!("countersigned {}", utc(time)));
+        let refused = format!("{} refused pushes ({} proven)", row.refusals, row.contradictions);
+        println!("{}  {} records, {countersigned}, {refused}  {place}", row.device, row.size);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn utc(unix_seconds: u64) -> String {
+    let time = i64::try_from(unix_seconds).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
+    time.map_or_else(|| format!("{unix_seconds} s"), |time| time.to_string())
+}
+
+fn settle(dir: &Path, device: &str) -> Done {
+    let database = Bureau::open(dir)?.database;
+    let row = database.appliance(device)?.ok_or_else(|| format!("no appliance {device:?} is known"))?;
+    println!("{} settled", database.settle(&row, &jiff::Timestamp::now().to_string())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn trust_clock(dir: &Path) -> Done {
+    let (database, now) = (Bureau::open(dir)?.database, register::now());
+    println!("newest countersignature  {}", utc(database.newest_time()?));
+    database.set_newest_time(now)?;
+    println!("from now on              {}", utc(now));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn back_up(dir: &Path, out: &Path) -> Done {
+    backup::backup(&Bureau::open(dir)?, out)?;
+    println!("{} is a whole bureau: keep it as safe as the original", out.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,10 +194,11 @@ fn export_log(dir: &Path, device: &str, out: &Path) -> Done {
 
 fn judge(folder: &Path, bureau_key: Option<VerifyingKey>, json: bool) -> Done {
     let verdict = verify(folder, bureau_key)?;
+    let verified = verdict.verified;
     if json {
         println!("{}", serde_json::to_string_pretty(&verdict)?);
     } else {
-        print!("{verdict}");
+        print!("{}", shortened(verdict));
     }
-    Ok(if verdict.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -3,9 +3,10 @@
 use crate::database::{Database, DatabaseError};
 use evidence::key::SigningKey;
 use evidence::note::is_key_name;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Names of the files in the folder.
@@ -51,6 +52,13 @@ pub enum FolderError {
 pub(crate) struct Settings {
     /// The name that countersignatures carry, such as `bureau/tianjin-nankai`.
     pub name: String,
+    /// The time zone of the staff's page.
+    #[serde(default = "shanghai")]
+    pub timezone: String,
+}
+
+pub(crate) fn shanghai() -> String {
+    "Asia/Shanghai".into()
 }
 
 /// A bureau that has been set up.
@@ -59,6 +67,8 @@ pub struct Bureau {
     pub name: String,
     /// What it countersigns with.
     pub key: SigningKey,
+    /// Of the staff's page.
+    pub(crate) zone: TimeZone,
     /// SHA-256 of the staff's token.
     pub(crate) token_sha256: String,
     /// What it has received.
@@ -73,6 +83,10 @@ impl Bureau {
         let settings: Settings =
             toml::from_str(&text).map_err(|error| content(folder, SETTINGS, &error.to_string()))?;
         check_name(&settings.name).map_err(|problem| content(folder, SETTINGS, &problem))?;
+        let zone = TimeZone::get(&settings.timezone).map_err(|error| content(folder, SETTINGS, &error.to_string()))?;
+        for name in [KEY, TOKEN, CA_KEY, CERTIFICATE_KEY] {
+            check_secret(&folder.join(name))?;
+        }
         let key = read(&folder.join(KEY))?;
         let seed = seed(key.trim()).ok_or_else(|| content(folder, KEY, "must be 64 hexadecimal digits"))?;
         let token = read(&folder.join(TOKEN))?;
@@ -82,6 +96,7 @@ impl Bureau {
         Ok(Bureau {
             name: settings.name,
             key: SigningKey::from_seed(&seed),
+            zone,
             token_sha256: evidence::sha256_hex(token.trim().as_bytes()),
             database: Database::open(&folder.join(DATABASE))?,
             folder: folder.to_owned(),
@@ -119,6 +134,40 @@ pub(crate) fn content(folder: &Path, name: &str, problem: &str) -> FolderError {
 
 pub(crate) fn read(path: &Path) -> Result<String, FolderError> {
     std::fs::read_to_string(path).map_err(|source| FolderError::File { path: path.to_owned(), source })
+}
+
+/// Whether nobody but its owner can read a secret. The CA's key may be kept elsewhere.
+fn check_secret(path: &Path) -> Result<(), FolderError> {
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(FolderError::File { path: path.to_owned(), source }),
+    };
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let problem =
+        format!("others may read it (mode {mode:o}); whoever has, is the bureau: chmod 600, or make a new one");
+    Err(FolderError::Content { path: path.to_owned(), problem })
+}
+
+/// Makes a folder for its owner alone; it may be there already, if it is empty.
+pub(crate) fn new_folder(folder: &Path) -> Result<(), FolderError> {
+    let failed = |source| FolderError::File { path: folder.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    match std::fs::read_dir(folder).map_err(failed)?.next() {
+        None => Ok(()),
+        Some(_) => Err(FolderError::Content {
+            path: folder.to_owned(),
+            problem: "is not empty; if something was interrupted here, remove the folder and begin again".into(),
+        }),
+    }
+}
+
+/// Makes sure that the names of new files in `folder` are on disk.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), FolderError> {
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| FolderError::File { path: folder.to_owned(), source })
 }
 
 /// Writes a new file, on disk when this returns; `secret` files are for their owner alone.

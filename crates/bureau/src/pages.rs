@@ -1,98 +1,253 @@
-//! `GET /`: what the bureau's staff see of its appliances.
+//! `GET /`: what the bureau's staff see of its appliances. What needs somebody comes first.
+//!
+//! Nothing on it runs or is loaded from elsewhere; what appliances have sent stands there as plain text.
 
-use crate::database::{ApplianceRow, RefusalRow};
+use crate::database::{ApplianceRow, DatabaseError, RefusalRow};
 use crate::folder::Bureau;
+use crate::push::CLOCK_TOLERANCE_SECONDS;
 use crate::register::now;
 use crate::server::{blocking, internal};
+use crate::text::html;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{Html, IntoResponse, Response};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// An appliance that has not been heard of for this long is marked.
 const SILENT_SECONDS: u64 = 24 * 3600;
+/// Refused pushes on the page.
+const REFUSALS: u32 = 30;
 
 /// The page.
 pub(crate) async fn status(State(bureau): State<Arc<Bureau>>) -> Result<Response, Response> {
     let page = blocking(&bureau, |bureau| {
-        let (appliances, refusals) = (bureau.database.appliances()?, bureau.database.refusals(20)?);
-        Ok::<_, crate::DatabaseError>(page(&bureau.name, &appliances, &refusals))
+        let database = &bureau.database;
+        let shown = Shown {
+            bureau: &bureau.name,
+            zone: &bureau.zone,
+            now: now(),
+            newest_time: database.newest_time()?,
+            appliances: database.appliances()?,
+            refusals: database.refusals(None, REFUSALS)?,
+        };
+        Ok::<_, DatabaseError>(shown.page())
     });
     let page = page.await?.map_err(|problem| internal(&problem))?;
-    let headers = [
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = [(CONTENT_SECURITY_POLICY, policy), (CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")];
     Ok((headers, Html(page)).into_response())
 }
 
-fn page(bureau: &str, appliances: &[ApplianceRow], refusals: &[RefusalRow]) -> String {
-    let mut page = format!("{HEAD}<h1>设备记录接收 <small>{}</small></h1>\n<h2>设备 Appliances</h2>\n", escape(bureau));
-    if appliances.is_empty() {
-        page += "<p class=\"none\">尚无设备注册。 No appliance has registered yet.</p>\n";
-    } else {
-        page += "<table><thead><tr><th scope=col>设备 Appliance<th scope=col class=n>记录 Records\
-                 <th scope=col>最近签认 Countersigned<th scope=col>状态 State</thead><tbody>\n";
-    }
-    for row in appliances {
-        let (mark, state) = match row.countersigned_at {
-            _ if row.refusals > 0 => ("bad", format!("{} 次未通过核验 pushes did not verify", row.refusals)),
-            Some(time) if now().saturating_sub(time) < SILENT_SECONDS => ("good", "正常 in order".into()),
-            Some(_) => ("warn", "超过一天无记录 silent for more than a day".into()),
-            None => ("warn", "尚无记录 nothing received yet".into()),
-        };
-        let time = row.countersigned_at.map_or("—".into(), time_text);
-        let _ = writeln!(
-            page,
-            "<tr><td><code>{}</code><td class=n>{}<td>{time}<td><span class={mark}>{state}</span>",
-            escape(&row.device),
-            row.size
-        );
-    }
-    if !appliances.is_empty() {
-        page += "</tbody></table>\n";
-    }
-    page += "<h2>未通过核验的上传 Refused pushes</h2>\n";
-    if refusals.is_empty() {
-        page += "<p class=\"none\">无 None.</p>\n";
-    } else {
-        page += "<table><thead><tr><th scope=col>时间 Time<th scope=col>设备 Appliance<th scope=col class=n>记录 Record\
-                 <th scope=col>原因 Reason</thead><tbody>\n";
-        for row in refusals {
-            let seq = row.seq.map_or("—".into(), |seq| seq.to_string());
-            let (time, device, problem) = (escape(&row.time), escape(&row.device), escape(&row.problem));
-            let _ = writeln!(page, "<tr><td>{time}<td><code>{device}</code><td class=n>{seq}<td>{problem}");
+/// What the page shows.
+struct Shown<'a> {
+    bureau: &'a str,
+    zone: &'a TimeZone,
+    /// Seconds since the Unix epoch.
+    now: u64,
+    /// The newest time that this bureau has signed with.
+    newest_time: u64,
+    appliances: Vec<ApplianceRow>,
+    refusals: Vec<RefusalRow>,
+}
+
+/// How an appliance is; the worst comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Health {
+    Contradicts,
+    Silent,
+    Waiting,
+    ClockUnset,
+    Good,
+}
+
+impl Health {
+    fn of(row: &ApplianceRow, now: u64) -> Health {
+        match row.countersigned_at {
+            _ if row.contradictions > 0 => Health::Contradicts,
+            Some(time) if now.saturating_sub(time) >= SILENT_SECONDS => Health::Silent,
+            None => Health::Waiting,
+            Some(_) if row.last_clock.as_deref() == Some("unset") => Health::ClockUnset,
+            Some(_) => Health::Good,
         }
-        page += "</tbody></table>\n";
     }
-    page + "</main></body></html>\n"
+
+    /// Class, Chinese, English.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Health::Contradicts => ("bad", "与已签认记录矛盾", "contradicts what was countersigned"),
+            Health::Silent => ("warn", "超过一天无联系", "not heard of for over a day"),
+            Health::Waiting => ("wait", "尚无记录", "nothing received yet"),
+            Health::ClockUnset => ("warn", "设备时钟未校准", "its clock was never set"),
+            Health::Good => ("good", "正常", "in order"),
+        }
+    }
 }
 
-fn time_text(unix_seconds: u64) -> String {
-    jiff::Timestamp::from_second(unix_seconds as i64)
-        .map(|time| time.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string())
-        .unwrap_or_default()
+impl Shown<'_> {
+    fn page(&self) -> String {
+        let mut page = format!(
+            "<!doctype html>\n<html lang=zh-CN><head><meta charset=utf-8>\
+             <meta name=viewport content=\"width=device-width, initial-scale=1\"><meta http-equiv=refresh content=30>\
+             <title>设备记录接收 · {bureau}</title>\n<style>\n{style}</style></head>\n<body><header>\
+             <h1>设备记录接收<small>{bureau}</small></h1><p>{time}</p></header>\n<main>\n",
+            bureau = html(self.bureau),
+            style = include_str!("pages.css"),
+            time = self.time(self.now),
+        );
+        if self.newest_time > self.now + CLOCK_TOLERANCE_SECONDS {
+            let _ = writeln!(
+                page,
+                "<p class=alarm role=alert>本机时钟早于最近一次签认（{}），已停止签认。请校准时钟。<br>\
+                 This machine's clock is behind its newest countersignature; nothing is countersigned until it is right.</p>",
+                self.time(self.newest_time)
+            );
+        }
+        self.sums(&mut page);
+        self.appliances(&mut page);
+        self.refusals(&mut page);
+        page + "<footer>签认表示本局已收到并核验该设备截至当时的全部记录。 \
+                A countersignature says that the bureau had received and verified all records up to it.</footer>\n\
+                </main></body></html>\n"
+    }
+
+    fn sums(&self, page: &mut String) {
+        let healths: Vec<Health> = self.appliances.iter().map(|row| Health::of(row, self.now)).collect();
+        let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count();
+        let attention = count(&[Health::Contradicts, Health::Silent, Health::ClockUnset]);
+        let records: u64 = self.appliances.iter().map(|row| row.size).sum();
+        let class = match attention {
+            0 => "",
+            _ if count(&[Health::Contradicts]) > 0 => " bad",
+            _ => " warn",
+        };
+        *page += "<ul class=sums>";
+        for (class, number, name, english) in [
+            ("", self.appliances.len() as u64, "设备", "appliances"),
+            (" good", count(&[Health::Good]) as u64, "正常", "in order"),
+            (class, attention as u64, "需要处理", "need attention"),
+            ("", records, "已签认记录", "countersigned records"),
+        ] {
+            let number = grouped(number);
+            let _ = write!(page, "<li class=\"sum{class}\"><b>{number}</b>{name} <span lang=en>{english}</span></li>");
+        }
+        *page += "</ul>\n";
+    }
+
+    fn appliances(&self, page: &mut String) {
+        *page += "<h2>设备 <span lang=en>Appliances</span></h2>\n<div class=card>";
+        if self.appliances.is_empty() {
+            *page += "<p>尚无设备注册。用 <code>bureau invite</code> 生成注册码。<br>\
+                      <span class=en lang=en>No appliance has registered yet; <code>bureau invite</code> makes a code for one.</span></p></div>\n";
+            return;
+        }
+        *page += "<table><thead><tr><th scope=col>地点 <span lang=en>Place</span>\
+                  <th scope=col>状态 <span lang=en>State</span><th scope=col class=n>记录 <span lang=en>Records</span>\
+                  <th scope=col>最新记录 <span lang=en>Newest record</span>\
+                  <th scope=col>最近签认 <span lang=en>Countersigned</span></thead><tbody>\n";
+        let mut rows: Vec<(Health, &ApplianceRow)> =
+            self.appliances.iter().map(|row| (Health::of(row, self.now), row)).collect();
+        rows.sort_by_key(|(health, _)| *health);
+        for (health, row) in rows {
+            let place = match (&row.site, &row.room) {
+                (Some(site), Some(room)) => format!("{} · {}", html(site), html(room)),
+                _ => "地点未知".into(),
+            };
+            let (class, state, english) = health.words();
+            let newest = row.last_time.as_deref().map_or("—".into(), |time| self.text_time(time));
+            let clock = match row.last_clock.as_deref() {
+                Some("unset") => "<small>时钟未校准</small>",
+                Some("holdover") => "<small>时钟暂未同步</small>",
+                _ => "",
+            };
+            let countersigned = row.countersigned_at.map_or("—".into(), |time| {
+                format!("{}<small>{}</small>", self.time(time), ago(self.now.saturating_sub(time)))
+            });
+            let unproven = match row.refusals - row.contradictions {
+                0 => String::new(),
+                count => format!("<small>另有 {count} 次无效上传，不能证明来自该设备</small>"),
+            };
+            let _ = writeln!(
+                page,
+                "<tr><td><span class=place>{place}</span><small><code>{}</code></small>\
+                 <td><span class=\"state {class}\">{state}</span><small lang=en>{english}</small>{unproven}\
+                 <td class=n>{}<td class=t>{newest}{clock}<td class=t>{countersigned}",
+                html(&row.device),
+                grouped(row.size),
+            );
+        }
+        *page += "</tbody></table></div>\n";
+    }
+
+    fn refusals(&self, page: &mut String) {
+        *page += "<h2>未通过核验的上传 <span lang=en>Refused pushes</span></h2>\n<div class=card>";
+        if self.refusals.is_empty() {
+            *page += "<p>无 <span class=en lang=en>None</span></p></div>\n";
+            return;
+        }
+        *page += "<table><thead><tr><th scope=col>时间 <span lang=en>Time</span>\
+                  <th scope=col>设备 <span lang=en>Appliance</span><th scope=col class=n>记录 <span lang=en>Record</span>\
+                  <th scope=col>性质 <span lang=en>Weight</span><th scope=col>原因 <span lang=en>Reason</span></thead><tbody>\n";
+        for row in &self.refusals {
+            let place = self.appliances.iter().find(|appliance| appliance.device == row.device);
+            let place = place.and_then(|appliance| Some((appliance.site.as_ref()?, appliance.room.as_ref()?)));
+            let place = place.map_or(String::new(), |(site, room)| format!("{} · {}", html(site), html(room)));
+            let seq = row.seq.map_or("—".into(), grouped);
+            let times = if row.times > 1 { format!("<small>共 {} 次</small>", row.times) } else { String::new() };
+            let (class, weight, english) = match (&row.settled, &row.proof) {
+                (Some(_), _) => ("wait", "已处理", "settled"),
+                (None, Some(_)) => ("bad", "设备签名为证", "signed by the appliance"),
+                (None, None) => ("warn", "来源不能证明", "anybody may have sent it"),
+            };
+            let settled = if row.settled.is_some() { " class=settled" } else { "" };
+            let _ = writeln!(
+                page,
+                "<tr{settled}><td class=t>{}{times}<td>{place}<small><code>{}</code></small><td class=n>{seq}\
+                 <td><span class=\"state {class}\">{weight}</span><small lang=en>{english}</small><td class=reason>{}",
+                self.text_time(&row.newest),
+                html(&row.device),
+                html(&row.problem),
+            );
+        }
+        *page += "</tbody></table></div>\n";
+    }
+
+    fn time(&self, unix_seconds: u64) -> String {
+        let time = i64::try_from(unix_seconds).ok().and_then(|time| Timestamp::from_second(time).ok());
+        time.map_or("—".into(), |time| self.format(time))
+    }
+
+    /// A time as RFC 3339 has it, if it is one.
+    fn text_time(&self, text: &str) -> String {
+        text.parse().map_or_else(|_| html(text), |time| self.format(time))
+    }
+
+    fn format(&self, time: Timestamp) -> String {
+        time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
-const HEAD: &str = "<!doctype html>
-<html lang=zh-CN><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">
-<meta http-equiv=refresh content=10><title>设备记录接收</title>
-<style>
-:root { color-scheme: light dark; --line: #8884; --dim: #667; }
-body { margin: 0; font: 16px/1.5 system-ui, 'Noto Sans CJK SC', sans-serif; }
-main { max-width: 76rem; margin: 0 auto; padding: 2rem 1.5rem; }
-h1 { font-size: 1.7rem; } h1 small { font-weight: 400; color: var(--dim); font-size: 1rem; margin-left: .5rem; }
-h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .55rem .8rem .55rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; padding-right: 2rem; }
-code { font-size: .9rem; } .none { color: var(--dim); }
-.good::before, .warn::before, .bad::before { content: ''; display: inline-block; width: .65rem; height: .65rem; border-radius: 50%; margin-right: .5rem; }
-.good::before { background: #1a8f4c; } .warn::before { background: #c98a00; } .bad::before { background: #c62f2f; } .bad { font-weight: 600; }
-@media (prefers-color-scheme: dark) { :root { --dim: #aab; } }
-</style></head><body><main>
-";
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => "刚刚".into(),
+        60..3600 => format!("{} 分钟前", seconds / 60),
+        3600..172_800 => format!("{} 小时前", seconds / 3600),
+        _ => format!("{} 天前", seconds / 86_400),
+    }
+}

@@ -3,6 +3,7 @@
 use crate::database::DatabaseError;
 use crate::folder::{Bureau, FolderError};
 use crate::setup::random;
+use crate::text::clean;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use evidence::key::VerifyingKey;
@@ -62,7 +63,11 @@ pub(crate) fn invite(bureau: &Bureau) -> Result<String, FolderError> {
 pub(crate) fn register(bureau: &Bureau, request: &Request) -> Result<Reply, RegisterError> {
     let wrong = |problem: String| RegisterError::Request(problem);
     if request.device != request.key.device_id() {
-        return Err(wrong(format!("the id of this key is {}, not {:?}", request.key.device_id(), request.device)));
+        return Err(wrong(format!(
+            "the id of this key is {}, not {:?}",
+            request.key.device_id(),
+            clean(&request.device, 100)
+        )));
     }
     let statement = format!("rollcall-register/v1\n{}\n{}", request.code, request.device);
     let proof = BASE64_URL_SAFE_NO_PAD.decode(&request.proof).ok();
@@ -78,13 +83,19 @@ pub(crate) fn register(bureau: &Bureau, request: &Request) -> Result<Reply, Regi
             Some(invitation) => match invitation.device {
                 Some(device) if device == request.device => {}
                 Some(_) => return Err(RegisterError::Code("this code has been used by another appliance")),
-                None if now() > invitation.created + VALID_SECONDS => {
+                // A code from the future was made by a clock that was wrong; it is not good for ever.
+                None if now().abs_diff(invitation.created) > VALID_SECONDS => {
                     return Err(RegisterError::Code("this code has expired; ask the bureau for another"));
                 }
                 None => transaction.use_invitation(&code, &request.device)?,
             },
         }
-        transaction.put_appliance(&request.device, &request.key, &Timestamp::now().to_string())?;
+        match transaction.appliance(&request.device)? {
+            None => transaction.put_appliance(&request.device, &request.key, &Timestamp::now().to_string())?,
+            Some(known) if known.key == request.key => {}
+            // An id is 80 bits of the key's hash: whoever can spare the work makes two keys for one.
+            Some(_) => return Err(wrong("another key has registered under this id".into())),
+        }
         Ok(())
     })?;
     Ok(Reply { device: request.device.clone(), bureau: bureau.name.clone(), bureau_key: bureau.key.verifying_key() })

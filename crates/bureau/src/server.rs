@@ -1,62 +1,73 @@
 //! The HTTPS server: routes, limits, errors as JSON.
 
-use crate::database::{ApplianceRow, DatabaseError};
+use crate::database::DatabaseError;
 use crate::folder::{Bureau, CERTIFICATE, CERTIFICATE_KEY, FolderError};
-use crate::pages;
+use crate::intake::{Intake, Limits, MAX_BODY, encoding};
 use crate::push::{MAX_RECORDS, Push, PushError, push};
 use crate::register::{RegisterError, Request as RegisterRequest, register};
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, Request, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use crate::staff;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, Path, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_server::tls_rustls::RustlsConfig;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest body, compressed or not.
-const MAX_BODY: usize = 32 << 20;
-/// For a whole request: a client that sends a byte a minute does not hold a connection for ever.
+/// For a whole request, with its wait for a worker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// Most records in one answer.
-const MAX_LISTED: usize = 1000;
+/// Longest request for registration.
+const MAX_REGISTRATION: usize = 4096;
+
+/// What the routes share.
+#[derive(Clone)]
+pub(crate) struct App {
+    bureau: Arc<Bureau>,
+    intake: Arc<Intake>,
+}
+
+impl FromRef<App> for Arc<Bureau> {
+    fn from_ref(app: &App) -> Arc<Bureau> {
+        app.bureau.clone()
+    }
+}
 
 /// The server's routes.
 pub fn router(bureau: Arc<Bureau>) -> Router {
-    let staff = Router::new()
-        .route("/", get(pages::status))
-        .route("/v1/appliances", get(appliances))
-        .route("/v1/appliances/{id}/records", get(records))
-        .route("/v1/appliances/{id}/checkpoint", get(checkpoint))
-        .layer(from_fn_with_state(bureau.clone(), staff_only));
+    limited_router(bureau, &Limits::default())
+}
+
+fn limited_router(bureau: Arc<Bureau>, limits: &Limits) -> Router {
     Router::new()
         .route("/v1/register", post(register_appliance))
         .route("/v1/appliances/{id}/log", post(push_log))
-        .route("/healthz", get(async || "ok\n"))
-        .merge(staff)
+        .route("/healthz", get(health))
+        .merge(staff::routes(bureau.clone()))
         .fallback(async || error(StatusCode::NOT_FOUND, "there is nothing at this address", Value::Null))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(in_time))
-        .with_state(bureau)
+        .method_not_allowed_fallback(async || {
+            error(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method", Value::Null)
+        })
+        .layer(from_fn(guard))
+        .with_state(App { bureau, intake: Arc::new(Intake::new(limits)) })
 }
 
 /// Serves on `listener` until the process ends.
-pub async fn serve(bureau: Arc<Bureau>, listener: std::net::TcpListener) -> Result<(), FolderError> {
+pub async fn serve(bureau: Arc<Bureau>, listener: std::net::TcpListener, limits: &Limits) -> Result<(), FolderError> {
     let tls = tls(&bureau)?;
     let failed = |source| FolderError::File { path: "the server".into(), source };
-    listener.set_nonblocking(true).map_err(failed)?;
     let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(tls))).map_err(failed)?;
-    server.serve(router(bureau).into_make_service()).await.map_err(failed)
+    // A client that sends a byte a minute, or nothing, does not hold a connection for ever.
+    let mut server = server.http1_only().first_request_timeout(limits.head);
+    server.http_builder().http1().header_read_timeout(limits.head);
+    server.serve(limited_router(bureau, limits).into_make_service()).await.map_err(failed)
 }
 
 fn tls(bureau: &Bureau) -> Result<rustls::ServerConfig, FolderError> {
@@ -84,35 +95,30 @@ pub(crate) fn error(status: StatusCode, message: &str, more: Value) -> Response 
     (status, Json(body)).into_response()
 }
 
-pub(crate) fn internal(problem: &dyn std::fmt::Display) -> Response {
+/// The bureau has failed, not its client, who is not told how.
+pub(crate) fn internal(problem: &DatabaseError) -> Response {
     tracing::error!(%problem, "a request failed");
+    if problem.is_passing() {
+        return unavailable("the bureau's server cannot write just now; try again later");
+    }
+    failed()
+}
+
+fn failed() -> Response {
     error(StatusCode::INTERNAL_SERVER_ERROR, "the bureau's server has failed; try again later", Value::Null)
 }
 
-async fn in_time(request: Request<Body>, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => error(StatusCode::REQUEST_TIMEOUT, "the request took too long", Value::Null),
-    }
+fn unavailable(message: &str) -> Response {
+    ([(RETRY_AFTER, "30")], error(StatusCode::SERVICE_UNAVAILABLE, message, Value::Null)).into_response()
 }
 
-/// Lets in whoever has the staff's token, as a bearer token or as the password of HTTP Basic.
-async fn staff_only(State(bureau): State<Arc<Bureau>>, request: Request<Body>, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(token);
-    // Hashes are compared, so that the time taken tells nothing about the token.
-    if given.is_some_and(|token| evidence::sha256_hex(token.as_bytes()) == bureau.token_sha256) {
-        return next.run(request).await;
-    }
-    let refusal = error(StatusCode::UNAUTHORIZED, "the staff's token is needed", Value::Null);
-    ([(WWW_AUTHENTICATE, "Basic realm=\"bureau\", charset=\"UTF-8\"")], refusal).into_response()
-}
-
-fn token(authorization: &str) -> Option<String> {
-    if let Some(token) = authorization.strip_prefix("Bearer ") {
-        return Some(token.trim().to_owned());
-    }
-    let pair = BASE64_STANDARD.decode(authorization.strip_prefix("Basic ")?.trim()).ok()?;
-    Some(String::from_utf8(pair).ok()?.split_once(':')?.1.to_owned())
+/// Every answer comes in time, and is what it says it is.
+async fn guard(request: Request<Body>, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut answer =
+        answer.unwrap_or_else(|_| error(StatusCode::REQUEST_TIMEOUT, "the request took too long", Value::Null));
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 /// Does work on the database away from the threads that serve connections.
@@ -121,49 +127,22 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Bureau) -> T + Send + 'static,
 ) -> Result<T, Response> {
     let bureau = bureau.clone();
-    tokio::task::spawn_blocking(move || work(&bureau)).await.map_err(|error| internal(&error))
+    tokio::task::spawn_blocking(move || work(&bureau)).await.map_err(|problem| {
+        tracing::error!(%problem, "a request failed");
+        failed()
+    })
 }
 
-/// The JSON in a body, which may be compressed with zstd; never more than [`MAX_BODY`] is unpacked.
-fn read_json<T: serde::de::DeserializeOwned>(encoding: Option<String>, body: &[u8]) -> Result<T, Response> {
-    let bad = |message: &str| error(StatusCode::BAD_REQUEST, message, Value::Null);
-    let unpacked;
-    let json = match encoding.as_deref() {
-        None | Some("identity") => body,
-        Some("zstd") => {
-            let decoder = zstd::stream::read::Decoder::new(body).map_err(|problem| bad(&problem.to_string()))?;
-            let mut bytes = Vec::new();
-            let read = decoder.take(MAX_BODY as u64 + 1).read_to_end(&mut bytes);
-            read.map_err(|problem| bad(&format!("the body is not zstd: {problem}")))?;
-            unpacked = bytes;
-            &unpacked[..]
-        }
-        Some(other) => {
-            let message = format!("Content-Encoding {other:?} is not known; send zstd, or none");
-            return Err(error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message, Value::Null));
-        }
-    };
-    if json.len() > MAX_BODY {
-        return Err(error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is longer than 32 MiB; send fewer records",
-            Value::Null,
-        ));
-    }
-    serde_json::from_slice(json).map_err(|problem| bad(&format!("the body is not what it should be: {problem}")))
+/// For whoever watches the server: `ok` when the database can be read too.
+async fn health(State(bureau): State<Arc<Bureau>>) -> Result<&'static str, Response> {
+    blocking(&bureau, |bureau| bureau.database.probe()).await?.map_err(|problem| internal(&problem))?;
+    Ok("ok\n")
 }
 
-fn encoding(headers: &HeaderMap) -> Option<String> {
-    headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-async fn register_appliance(
-    State(bureau): State<Arc<Bureau>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Response> {
-    let request: RegisterRequest = read_json(encoding(&headers), &body)?;
-    match blocking(&bureau, move |bureau| register(bureau, &request)).await? {
+async fn register_appliance(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Response> {
+    let body = app.intake.read(body, MAX_REGISTRATION).await?;
+    let request: RegisterRequest = body.json(encoding(&headers).as_deref())?;
+    match blocking(&app.bureau, move |bureau| register(bureau, &request)).await? {
         Ok(reply) => Ok(Json(reply).into_response()),
         Err(RegisterError::Database(problem)) => Err(internal(&problem)),
         Err(problem @ RegisterError::Code(_)) => Err(error(StatusCode::FORBIDDEN, &problem.to_string(), Value::Null)),
@@ -172,15 +151,27 @@ async fn register_appliance(
 }
 
 async fn push_log(
-    State(bureau): State<Arc<Bureau>>,
-    Path(device): Path<String>,
+    State(app): State<App>,
+    device: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Response> {
+    let device = device.map_or(String::new(), |Path(device)| device);
+    // A stranger's body is not kept, not even for a moment.
+    let asked = device.clone();
+    let known = blocking(&app.bureau, move |bureau| bureau.database.appliance(&asked)).await?;
+    if known.map_err(|problem| internal(&problem))?.is_none() {
+        app.intake.discard(body).await;
+        return Err(push_error(&PushError::Unknown));
+    }
+    let body = app.intake.read(body, MAX_BODY).await?;
+    let worker = app.intake.worker().await?;
     let encoding = encoding(&headers);
-    let pushed = blocking(&bureau, move |bureau| {
-        let body: Push = read_json(encoding, &body)?;
-        Ok::<_, Response>(push(bureau, &device, &body))
+    let pushed = blocking(&app.bureau, move |bureau| {
+        // Both are given back when the work is done, even if nobody waits for the answer any more.
+        let (_worker, body) = (worker, body);
+        let request: Push = body.json(encoding.as_deref())?;
+        Ok::<_, Response>(push(bureau, &device, &request))
     })
     .await??;
     match pushed {
@@ -198,60 +189,7 @@ fn push_error(problem: &PushError) -> Response {
         PushError::DoesNotVerify { seq, .. } => {
             error(StatusCode::UNPROCESSABLE_ENTITY, &message, json!({ "code": "does_not_verify", "index": seq }))
         }
+        PushError::Clock { .. } => unavailable(&message),
         PushError::Database(problem) => internal(problem),
-    }
-}
-
-async fn appliances(State(bureau): State<Arc<Bureau>>) -> Result<Response, Response> {
-    let rows = blocking(&bureau, |bureau| bureau.database.appliances()).await?.map_err(|problem| internal(&problem))?;
-    let list = rows.iter().map(|row| {
-        json!({
-            "device": row.device, "key": row.key, "registered": row.registered, "records": row.size,
-            "countersigned_at": row.countersigned_at, "refusals": row.refusals,
-        })
-    });
-    Ok(Json(list.collect::<Vec<_>>()).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Range {
-    #[serde(default)]
-    first: u64,
-    limit: Option<usize>,
-}
-
-async fn records(
-    State(bureau): State<Arc<Bureau>>,
-    Path(device): Path<String>,
-    Query(range): Query<Range>,
-) -> Result<Response, Response> {
-    let limit = range.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED);
-    let first = range.first.min(i64::MAX as u64);
-    let records = of_appliance(&bureau, device, move |bureau, row| bureau.database.records(row, first, limit)).await?;
-    Ok(Json(json!({ "first": first, "records": records })).into_response())
-}
-
-async fn checkpoint(State(bureau): State<Arc<Bureau>>, Path(device): Path<String>) -> Result<Response, Response> {
-    let note = of_appliance(&bureau, device, |bureau, row| bureau.database.newest_receipt(row)).await?;
-    match note {
-        Some(note) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response()),
-        None => Err(error(StatusCode::NOT_FOUND, "nothing of this appliance has been countersigned yet", Value::Null)),
-    }
-}
-
-async fn of_appliance<T: Send + 'static>(
-    bureau: &Arc<Bureau>,
-    device: String,
-    work: impl FnOnce(&Bureau, &ApplianceRow) -> Result<T, DatabaseError> + Send + 'static,
-) -> Result<T, Response> {
-    let found = blocking(bureau, move |bureau| {
-        let row = bureau.database.appliance(&device)?;
-        row.map(|row| work(bureau, &row)).transpose()
-    });
-    match found.await? {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => Err(error(StatusCode::NOT_FOUND, &PushError::Unknown.to_string(), Value::Null)),
-        Err(problem) => Err(internal(&problem)),
     }
 }

@@ -17,19 +17,20 @@ pub fn init(folder: &Path, name: &str, hosts: &[String]) -> Result<(), FolderErr
     if folder.join(SETTINGS).exists() {
         return Err(content(folder, SETTINGS, "this folder is a bureau's already; it is never overwritten"));
     }
-    std::fs::create_dir_all(folder).map_err(|source| FolderError::File { path: folder.to_owned(), source })?;
-    let seed = evidence::hex(&random::<32>()?);
-    write_new(&folder.join(KEY), &format!("{seed}\n"), true)?;
-    write_new(&folder.join(TOKEN), &format!("{}\n", evidence::hex(&random::<20>()?)), true)?;
+    // First what can go wrong because of a name: nothing has been written then.
     let certificates = certificates(name, hosts).map_err(|error| FolderError::Tls(error.to_string()))?;
+    new_folder(folder)?;
+    write_new(&folder.join(KEY), &format!("{}\n", evidence::hex(&random::<32>()?)), true)?;
+    write_new(&folder.join(TOKEN), &format!("{}\n", evidence::hex(&random::<20>()?)), true)?;
     write_new(&folder.join(CA), &certificates.ca, false)?;
     write_new(&folder.join(CA_KEY), &certificates.ca_key, true)?;
     write_new(&folder.join(CERTIFICATE), &certificates.server, false)?;
     write_new(&folder.join(CERTIFICATE_KEY), &certificates.server_key, true)?;
-    Database::open(&folder.join(DATABASE))?;
+    Database::create(&folder.join(DATABASE))?;
     // Last: a folder with settings is complete.
-    let settings = toml::to_string(&Settings { name: name.into() }).expect("a name serialises");
-    write_new(&folder.join(SETTINGS), &settings, false)
+    let settings = toml::to_string(&Settings { name: name.into(), timezone: shanghai() });
+    write_new(&folder.join(SETTINGS), &settings.expect("strings serialise"), false)?;
+    sync_folder(folder)
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], FolderError> {

@@ -1,12 +1,13 @@
 //! `bureau verify`: an exported log against its signatures, its tree and its receipts, with nothing but the folder.
 
+use crate::text::clean;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Why a folder cannot be judged at all.
@@ -40,10 +41,18 @@ struct ApplianceFile {
     bureau_key: Option<VerifyingKey>,
 }
 
-/// Longest line of `records.jws`, bytes; records are far shorter.
-const MAX_LINE: usize = 1 << 20;
+/// Longest `appliance.json` or `checkpoint.txt` that is read, bytes.
+const MAX_FILE: u64 = 4 << 20;
+/// Of a longer line of `records.jws` only the beginning is looked at, bytes: enough to find that it is no record.
+const MAX_LINE: u64 = evidence::jws::MAX_LENGTH as u64 + 1;
 /// Records that are verified side by side.
 const BATCH: usize = 4096;
+/// Bytes of records that are verified side by side.
+const BATCH_BYTES: usize = 16 << 20;
+/// Failures and warnings that are shown to people; programs get them all.
+const SHOWN: usize = 20;
+/// Longest finding, characters.
+const MAX_MESSAGE: usize = 500;
 
 /// Judges the exported log in `folder`.
 ///
@@ -59,30 +68,32 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     if appliance.device != log.origin {
         findings.push(failure(
             "wrong_key",
-            format!("appliance.json names {}, but its key is that of {}", appliance.device, log.origin),
+            format!("appliance.json names {:?}, but its key is that of {}", appliance.device, log.origin),
         ));
     }
     let witness = appliance.bureau.zip(bureau_key.or(appliance.bureau_key)).map(|(name, key)| Witness { name, key });
-    let checkpoints = checkpoints(&read(&folder.join("checkpoint.txt"))?, &log, witness.as_ref(), &mut findings);
+    let notes = read(&folder.join("checkpoint.txt"))?;
+    let (checkpoints, receipt) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
     if bureau_key.is_none() {
         findings.push(Finding {
-            severity: Severity::Note,
+            severity: Severity::Warning,
             code: "bureau_key_unchecked",
             seq: None,
-            message: "the bureau's key is taken from the folder itself; give --bureau-key to hold it against the one you know"
+            message: "the bureau's key is taken from the folder itself, which whoever made it could choose; give \
+                      --bureau-key to hold it against the one you know"
                 .into(),
         });
     }
     let mut verifier = LogVerifier::new(appliance.key, checkpoints);
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let records = folder.join("records.jws");
-    let file = std::fs::File::open(&records).map_err(|source| VerifyError::File { path: records.clone(), source })?;
+    let file = open(&records)?;
     let mut lines = Lines { reader: BufReader::new(file), path: records };
     let signatures = Verifier::new(appliance.key);
     loop {
-        let batch = lines.next(BATCH)?;
+        let batch = lines.next()?;
         if batch.is_empty() {
-            return Ok(verifier.finish());
+            return Ok(finish(verifier, receipt, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
         for (jws, outcome) in batch.iter().zip(checked) {
@@ -91,26 +102,102 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     }
 }
 
+/// The verdict, with what the bureau has vouched for, and what not.
+fn finish(verifier: LogVerifier, receipt: Option<Countersigned>, witness: Option<&Witness>) -> Verdict {
+    let mut verdict = verifier.finish();
+    if let (Some(receipt), Some(witness)) = (receipt, witness) {
+        let size = receipt.checkpoint().size;
+        let time = i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
+        let time = time.map_or("an impossible time".into(), |time| time.to_string());
+        if verdict.covered >= size {
+            verdict.findings.push(Finding {
+                severity: Severity::Note,
+                code: "countersigned",
+                seq: None,
+                message: format!("{} countersigned the first {size} records at {time}", witness.name),
+            });
+        }
+        if verdict.records > size {
+            verdict.findings.push(Finding {
+                severity: Severity::Warning,
+                code: "not_countersigned",
+                seq: Some(size),
+                message: format!(
+                    "records {size} to {} are not countersigned: they rest on the appliance's key alone",
+                    verdict.records - 1
+                ),
+            });
+        }
+    }
+    for finding in &mut verdict.findings {
+        finding.message = clean(&finding.message, MAX_MESSAGE);
+    }
+    for time in [&mut verdict.from, &mut verdict.to].into_iter().flatten() {
+        *time = clean(time, MAX_MESSAGE);
+    }
+    verdict
+}
+
+/// A verdict that fits a screen: of many findings the worst, and among those the first, which are nearest the cause.
+pub(crate) fn shortened(mut verdict: Verdict) -> Verdict {
+    let count = verdict.findings.len();
+    if count > SHOWN {
+        verdict.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        verdict.findings.truncate(SHOWN);
+        verdict.findings.push(Finding {
+            severity: Severity::Note,
+            code: "more",
+            seq: None,
+            message: format!("{} more findings; --json lists them", count - SHOWN),
+        });
+    }
+    verdict
+}
+
+fn open(path: &Path) -> Result<std::fs::File, VerifyError> {
+    let failed = |source| VerifyError::File { path: path.to_owned(), source };
+    // A pipe or a device would be waited for, or never end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(VerifyError::Content { path: path.to_owned(), problem: "is not a file".into() });
+    }
+    std::fs::File::open(path).map_err(failed)
+}
+
+/// A small file. What is not text becomes a mark that verifies nowhere.
 fn read(path: &Path) -> Result<String, VerifyError> {
-    std::fs::read_to_string(path).map_err(|source| VerifyError::File { path: path.to_owned(), source })
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes);
+    read.map_err(|source| VerifyError::File { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > MAX_FILE {
+        let problem = format!("is longer than {MAX_FILE} bytes");
+        return Err(VerifyError::Content { path: path.to_owned(), problem });
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn failure(code: &'static str, message: String) -> Finding {
     Finding { severity: Severity::Failure, code, seq: None, message }
 }
 
-/// The checkpoints of `checkpoint.txt`: countersigned ones count; a newer one that is only signed is a warning.
+/// The checkpoints of `checkpoint.txt`, and the newest receipt among them. One that is only signed is a warning.
 ///
 /// Notes follow one another; each ends where the next begins, with the appliance's id on a line of its own.
-fn checkpoints(text: &str, log: &Log, witness: Option<&Witness>, findings: &mut Vec<Finding>) -> Vec<Checkpoint> {
+fn checkpoints(
+    text: &str,
+    log: &Log,
+    witness: Option<&Witness>,
+    findings: &mut Vec<Finding>,
+) -> (Vec<Checkpoint>, Option<Countersigned>) {
     let mut known = Vec::new();
-    let mut countersigned = false;
+    let mut newest: Option<Countersigned> = None;
     for note in notes(text) {
         let receipt = witness.map(|witness| Countersigned::parse(&note, log, witness));
         match (receipt, Signed::parse(&note, log)) {
             (Some(Ok(receipt)), _) => {
-                countersigned = true;
                 known.push(receipt.checkpoint().clone());
+                if newest.as_ref().is_none_or(|newest| newest.checkpoint().size < receipt.checkpoint().size) {
+                    newest = Some(receipt);
+                }
             }
             (_, Ok(signed)) => {
                 findings.push(Finding {
@@ -127,10 +214,10 @@ fn checkpoints(text: &str, log: &Log, witness: Option<&Witness>, findings: &mut 
             (_, Err(error)) => findings.push(failure("bad_checkpoint", format!("checkpoint.txt: {error}"))),
         }
     }
-    if !countersigned {
+    if newest.is_none() {
         findings.push(failure("no_receipt", "the bureau has countersigned nothing of this".into()));
     }
-    known
+    (known, newest)
 }
 
 fn notes(text: &str) -> Vec<String> {
@@ -161,25 +248,31 @@ struct Lines {
 }
 
 impl Lines {
-    fn next(&mut self, most: usize) -> Result<Vec<String>, VerifyError> {
-        let mut batch = Vec::with_capacity(most);
-        while batch.len() < most {
-            let mut line = Vec::new();
-            let read = std::io::Read::take(&mut self.reader, MAX_LINE as u64).read_until(b'\n', &mut line);
-            let read = read.map_err(|source| VerifyError::File { path: self.path.clone(), source })?;
-            if read == 0 {
+    /// The next lines, none at the end.
+    fn next(&mut self) -> Result<Vec<String>, VerifyError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let Some(line) = self.line().map_err(|source| VerifyError::File { path: self.path.clone(), source })?
+            else {
                 break;
-            }
-            if read == MAX_LINE {
-                let problem = format!("a line is longer than {MAX_LINE} bytes: this is no log");
-                return Err(VerifyError::Content { path: self.path.clone(), problem });
-            }
-            if line.last() == Some(&b'\n') {
-                line.pop();
-            }
+            };
+            bytes += line.len();
             // What is not text is not a record either; it is judged, and found wrong, in its place.
             batch.push(String::from_utf8_lossy(&line).into_owned());
         }
         Ok(batch)
+    }
+
+    fn line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        if self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 == MAX_LINE {
+            self.reader.skip_until(b'\n')?;
+        }
+        Ok(Some(line))
     }
 }

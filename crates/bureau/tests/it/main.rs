@@ -1,0 +1,8 @@
+//! The bureau's promises, kept by the real server over real TLS on loopback: one binary, a module for each promise.
+
+mod appliance;
+mod bodies;
+mod push;
+mod refusals;
+mod register;
+mod server;
