@@ -149,7 +149,7 @@ mod tests {
 
     fn jpeg() -> Vec<u8> {
         let mut picture = Picture::black(320, 240);
-        picture.rgb.iter_mut().enumerate().for_each(|(at, value)| *value = (at * 7919 >> 3) as u8);
+        picture.rgb.iter_mut().enumerate().for_each(|(at, value)| *value = ((at * 7919) >> 3) as u8);
         picture.to_jpeg(90).expect("encodes")
     }
 

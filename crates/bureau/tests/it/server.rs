@@ -66,6 +66,10 @@ impl Server {
         Server::start_in(folder)
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     pub fn start_in(folder: TempDir) -> Server {
         let client = client(folder.path());
         let mut server = Server { folder, process: None, address: "127.0.0.1:0".into(), client };

@@ -1,0 +1,111 @@
+//! What was done with people, plans and the appliance: `enrolment`, `consent`, `plan`, `erasure`, `clock`,
+//! `appliance`, `export`.
+
+use super::Role;
+use serde::{Deserialize, Serialize};
+
+/// A face was enrolled for a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// The class.
+    pub class: String,
+    /// The roster number.
+    pub person: String,
+    /// Trainee or teacher.
+    pub role: Role,
+    /// SHA-256 (hex) of each enrolment photo.
+    pub photos: Vec<String>,
+    /// SHA-256 (hex) of the embedding model.
+    pub model: String,
+    /// `cli`, or `kiosk:` and the roster number of the teacher whose PIN was given.
+    pub by: String,
+    /// The record of the consent that it rests on.
+    pub consent_seq: u64,
+}
+
+/// A person gave or withdrew consent to face recognition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The class.
+    pub class: String,
+    /// The roster number.
+    pub person: String,
+    /// Given, or withdrawn.
+    pub given: bool,
+    /// SHA-256 (hex) of the notice that the person was shown.
+    pub notice: String,
+    /// As in [`Enrolment::by`].
+    pub by: String,
+}
+
+/// A class's plan and roster were imported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The class.
+    pub class: String,
+    /// SHA-256 (hex) of the imported file.
+    pub sha256: String,
+    /// Trainees on the roster.
+    pub trainees: u32,
+    /// Teachers.
+    pub teachers: u32,
+    /// Lessons in the plan.
+    pub lessons: u32,
+    /// The first lesson's date.
+    pub first_day: String,
+    /// The last lesson's date.
+    pub last_day: String,
+    /// `file`, or `bureau`.
+    pub source: String,
+}
+
+/// A person's templates and photos were erased. Names no template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erasure {
+    /// The class.
+    pub class: String,
+    /// The roster number.
+    pub person: String,
+    /// `consent_withdrawn`, `class_closed` …
+    pub reason: String,
+}
+
+/// The wall clock was stepped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStep {
+    /// What it would have shown, RFC 3339.
+    pub expected: String,
+    /// What it showed, RFC 3339.
+    pub observed: String,
+}
+
+/// Something happened to the appliance itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplianceEvent {
+    /// `initialised`, `started`, `stopped`, `registered` …
+    pub event: String,
+    /// The software's version.
+    pub version: String,
+    /// The boot id of the machine.
+    pub boot: String,
+    /// The contracted place.
+    pub site: String,
+    /// The room.
+    pub room: String,
+}
+
+/// Records were exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// What was exported: `log`.
+    pub what: String,
+    /// The number of records in it.
+    pub size: u64,
+}

@@ -1,0 +1,259 @@
+//! The payload of a record: `{"v":1,"device":…,"seq":…,"time":…,"clock":…,"kind":…,"data":{…}}`.
+//!
+//! Serialised once, when it is signed; the bytes are what is stored, hashed, sent and checked.
+//! A record names people by roster number only: never a name, an ID-card number, a photo or a template.
+
+mod acts;
+mod checkin;
+mod id_card;
+mod recording;
+
+pub use acts::*;
+pub use checkin::*;
+pub use id_card::{id_card_check_digit, is_id_card_number};
+pub use recording::*;
+
+use crate::jws::{self, SignedRecord};
+use crate::key::SigningKey;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the payload that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
+/// A fact, with the appliance, place in the log and time that it was written at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The appliance's id.
+    pub device: String,
+    /// Place in the log, from 0.
+    pub seq: u64,
+    /// RFC 3339 with offset and milliseconds.
+    pub time: String,
+    /// How good `time` is.
+    pub clock: ClockQuality,
+    /// The fact.
+    pub data: Data,
+}
+
+/// How good a record's time is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ClockQuality {
+    /// The kernel's clock is disciplined by a time source.
+    Synced,
+    /// It was, this many seconds ago.
+    Holdover {
+        /// Seconds since it was last known to be synchronised.
+        seconds: u64,
+    },
+    /// It never was since start.
+    Unset,
+}
+
+/// The kinds of fact. A kind that this version does not know still verifies, as [`Data::Other`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// `checkin`
+    Checkin(Checkin),
+    /// `enrolment`
+    Enrolment(Enrolment),
+    /// `consent`
+    Consent(Consent),
+    /// `plan`
+    Plan(Plan),
+    /// `erasure`
+    Erasure(Erasure),
+    /// `clock`
+    Clock(ClockStep),
+    /// `appliance`
+    Appliance(ApplianceEvent),
+    /// `export`
+    Export(Export),
+    /// `segment`
+    Segment(Segment),
+    /// `gap`
+    Gap(Gap),
+    /// Any other kind.
+    Other {
+        /// The kind's name.
+        kind: String,
+        /// Its data, as found.
+        data: Value,
+    },
+}
+
+/// Why a record is not signed, or a payload is not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// `time` is not RFC 3339 with an offset.
+    #[error("time {0:?} is not RFC 3339 with an offset, such as 2026-11-23T08:01:02.345+08:00")]
+    Time(String),
+    /// A field that could carry somebody's identity.
+    #[error("{field} {problem}: a record names people by roster number only")]
+    Identity {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it; does not repeat the value.
+        problem: &'static str,
+    },
+    /// The payload's JSON is not a record.
+    #[error("the payload is not a record: {0}")]
+    Payload(String),
+    /// A version that this crate does not know.
+    #[error("payload version {0} is not known; a newer verifier may know it")]
+    Version(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload {
+    v: u32,
+    device: String,
+    seq: u64,
+    time: String,
+    clock: ClockQuality,
+    kind: String,
+    data: Value,
+}
+
+impl Data {
+    /// The word that stands in the record.
+    pub fn kind(&self) -> &str {
+        match self {
+            Data::Checkin(_) => "checkin",
+            Data::Enrolment(_) => "enrolment",
+            Data::Consent(_) => "consent",
+            Data::Plan(_) => "plan",
+            Data::Erasure(_) => "erasure",
+            Data::Clock(_) => "clock",
+            Data::Appliance(_) => "appliance",
+            Data::Export(_) => "export",
+            Data::Segment(_) => "segment",
+            Data::Gap(_) => "gap",
+            Data::Other { kind, .. } => kind,
+        }
+    }
+
+    fn to_json(&self) -> String {
+        let text = match self {
+            Data::Checkin(data) => serde_json::to_string(data),
+            Data::Enrolment(data) => serde_json::to_string(data),
+            Data::Consent(data) => serde_json::to_string(data),
+            Data::Plan(data) => serde_json::to_string(data),
+            Data::Erasure(data) => serde_json::to_string(data),
+            Data::Clock(data) => serde_json::to_string(data),
+            Data::Appliance(data) => serde_json::to_string(data),
+            Data::Export(data) => serde_json::to_string(data),
+            Data::Segment(data) => serde_json::to_string(data),
+            Data::Gap(data) => serde_json::to_string(data),
+            Data::Other { data, .. } => serde_json::to_string(data),
+        };
+        text.expect("records hold only strings, numbers and lists, which serialise")
+    }
+
+    fn from_json(kind: String, data: Value) -> Result<Data, RecordError> {
+        fn read<T: serde::de::DeserializeOwned>(kind: &str, data: Value) -> Result<T, RecordError> {
+            serde_json::from_value(data).map_err(|error| RecordError::Payload(format!("kind {kind}: {error}")))
+        }
+        Ok(match kind.as_str() {
+            "checkin" => Data::Checkin(read(&kind, data)?),
+            "enrolment" => Data::Enrolment(read(&kind, data)?),
+            "consent" => Data::Consent(read(&kind, data)?),
+            "plan" => Data::Plan(read(&kind, data)?),
+            "erasure" => Data::Erasure(read(&kind, data)?),
+            "clock" => Data::Clock(read(&kind, data)?),
+            "appliance" => Data::Appliance(read(&kind, data)?),
+            "export" => Data::Export(read(&kind, data)?),
+            "segment" => Data::Segment(read(&kind, data)?),
+            "gap" => Data::Gap(read(&kind, data)?),
+            _ => Data::Other { kind, data },
+        })
+    }
+
+    /// The times in it.
+    fn times(&self) -> Vec<&str> {
+        match self {
+            Data::Segment(data) => vec![&data.start, &data.end],
+            Data::Gap(data) => vec![&data.start, &data.end],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The class and roster numbers in it.
+    fn identifiers(&self) -> Vec<(&'static str, &str)> {
+        let mut found = Vec::new();
+        match self {
+            Data::Checkin(data) => {
+                found.extend(data.class.as_deref().map(|value| ("class", value)));
+                found.extend(data.person.as_deref().map(|value| ("person", value)));
+                found.extend(data.confirmed_by.as_deref().map(|value| ("confirmed_by", value)));
+            }
+            Data::Enrolment(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
+            Data::Consent(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
+            Data::Erasure(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
+            Data::Plan(data) => found.push(("class", &data.class)),
+            Data::Clock(_)
+            | Data::Appliance(_)
+            | Data::Export(_)
+            | Data::Segment(_)
+            | Data::Gap(_)
+            | Data::Other { .. } => {}
+        }
+        found
+    }
+}
+
+impl Record {
+    /// The payload's bytes.
+    pub fn to_payload(&self) -> Vec<u8> {
+        let text = |value: &str| serde_json::to_string(value).expect("a string serialises");
+        let clock = serde_json::to_string(&self.clock).expect("a plain enum serialises");
+        format!(
+            r#"{{"v":{VERSION},"device":{},"seq":{},"time":{},"clock":{clock},"kind":{},"data":{}}}"#,
+            text(&self.device),
+            self.seq,
+            text(&self.time),
+            text(self.data.kind()),
+            self.data.to_json()
+        )
+        .into_bytes()
+    }
+
+    /// Reads a payload. Unknown keys are errors, unknown kinds are not.
+    pub fn from_payload(bytes: &[u8]) -> Result<Record, RecordError> {
+        let payload: Payload =
+            serde_json::from_slice(bytes).map_err(|error| RecordError::Payload(error.to_string()))?;
+        if payload.v != VERSION {
+            return Err(RecordError::Version(payload.v));
+        }
+        check_time(&payload.time)?;
+        let data = Data::from_json(payload.kind, payload.data)?;
+        Ok(Record { device: payload.device, seq: payload.seq, time: payload.time, clock: payload.clock, data })
+    }
+
+    /// Signs it, after a last look that it names nobody.
+    pub fn sign(&self, key: &SigningKey) -> Result<SignedRecord, RecordError> {
+        check_time(&self.time)?;
+        for time in self.data.times() {
+            check_time(time)?;
+        }
+        for (field, value) in self.data.identifiers() {
+            if value.is_empty() || value.chars().count() > 64 {
+                return Err(RecordError::Identity { field, problem: "must have 1 to 64 characters" });
+            }
+            if is_id_card_number(value) {
+                return Err(RecordError::Identity { field, problem: "is an ID-card number" });
+            }
+        }
+        Ok(jws::sign(&self.to_payload(), key))
+    }
+}
+
+fn check_time(time: &str) -> Result<(), RecordError> {
+    let has_offset = time.len() >= 20 && (time.ends_with('Z') || time.as_bytes()[time.len() - 3] == b':');
+    match time.parse::<jiff::Timestamp>() {
+        Ok(_) if has_offset => Ok(()),
+        _ => Err(RecordError::Time(time.to_owned())),
+    }
+}
