@@ -1,10 +1,11 @@
-//! The appliance in operation: cameras, check-in, sync, clock watch and pages, started together and stopped in order.
+//! The appliance in operation: cameras, check-in, recording, sync, clock watch and pages, started together and stopped in order.
 
-use crate::camera::Camera;
+use crate::camera::{Camera, Decode};
 use crate::checkin::live::Live;
 use crate::checkin::{Service, WorkerError};
-use crate::config::Config;
+use crate::config::{CameraConfig, Config};
 use crate::journal::{Journal, JournalError};
+use crate::recording::{self, RecordingError};
 use crate::sync::{self, SyncStatus};
 use crate::vision::Vision;
 use crate::web;
@@ -23,6 +24,9 @@ pub enum ApplianceError {
     /// The check-in.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The recording.
+    #[error("the recording cannot begin: {0}")]
+    Recording(#[from] RecordingError),
     /// The check-in's thread ended without a word.
     #[error("the check-in has stopped")]
     CheckinEnded,
@@ -42,6 +46,8 @@ pub struct Appliance {
     pub sync: watch::Receiver<SyncStatus>,
     /// The check-in; absent without a camera.
     pub checkin: Option<Service>,
+    /// The recording of lessons.
+    pub recording: Arc<recording::Service>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -63,7 +69,12 @@ impl Appliance {
         let (config, journal) = (Arc::new(config), Arc::new(journal));
         journal.append_event("started", &config.appliance.site, &config.appliance.room)?;
         let live = Arc::new(Live::default());
-        let cameras = Arc::new(config.cameras.iter().map(Camera::start).collect::<Vec<_>>());
+        let checkin_camera = config.checkin_camera().map(|camera| camera.name.clone());
+        let start = |camera: &CameraConfig| {
+            let is_checkin = checkin_camera.as_ref() == Some(&camera.name);
+            Camera::start(camera, if is_checkin { Decode::All } else { Decode::KeyFrames })
+        };
+        let cameras = Arc::new(config.cameras.iter().map(start).collect::<Vec<_>>());
         let checkin = match (config.checkin_camera(), vision) {
             (Some(wanted), Some(vision)) => {
                 let camera = cameras.iter().find(|camera| camera.name() == wanted.name);
@@ -73,6 +84,7 @@ impl Appliance {
             }
             _ => None,
         };
+        let recording = Arc::new(recording::Service::start(&config, journal.clone(), cameras.clone())?);
         let (stop, stopping) = watch::channel(false);
         let status = SyncStatus::of(&journal, config.sync.as_ref()).unwrap_or_else(|_| SyncStatus::unknown());
         let (status, sync) = watch::channel(status);
@@ -91,6 +103,7 @@ impl Appliance {
                 desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
                 progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
                 cameras: cameras.clone(),
+                recording: Some(recording.clone()),
                 sync: sync.clone(),
             });
             pages = Some(tokio::spawn(async move {
@@ -100,7 +113,7 @@ impl Appliance {
             }));
         }
         tasks.extend(pages);
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, stop, tasks })
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, stop, tasks })
     }
 
     /// Waits until the check-in fails, which it does not unless the models do.
@@ -125,6 +138,8 @@ impl Appliance {
         for task in self.tasks.drain(..) {
             task.abort();
         }
+        let recording = self.recording.clone();
+        let _ = tokio::task::spawn_blocking(move || recording.stop()).await;
         self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;
         Ok(stopped.unwrap_or(Ok(()))?)
     }

@@ -1,7 +1,7 @@
 //! Rollcall (点名): an appliance for a training classroom.
 //!
 //! One folder per responsibility; dependencies point one way:
-//! `web`, `sync`, `checkin` → `journal` → `store`, `evidence`. `class` depends on nothing of ours.
+//! `web`, `sync`, `checkin`, `recording` → `journal` → `store`, `evidence`. `class` depends on nothing of ours.
 //! Nobody but `journal` signs; nobody but `store` speaks SQL; nobody but `vision` holds an ONNX session;
 //! nobody but `camera` opens a device.
 
@@ -13,8 +13,10 @@ pub mod class;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod coverage;
 pub mod journal;
 pub mod picture;
+pub mod recording;
 pub mod status;
 pub mod store;
 pub mod sync;

@@ -5,8 +5,9 @@ use crate::camera::{Camera, CameraState, CameraStatus};
 use crate::clock::local;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
+use crate::recording::CameraRecording;
 use crate::sync::{SyncState, SyncStatus};
-use evidence::record::{ClockQuality, WindowKind};
+use evidence::record::{ClockQuality, GapCause, WindowKind};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,6 +37,9 @@ pub struct Status {
     pub classes: Vec<ClassStatus>,
     /// The cameras; empty when the appliance does not run.
     pub cameras: Vec<CameraStatus>,
+    /// How each camera's recording stands; empty when the appliance does not run.
+    #[serde(default)]
+    pub recordings: Vec<CameraRecording>,
     /// The log, and how far the bureau has countersigned it.
     pub log: SyncStatus,
     /// The disk that the state is on; absent when it cannot be asked.
@@ -90,6 +94,15 @@ pub enum Attention {
         /// What is wrong, if known.
         problem: Option<String>,
     },
+    /// A lesson goes on and a camera is not recorded.
+    NotRecorded {
+        /// The camera.
+        camera: String,
+        /// Since when, RFC 3339.
+        since: String,
+        /// Why.
+        cause: GapCause,
+    },
     /// Sending has stopped until staff have acted.
     SyncAlarm {
         /// What happened, and what to do.
@@ -127,11 +140,19 @@ pub enum Attention {
     },
 }
 
-/// Looks at everything. `cameras`: of the running appliance.
+/// What only the running appliance knows.
+pub struct Running<'a> {
+    /// Its cameras.
+    pub cameras: &'a [Camera],
+    /// How their recordings stand.
+    pub recordings: Vec<CameraRecording>,
+}
+
+/// Looks at everything.
 pub fn gather(
     config: &Config,
     journal: &Journal,
-    cameras: Option<&[Camera]>,
+    running: Option<Running<'_>>,
     log: SyncStatus,
     trouble: Option<String>,
 ) -> Result<Status, JournalError> {
@@ -171,6 +192,7 @@ pub fn gather(
         });
     }
     drop(reader);
+    let (cameras, recordings) = running.map_or((&[][..], Vec::new()), |running| (running.cameras, running.recordings));
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),
@@ -179,7 +201,8 @@ pub fn gather(
         time: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         clock: journal.clock().quality(),
         classes,
-        cameras: cameras.unwrap_or_default().iter().map(Camera::status).collect(),
+        cameras: cameras.iter().map(Camera::status).collect(),
+        recordings,
         log,
         disk: disk(&config.appliance.state_dir),
         attention: Vec::new(),
@@ -197,6 +220,12 @@ fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attentio
         if !matches!(camera.state, CameraState::Live | CameraState::Unknown) {
             let (camera, state, problem) = (camera.name.clone(), camera.state, camera.problem.clone());
             found.push(Attention::Camera { camera, state, problem });
+        }
+    }
+    for recording in &status.recordings {
+        if let Some((since, cause)) = &recording.gap {
+            let (camera, since) = (recording.camera.clone(), since.clone());
+            found.push(Attention::NotRecorded { camera, since, cause: *cause });
         }
     }
     match status.disk {
@@ -245,12 +274,30 @@ fn disk(path: &Path) -> Option<DiskStatus> {
     Some(DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize })
 }
 
+/// A gap's cause in words.
+pub fn cause_text(cause: GapCause) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => "the camera is not there",
+        GapCause::CameraStalled => "the camera sends no pictures",
+        GapCause::Network => "the camera cannot be reached over the network",
+        GapCause::DiskFull => "the disk is full",
+        GapCause::WriteFailed => "it cannot be written to the disk",
+        GapCause::ApplianceOff => "the appliance was off",
+        GapCause::ClockStep => "the clock was stepped over it",
+        GapCause::OperatorStop => "staff stopped the recording",
+        GapCause::PlanLate => "the plan came after it had begun",
+    }
+}
+
 impl std::fmt::Display for Attention {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Attention::Camera { camera, state, problem } => {
                 write!(f, "camera {camera} is {}", format!("{state:?}").to_lowercase())?;
                 problem.as_ref().map_or(Ok(()), |problem| write!(f, ": {problem}"))
+            }
+            Attention::NotRecorded { camera, since, cause } => {
+                write!(f, "the lesson is not recorded by camera {camera} since {since}: {}", cause_text(*cause))
             }
             Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
             Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
@@ -294,6 +341,14 @@ impl std::fmt::Display for Status {
                 "camera      {}  {state}, {age}, {}×{} at {:.0}/s",
                 camera.name, camera.width, camera.height, camera.fps
             )?;
+        }
+        for recording in &self.recordings {
+            let state = match (recording.wanted, recording.recording) {
+                (true, true) => "recording",
+                (true, false) => "NOT recording, though a lesson goes on",
+                _ => "no lesson to record",
+            };
+            writeln!(f, "recording   {}  {state}", recording.camera)?;
         }
         let receipt = self.log.countersigned_at.and_then(|at| jiff::Timestamp::from_second(at).ok());
         let receipt = receipt.map_or("never".into(), |time| time.to_string());

@@ -1,7 +1,7 @@
 //! A video file played like a camera, for tests, demonstrations and commissioning.
 
 use super::decoder::{Decoder, quiet, text};
-use super::{Read, Source};
+use super::{Failure, Read, Source};
 use crate::config::FilePace;
 use crate::picture::Picture;
 use ffmpeg_next as ffmpeg;
@@ -94,9 +94,9 @@ impl FileSource {
         Err(format!("{}: {MAX_DAMAGED} damaged frames one after another; the last: {problem}", self.path.display()))
     }
 
-    fn finished(&mut self) -> Result<Read, String> {
+    fn finished(&mut self) -> Result<Read, Failure> {
         if self.delivered == 0 {
-            return Err(format!("{}: no frame of it can be decoded", self.path.display()));
+            return Err(format!("{}: no frame of it can be decoded", self.path.display()).into());
         }
         if !self.repeat {
             return Ok(Read::End);
@@ -107,7 +107,7 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String> {
+    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, Failure> {
         if self.due.is_none() {
             let Some(seconds) = self.decode(picture)? else { return self.finished() };
             let (began, first) = *self.began.get_or_insert((Instant::now(), seconds));

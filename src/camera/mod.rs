@@ -8,10 +8,12 @@ mod file;
 mod frame;
 mod rtsp;
 mod status;
+mod unit;
 mod v4l2;
 
 pub use frame::{Frame, LatestFrame};
 pub use status::{CameraState, CameraStatus};
+pub use unit::{AudioFormat, Format, Track, Unit, VideoFormat};
 pub use v4l2::{Device, Mode, devices};
 
 use crate::config::{CameraConfig, CameraSource, FilePace};
@@ -19,9 +21,11 @@ use crate::picture::Picture;
 use jiff::Timestamp;
 use status::Health;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use unit::Tap;
 
 /// Pause before the first try to reopen a camera; doubles up to [`MAX_BACKOFF`].
 pub const MIN_BACKOFF: Duration = Duration::from_millis(250);
@@ -47,28 +51,57 @@ trait Source {
     /// Waits up to `patience` for the next frame and decodes it into `picture`, whose size it sets.
     ///
     /// An error means that the source must be opened again; its text says what is wrong.
-    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String>;
+    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, Failure>;
 
-    /// Network packets lost on the way since the last call.
-    fn take_lost(&mut self) -> u64 {
-        0
+    /// What else has happened since the last call.
+    fn take_news(&mut self) -> News {
+        News::default()
     }
+}
+
+/// What went wrong with a camera.
+#[derive(Debug, Clone)]
+struct Failure {
+    /// In words that say what to do, where something can be done.
+    text: String,
+    /// The network does not lead to it.
+    is_unreachable: bool,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure { text, is_unreachable: false }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Failure {
+        text.to_owned().into()
+    }
+}
+
+/// What a source knows beside its frames.
+#[derive(Default)]
+struct News {
+    /// Network packets lost on the way.
+    lost: u64,
+    /// Coded pictures that came, where not each is decoded.
+    units: u64,
+    /// Size of those.
+    size: Option<(u32, u32)>,
+}
+
+/// Which pictures of a network camera are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decode {
+    /// Each: somebody is to be recognised in them.
+    All,
+    /// Key frames: enough to see whether the camera shows what it should.
+    KeyFrames,
 }
 
 /// Without a frame for this many times the stall limit, the camera is opened anew.
 const GIVE_UP_AFTER: f64 = 3.0;
-
-fn open_source(config: &CameraConfig, stop: &AtomicBool) -> Result<Box<dyn Source>, String> {
-    let give_up = Duration::from_secs_f64(config.stall_seconds * GIVE_UP_AFTER);
-    match &config.source {
-        CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
-        CameraSource::V4l2 { device, width, height, fps, format } => {
-            let wanted = v4l2::Wanted { width: *width, height: *height, fps: *fps, format: *format };
-            Ok(Box::new(v4l2::V4l2Source::open(device, &wanted, give_up)?))
-        }
-        CameraSource::Rtsp { url, transport } => Ok(Box::new(rtsp::RtspSource::open(url, *transport, give_up, stop)?)),
-    }
-}
 
 /// A camera that is running: frames and a state. Stops when dropped.
 pub struct Camera {
@@ -78,6 +111,8 @@ pub struct Camera {
 
 struct Shared {
     config: CameraConfig,
+    decode: Decode,
+    tap: Arc<Tap>,
     frames: Arc<LatestFrame>,
     health: Mutex<Health>,
     stop: AtomicBool,
@@ -85,9 +120,11 @@ struct Shared {
 
 impl Camera {
     /// Starts the camera on a thread of its own. Never fails: what is wrong is told by [`Camera::status`].
-    pub fn start(config: &CameraConfig) -> Camera {
+    pub fn start(config: &CameraConfig, decode: Decode) -> Camera {
         let shared = Arc::new(Shared {
             config: config.clone(),
+            decode,
+            tap: Arc::default(),
             frames: Arc::default(),
             health: Mutex::new(Health::new(Instant::now())),
             stop: AtomicBool::new(false),
@@ -108,6 +145,11 @@ impl Camera {
     /// Where its newest frame is.
     pub fn frames(&self) -> &Arc<LatestFrame> {
         &self.shared.frames
+    }
+
+    /// Its coded pictures and sound from now on, for one recorder. Only network cameras have some.
+    pub fn units(&self) -> Receiver<Unit> {
+        self.shared.tap.open()
     }
 
     /// What it is doing.
@@ -143,10 +185,11 @@ impl Shared {
 
     fn run(&self) {
         let mut backoff = MIN_BACKOFF;
-        let mut number = 0;
+        let (mut number, mut connection) = (0, 0);
         while !self.stopping() {
             let before = number;
-            let problem = match open_source(&self.config, &self.stop) {
+            connection += 1;
+            let problem = match self.open(connection) {
                 Ok(mut source) => {
                     self.health().connected(Instant::now());
                     match self.pump(&mut *source, &mut number) {
@@ -162,8 +205,10 @@ impl Shared {
             if number > before {
                 backoff = MIN_BACKOFF;
             }
-            tracing::warn!(camera = self.config.name, problem, retry_seconds = backoff.as_secs_f64(), "camera failed");
-            self.health().disconnected(format!("{problem}; trying again in {:.1} s", backoff.as_secs_f64()));
+            let text = &problem.text;
+            tracing::warn!(camera = self.config.name, problem = text, retry_seconds = backoff.as_secs_f64(), "camera failed");
+            let text = format!("{text}; trying again in {:.1} s", backoff.as_secs_f64());
+            self.health().disconnected(Failure { text, ..problem });
             let until = Instant::now() + backoff;
             while Instant::now() < until && !self.stopping() {
                 thread::sleep(PATIENCE.min(until.saturating_duration_since(Instant::now())));
@@ -172,15 +217,31 @@ impl Shared {
         }
     }
 
+    fn open(&self, connection: u64) -> Result<Box<dyn Source>, Failure> {
+        let give_up = Duration::from_secs_f64(self.config.stall_seconds * GIVE_UP_AFTER);
+        match &self.config.source {
+            CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
+            CameraSource::V4l2 { device, width, height, fps, format } => {
+                let wanted = v4l2::Wanted { width: *width, height: *height, fps: *fps, format: *format };
+                Ok(Box::new(v4l2::V4l2Source::open(device, &wanted, give_up)?))
+            }
+            CameraSource::Rtsp { url, transport } => {
+                let (transport, decode, tap) = (*transport, self.decode, self.tap.clone());
+                let wanted = rtsp::Wanted { url, transport, decode, give_up, connection, tap };
+                Ok(Box::new(rtsp::RtspSource::open(wanted, &self.stop)?))
+            }
+        }
+    }
+
     /// Reads until the source ends, fails or is to stop.
-    fn pump(&self, source: &mut dyn Source, number: &mut u64) -> Result<(), String> {
+    fn pump(&self, source: &mut dyn Source, number: &mut u64) -> Result<(), Failure> {
         let waits = matches!(self.config.source, CameraSource::File { pace: FilePace::Fast, .. });
         let mut picture = Picture::black(0, 0);
         while !self.stopping() {
             let read = source.read(&mut picture, PATIENCE);
-            let lost = source.take_lost();
-            if lost > 0 {
-                self.health().lost(lost);
+            let news = source.take_news();
+            if news.lost > 0 || news.units > 0 {
+                self.health().news(Instant::now(), &news);
             }
             match read? {
                 Read::Nothing => continue,
@@ -192,7 +253,9 @@ impl Shared {
             }
             *number += 1;
             let captured = Instant::now();
-            self.health().frame(captured, picture.width, picture.height);
+            if news.units == 0 {
+                self.health().frame(captured, picture.width, picture.height);
+            }
             let frame = Frame { picture, number: *number, captured, wall: Timestamp::now() };
             let displaced = self.frames.put(Arc::new(frame));
             // The buffer of a frame that nobody looks at any more is filled again.

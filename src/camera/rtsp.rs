@@ -1,19 +1,23 @@
 //! A network camera: RTSP by `retina`, H.264 and H.265, over TCP or UDP.
 //!
-//! After a lost packet nothing is shown until the next key frame: a face that a decoder has guessed at is no
-//! evidence. Of several frames that wait, only the newest is converted. The URL's credentials appear nowhere.
+//! Its access units go to the recorder as they came. After a lost packet nothing is shown until the next key frame: a
+//! face that a decoder has guessed at is no evidence. Of several frames that wait, only the newest is converted. The URL's credentials appear nowhere.
 //! Says goodbye to the server: cameras that are not told keep a session, of which they have few.
 
 use super::decoder::Decoder;
-use super::{Read, Source};
+use super::unit::{AudioFormat, Format, Tap, Track, Unit, VideoFormat};
+use super::{Decode, Failure, News, Read, Source};
 use crate::config::RtspTransport;
 use crate::picture::Picture;
+use evidence::record::VideoCodec;
 use ffmpeg_next::codec::Id;
 use futures_util::{FutureExt, StreamExt};
 use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Transport,
 };
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use retina::codec::{
+    AudioFrame, CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,76 +33,174 @@ const STOP_CHECK: Duration = Duration::from_millis(100);
 /// Frames that wait are taken at once, up to this many.
 const MAX_BACKLOG: usize = 100;
 
+/// What a source is given when it is opened.
+pub(super) struct Wanted<'a> {
+    pub(super) url: &'a Url,
+    pub(super) transport: RtspTransport,
+    pub(super) decode: Decode,
+    /// Without a frame for this long the connection is made anew.
+    pub(super) give_up: Duration,
+    /// How many connections were made before.
+    pub(super) connection: u64,
+    pub(super) tap: Arc<Tap>,
+}
+
 pub(super) struct RtspSource {
     /// Owns the connection's sockets and timers; outlives the session.
     runtime: Runtime,
     session: Option<Demuxed>,
     /// Knows the sessions that the server has not been told the end of.
     group: Arc<SessionGroup>,
-    stream: usize,
+    streams: Streams,
+    connection: u64,
+    tap: Arc<Tap>,
+    decode: Decode,
     decoder: Decoder,
+    format: Option<Arc<Format>>,
+    /// VPS, SPS and PPS in Annex B form.
+    parameter_sets: Vec<u8>,
+    /// One access unit in Annex B form; its buffer is used again.
+    annex_b: Vec<u8>,
     /// Nothing is decoded before a key frame.
     in_sync: bool,
     last_frame: Instant,
-    /// Without a frame for this long the connection is made anew.
     give_up: Duration,
-    lost: u64,
+    news: News,
+}
+
+/// The streams of a session that are used.
+struct Streams {
+    video: usize,
+    audio: Option<usize>,
 }
 
 impl RtspSource {
     /// Connects; gives up when `stop` is set.
-    pub(super) fn open(
-        url: &Url,
-        transport: RtspTransport,
-        give_up: Duration,
-        stop: &AtomicBool,
-    ) -> Result<RtspSource, String> {
+    pub(super) fn open(wanted: Wanted<'_>, stop: &AtomicBool) -> Result<RtspSource, Failure> {
         let group = Arc::new(SessionGroup::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("no network runtime: {error}"))?;
-        let (session, stream, codec) = runtime.block_on(async {
+        let (session, streams, codec) = runtime.block_on(async {
+            let connecting = connect(wanted.url, wanted.transport, group.clone());
             tokio::select! {
-                connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(url, transport, group.clone())) => connected
-                    .unwrap_or_else(|_| Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+                connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting) => connected
+                    .unwrap_or_else(|_| {
+                        let text = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+                        Err(Failure { text, is_unreachable: true })
+                    }),
                 () = until_set(stop) => Err("stopped".into()),
             }
         })?;
-        let decoder = Decoder::of_codec(codec)?;
         Ok(RtspSource {
             runtime,
             session: Some(session),
             group,
-            stream,
-            decoder,
+            streams,
+            connection: wanted.connection,
+            tap: wanted.tap,
+            decode: wanted.decode,
+            decoder: Decoder::of_codec(codec)?,
+            format: None,
+            parameter_sets: Vec::new(),
+            annex_b: Vec::new(),
             in_sync: false,
             last_frame: Instant::now(),
-            give_up,
-            lost: 0,
+            give_up: wanted.give_up,
+            news: News::default(),
         })
     }
 
     /// No frame this time; an error when there has been none for too long, whatever else arrives.
-    fn nothing(&self) -> Result<Read, String> {
+    fn nothing(&self) -> Result<Read, Failure> {
         let waited = self.last_frame.elapsed();
         if waited > self.give_up {
-            return Err(format!("connected, but no frame for {:.0} s", waited.as_secs_f64()));
+            return Err(format!("connected, but no frame for {:.0} s", waited.as_secs_f64()).into());
         }
         Ok(Read::Nothing)
+    }
+
+    /// Takes one coded picture: hands it on to the recorder, and decodes it; tells whether a whole frame came out.
+    fn take_video(&mut self, frame: VideoFrame) -> bool {
+        self.news.lost += u64::from(frame.loss());
+        if self.format.is_none() || frame.has_new_parameters() {
+            self.learn_format();
+        }
+        if self.decode == Decode::KeyFrames {
+            self.news.units += 1;
+            self.last_frame = Instant::now();
+        }
+        let decoded = self.decode(&frame);
+        if let Some(format) = self.format.clone() {
+            self.tap.put(Unit {
+                format,
+                connection: self.connection,
+                track: Track::Video,
+                is_key: frame.is_random_access_point(),
+                time: frame.timestamp().timestamp(),
+                lost: u32::from(frame.loss()),
+                skipped: 0,
+                data: frame.into_data(),
+                arrived: Instant::now(),
+            });
+        }
+        decoded
+    }
+
+    fn take_audio(&mut self, frame: &AudioFrame) {
+        self.news.lost += u64::from(frame.loss());
+        let Some(format) = self.format.clone().filter(|format| format.audio.is_some()) else { return };
+        self.tap.put(Unit {
+            format,
+            connection: self.connection,
+            track: Track::Audio,
+            is_key: true,
+            time: frame.timestamp().timestamp(),
+            lost: u32::from(frame.loss()),
+            skipped: 0,
+            data: frame.data().to_vec(),
+            arrived: Instant::now(),
+        });
+    }
+
+    fn learn_format(&mut self) {
+        let Some(session) = &self.session else { return };
+        let stream = |at: usize| session.streams().get(at);
+        let Some(video) = stream(self.streams.video) else { return };
+        let Some(ParametersRef::Video(parameters)) = video.parameters() else { return };
+        let Some((format, sets)) = video_format(parameters, video.clock_rate_hz()) else { return };
+        let audio = self.streams.audio.and_then(stream).and_then(|audio| match audio.parameters() {
+            Some(ParametersRef::Audio(parameters)) => Some(AudioFormat {
+                clock_rate: audio.clock_rate_hz(),
+                sample_entry: parameters.mp4_sample_entry().build().ok()?,
+            }),
+            _ => None,
+        });
+        self.news.size = Some((format.width, format.height));
+        self.parameter_sets = sets;
+        let format = Format { video: format, audio };
+        if self.format.as_deref() != Some(&format) {
+            self.format = Some(Arc::new(format));
+        }
     }
 
     /// Decodes one access unit; tells whether a whole frame came out.
     fn decode(&mut self, frame: &VideoFrame) -> bool {
         if frame.loss() > 0 {
             tracing::debug!(lost = frame.loss(), "lost packets; waiting for the next key frame");
-            self.lost += u64::from(frame.loss());
             self.in_sync = false;
         }
-        self.in_sync |= frame.is_random_access_point();
-        if !self.in_sync {
+        let is_key = frame.is_random_access_point();
+        self.in_sync |= is_key;
+        if !self.in_sync || (self.decode == Decode::KeyFrames && !is_key) {
             return false;
         }
+        self.annex_b.clear();
+        if is_key {
+            self.annex_b.extend_from_slice(&self.parameter_sets);
+        }
+        to_annex_b(frame.data(), &mut self.annex_b);
         // What cannot be decoded is damaged: what follows it refers to it.
-        let decoded = self.decoder.send_bytes(frame.data()).and_then(|()| {
+        let decoded = self.decoder.send_bytes(&self.annex_b).and_then(|()| {
             let mut any = false;
             while self.decoder.receive()? {
                 any = true;
@@ -109,6 +211,31 @@ impl RtspSource {
             self.in_sync = false;
             false
         })
+    }
+}
+
+/// The format, and its parameter sets in Annex B form.
+fn video_format(parameters: &VideoParameters, clock_rate: u32) -> Option<(VideoFormat, Vec<u8>)> {
+    let (codec, sets) = match parameters.codec_params() {
+        VideoParametersCodec::H264 { sps, pps } => (VideoCodec::H264, vec![sps, pps]),
+        VideoParametersCodec::H265 { vps, sps, pps } => (VideoCodec::H265, vec![vps, sps, pps]),
+        _ => return None,
+    };
+    let sets = sets.into_iter().flat_map(|set| START_CODE.iter().chain(set.iter()).copied()).collect();
+    let (width, height) = parameters.pixel_dimensions();
+    let sample_entry = parameters.mp4_sample_entry().build().ok()?;
+    Some((VideoFormat { codec, width, height, clock_rate, sample_entry }, sets))
+}
+
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
+
+/// NAL units after their lengths → NAL units after start codes.
+fn to_annex_b(mut units: &[u8], out: &mut Vec<u8>) {
+    while let Some((length, rest)) = units.split_first_chunk::<4>() {
+        let (unit, rest) = rest.split_at((u32::from_be_bytes(*length) as usize).min(rest.len()));
+        out.extend_from_slice(&START_CODE);
+        out.extend_from_slice(unit);
+        units = rest;
     }
 }
 
@@ -126,7 +253,7 @@ impl Drop for RtspSource {
 }
 
 impl Source for RtspSource {
-    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String> {
+    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, Failure> {
         let Some(session) = &mut self.session else { return Err("the session has ended".into()) };
         let waiting = async { tokio::time::timeout(patience, session.next()).await };
         let mut item = match self.runtime.block_on(waiting) {
@@ -137,10 +264,11 @@ impl Source for RtspSource {
         for _ in 0..MAX_BACKLOG {
             match item {
                 None => return Err("the server has ended the stream".into()),
-                Some(Err(error)) => return Err(text(&error)),
-                Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == self.stream => {
-                    decoded |= self.decode(&frame);
+                Some(Err(error)) => return Err(failure(&error)),
+                Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == self.streams.video => {
+                    decoded |= self.take_video(frame);
                 }
+                Some(Ok(CodecItem::AudioFrame(frame))) => self.take_audio(&frame),
                 Some(Ok(_)) => {}
             }
             let Some(session) = &mut self.session else { break };
@@ -157,15 +285,18 @@ impl Source for RtspSource {
         Ok(Read::Frame)
     }
 
-    fn take_lost(&mut self) -> u64 {
-        std::mem::take(&mut self.lost)
+    fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 }
 
 /// What went wrong, in one line: `retina` adds the connection and the message's place, which help nobody here.
-fn text(error: &retina::Error) -> String {
+fn failure(error: &retina::Error) -> Failure {
     let whole = error.to_string();
-    whole.lines().next().unwrap_or_default().trim_end().to_owned()
+    let text = whole.lines().next().unwrap_or_default().trim_end().to_owned();
+    // Its causes are not told but in words: ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
+    let is_unreachable = [101, 110, 112, 113].iter().any(|errno| whole.contains(&format!("(os error {errno})")));
+    Failure { text, is_unreachable }
 }
 
 async fn until_set(stop: &AtomicBool) {
@@ -178,8 +309,8 @@ async fn connect(
     url: &Url,
     transport: RtspTransport,
     group: Arc<SessionGroup>,
-) -> Result<(Demuxed, usize, Id), String> {
-    let text = |error: retina::Error| text(&error);
+) -> Result<(Demuxed, Streams, Id), Failure> {
+    let failure = |error: retina::Error| failure(&error);
     let mut bare = url.clone();
     // Neither fails for an rtsp URL, which has a host.
     let _ = bare.set_username("");
@@ -189,7 +320,7 @@ async fn connect(
         password: decoded(url.password().unwrap_or_default()),
     });
     let options = SessionOptions::default().creds(credentials).user_agent("rollcall".into()).session_group(group);
-    let mut session = Session::describe(bare, options).await.map_err(text)?;
+    let mut session = Session::describe(bare, options).await.map_err(failure)?;
     let codec = |name: &str| match name {
         "h264" => Some(Id::H264),
         "h265" => Some(Id::HEVC),
@@ -202,14 +333,23 @@ async fn connect(
         [] => "the server offers no video".to_owned(),
         _ => format!("the server offers {}; H.264 or H.265 is needed", offered.join(", ")),
     })?;
-    let transport = match transport {
-        RtspTransport::Tcp => Transport::Tcp(Default::default()),
-        RtspTransport::Udp => Transport::Udp(Default::default()),
-    };
-    let options = SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
-    session.setup(stream, options).await.map_err(text)?;
-    let session = session.play(PlayOptions::default()).await.map_err(text)?;
-    Ok((session.demuxed().map_err(text)?, stream, codec))
+    let audio = session.streams().iter().position(|stream| stream.media() == "audio" && is_kept(stream.encoding_name()));
+    let streams = Streams { video: stream, audio };
+    for stream in [Some(stream), audio].into_iter().flatten() {
+        let transport = match transport {
+            RtspTransport::Tcp => Transport::Tcp(Default::default()),
+            RtspTransport::Udp => Transport::Udp(Default::default()),
+        };
+        let options = SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4);
+        session.setup(stream, options).await.map_err(failure)?;
+    }
+    let session = session.play(PlayOptions::default()).await.map_err(failure)?;
+    Ok((session.demuxed().map_err(failure)?, streams, codec))
+}
+
+/// Whether sound of this RTP encoding can be kept as it comes.
+fn is_kept(encoding: &str) -> bool {
+    encoding == "mpeg4-generic"
 }
 
 /// A URL's user or password without its percent signs.

@@ -1,5 +1,6 @@
 //! What a camera is doing, judged by the age of its last frame alone.
 
+use super::{Failure, News};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,9 @@ pub struct CameraStatus {
     pub width: u32,
     /// Size of the last frame, px.
     pub height: u32,
+    /// Absent because the network does not lead to it, as far as can be told.
+    #[serde(default)]
+    pub unreachable: bool,
     /// What went wrong last and what is tried next, when not live.
     pub problem: Option<String>,
 }
@@ -57,7 +61,7 @@ pub(super) struct Health {
     lost_packets: u64,
     arrivals: VecDeque<Instant>,
     size: (u32, u32),
-    problem: Option<String>,
+    problem: Option<Failure>,
 }
 
 impl Health {
@@ -80,13 +84,18 @@ impl Health {
         self.since = now;
     }
 
-    pub(super) fn disconnected(&mut self, problem: String) {
+    pub(super) fn disconnected(&mut self, problem: Failure) {
         self.connected = false;
         self.problem = Some(problem);
     }
 
-    pub(super) fn lost(&mut self, packets: u64) {
-        self.lost_packets += packets;
+    /// What came besides decoded frames.
+    pub(super) fn news(&mut self, now: Instant, news: &News) {
+        self.lost_packets += news.lost;
+        let (width, height) = news.size.unwrap_or(self.size);
+        for _ in 0..news.units {
+            self.frame(now, width, height);
+        }
     }
 
     pub(super) fn ended(&mut self) {
@@ -122,7 +131,10 @@ impl Health {
         let recent = self.arrivals.iter().filter(|at| now.saturating_duration_since(**at) <= RATE_SPAN).count();
         let span = self.arrivals.front().map_or(0.0, |first| now.saturating_duration_since(*first).as_secs_f64());
         let stalled = || format!("connected, but no frame for {:.0} s", age.unwrap_or_default());
+        let text = self.problem.as_ref().map(|problem| problem.text.clone());
         CameraStatus {
+            unreachable: state == CameraState::Absent
+                && self.problem.as_ref().is_some_and(|problem| problem.is_unreachable),
             name: name.into(),
             kind: kind.into(),
             state,
@@ -134,8 +146,8 @@ impl Health {
             height: self.size.1,
             problem: match state {
                 CameraState::Live => None,
-                CameraState::Stalled => Some(self.problem.clone().unwrap_or_else(stalled)),
-                _ => self.problem.clone(),
+                CameraState::Stalled => Some(text.unwrap_or_else(stalled)),
+                _ => text,
             },
         }
     }

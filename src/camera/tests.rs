@@ -24,7 +24,7 @@ fn film(folder: &Path) -> std::path::PathBuf {
 
 fn camera(path: &Path, pace: FilePace) -> Camera {
     let source = CameraSource::File { path: path.to_owned(), pace, repeat: false };
-    Camera::start(&CameraConfig { name: "door".into(), source, stall_seconds: 0.5 })
+    Camera::start(&CameraConfig { name: "door".into(), source, stall_seconds: 0.5, record: false }, Decode::All)
 }
 
 const SOON: Duration = Duration::from_secs(5);

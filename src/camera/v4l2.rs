@@ -3,7 +3,7 @@
 //! Asks for the size and rate that the config wants and takes the nearest that the camera offers.
 
 use super::decoder::{Converter, Decoder, quiet};
-use super::{Read, Source};
+use super::{Failure, Read, Source};
 use crate::config::PixelFormat;
 use crate::picture::Picture;
 use ffmpeg_next as ffmpeg;
@@ -87,13 +87,13 @@ impl V4l2Source {
 }
 
 impl Source for V4l2Source {
-    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, String> {
+    fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, Failure> {
         // `next` gives its last buffer back before it waits; so nothing may be asked of it before a frame is there.
         match self.stream.handle().poll(libc::POLLIN, patience.as_millis() as i32) {
             Ok(0) => return self.nothing(),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Read::Nothing),
-            Err(error) => return Err(plain(&error)),
+            Err(error) => return Err(plain(&error).into()),
         }
         let (bytes, meta) = self.stream.next().map_err(|error| plain(&error))?;
         if meta.flags.contains(v4l::buffer::Flags::ERROR) {
@@ -129,10 +129,10 @@ impl Source for V4l2Source {
 
 impl V4l2Source {
     /// No frame this time; an error when there has been none for too long.
-    fn nothing(&self) -> Result<Read, String> {
+    fn nothing(&self) -> Result<Read, Failure> {
         let waited = self.last_frame.elapsed();
         if waited > self.give_up {
-            return Err(format!("plugged in, but no usable frame for {:.0} s", waited.as_secs_f64()));
+            return Err(format!("plugged in, but no usable frame for {:.0} s", waited.as_secs_f64()).into());
         }
         Ok(Read::Nothing)
     }

@@ -4,6 +4,7 @@ mod id_number;
 mod import;
 mod name;
 mod sheet;
+mod spans;
 mod template;
 mod values;
 mod windows;
@@ -11,6 +12,7 @@ mod windows;
 pub use id_number::{IdNumber, IdNumberError};
 pub use import::{Import, Problem, parse};
 pub use name::mask;
+pub use spans::{Span, lessons_in, recorded_span, recorded_spans};
 pub use template::{csv as template_csv, xlsx as template_xlsx};
 pub use windows::{Window, WindowPolicy, windows};
 

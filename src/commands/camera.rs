@@ -1,6 +1,6 @@
 //! `rollcall camera`: which cameras there are, and what one of them does.
 
-use crate::camera::{Camera, CameraState, devices};
+use crate::camera::{Camera, CameraState, Decode, devices};
 use crate::config::{CameraConfig, CameraSource, Config, FilePace, RtspTransport};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -97,12 +97,12 @@ impl WatchArgs {
             };
             return found.cloned().context("the config has no such camera");
         };
-        Ok(CameraConfig { name: "watched".into(), source, stall_seconds: 3.0 })
+        Ok(CameraConfig { name: "watched".into(), source, stall_seconds: 3.0, record: false })
     }
 
     /// Exit code 0 when the camera was live at the end.
     fn run(self, config: &Path) -> Result<ExitCode> {
-        let camera = Camera::start(&self.camera(config)?);
+        let camera = Camera::start(&self.camera(config)?, Decode::All);
         let began = Instant::now();
         let (mut shown, mut told) = (None, Instant::now());
         let status = loop {

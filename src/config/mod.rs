@@ -5,8 +5,10 @@
 
 mod camera;
 mod checkin;
+mod recording;
 
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
+pub use recording::RecordingConfig;
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
 
 use serde::Deserialize;
@@ -34,6 +36,9 @@ pub struct Config {
     /// Quality limits, decision thresholds and windows of the check-in.
     #[serde(default)]
     pub checkin: CheckinConfig,
+    /// What is kept of the lessons.
+    #[serde(default)]
+    pub recording: RecordingConfig,
     /// The bureau's server; absent means that the appliance works offline until it is registered.
     pub sync: Option<SyncConfig>,
 }
@@ -166,6 +171,11 @@ impl Config {
         jiff::tz::TimeZone::get(&self.appliance.timezone).unwrap_or(jiff::tz::TimeZone::UTC)
     }
 
+    /// Where segments are kept.
+    pub fn recordings(&self) -> PathBuf {
+        self.recording.folder.clone().unwrap_or_else(|| self.appliance.state_dir.join("recordings"))
+    }
+
     /// The camera that trainees check in at.
     pub fn checkin_camera(&self) -> Option<&CameraConfig> {
         match &self.checkin.camera {
@@ -182,6 +192,7 @@ impl Config {
         };
         anchor(&mut self.appliance.state_dir);
         self.models.manifest.as_mut().map(anchor);
+        self.recording.folder.as_mut().map(anchor);
         self.models.onnxruntime.as_mut().map(anchor);
         if let Some(sync) = &mut self.sync {
             anchor(&mut sync.ca);
@@ -229,6 +240,7 @@ impl Config {
             camera.check()?;
         }
         self.checkin.check()?;
+        self.recording.check()?;
         if let Some(sync) = &self.sync {
             if sync.bureau.scheme() != "https" {
                 return wrong("sync.bureau", format!("{} is not https; evidence is only sent over TLS", sync.bureau));

@@ -139,6 +139,11 @@ impl Journal {
         &self.zone
     }
 
+    /// A time as records hold it: RFC 3339 with offset and milliseconds.
+    pub fn time_text(&self, time: jiff::Timestamp) -> String {
+        time::text(time, &self.zone)
+    }
+
     /// Signs what the bureau asks an appliance to prove it is: only texts that no record or checkpoint can be.
     pub fn prove(&self, statement: &str) -> [u8; 64] {
         self.key.sign(format!("rollcall-register/v1\n{statement}").as_bytes())

@@ -9,6 +9,11 @@ use std::time::Duration;
 /// Wall and monotonic time may drift apart by this much between two looks: slewing, not a step.
 pub(super) const TOLERANCE: Duration = Duration::from_millis(500);
 
+/// A time as records hold it: RFC 3339 with offset and milliseconds.
+pub(super) fn text(time: Timestamp, zone: &TimeZone) -> String {
+    time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
 #[derive(Clone)]
 pub(super) struct Timekeeper {
     zone: TimeZone,
@@ -50,6 +55,6 @@ impl Timekeeper {
     }
 
     fn text(&self, time: Timestamp) -> String {
-        time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+        text(time, &self.zone)
     }
 }

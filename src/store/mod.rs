@@ -16,6 +16,7 @@ pub mod keys;
 mod log;
 mod people;
 mod pin;
+mod recordings;
 mod settings;
 mod wal;
 mod words;
@@ -26,6 +27,7 @@ pub use error::StoreError;
 pub use log::{LogRow, Receipt};
 pub use people::{ClassRow, ConsentRow, QrToken, Template};
 pub use pin::PinCheck;
+pub use recordings::{AliveRow, GapRow, SegmentRow};
 pub use settings::{Registration, SyncAlarm};
 
 use connection::Access;

@@ -13,7 +13,8 @@ use crate::checkin::live::Live;
 use crate::checkin::{Desk, Progress};
 use crate::config::Config;
 use crate::journal::Journal;
-use crate::status::{self, Status};
+use crate::recording;
+use crate::status::{self, Running, Status};
 use crate::sync::SyncStatus;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
@@ -39,6 +40,8 @@ pub struct App {
     pub desk: Option<Desk>,
     /// The check-in's counters; absent without a camera.
     pub progress: Option<Arc<Progress>>,
+    /// The recording of lessons, where there is one.
+    pub recording: Option<Arc<recording::Service>>,
     /// The cameras.
     pub cameras: Arc<Vec<Camera>>,
     /// How far the bureau has countersigned.
@@ -49,7 +52,9 @@ impl App {
     fn status(&self) -> Result<Status, Response> {
         let trouble = self.live.troubles().borrow().clone();
         let log = self.sync.borrow().clone();
-        status::gather(&self.config, &self.journal, Some(&self.cameras), log, trouble).map_err(|error| internal(&error))
+        let recordings = self.recording.as_ref().map(|recording| recording.status()).unwrap_or_default();
+        let running = Running { cameras: &self.cameras, recordings };
+        status::gather(&self.config, &self.journal, Some(running), log, trouble).map_err(|error| internal(&error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Network cameras, against a real RTSP server.
 
-use rollcall::camera::{Camera, CameraState, CameraStatus};
+use rollcall::camera::{Camera, CameraState, CameraStatus, Decode};
 use rollcall::config::{CameraConfig, CameraSource, RtspTransport};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-struct Server {
+pub struct Server {
     child: Child,
     /// What it has printed: a line for each session that begins and ends.
     said: Arc<Mutex<Vec<String>>>,
@@ -17,11 +17,11 @@ struct Server {
 
 impl Server {
     /// `None` where GStreamer is not installed.
-    fn start(port: u16, codec: &str) -> Option<Server> {
+    pub fn start(port: u16, codec: &str) -> Option<Server> {
         Server::start_with(port, codec, &[])
     }
 
-    fn start_with(port: u16, codec: &str, options: &[&str]) -> Option<Server> {
+    pub fn start_with(port: u16, codec: &str, options: &[&str]) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/rtsp-serve");
         let mut child = Command::new(script)
             .args([&port.to_string(), codec])
@@ -58,7 +58,7 @@ impl Server {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill");
     }
 }
@@ -70,13 +70,13 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 fn camera(url: &str, transport: RtspTransport) -> Camera {
     let source = CameraSource::Rtsp { url: url.parse().expect("a URL"), transport };
-    Camera::start(&CameraConfig { name: "front".into(), source, stall_seconds: 1.0 })
+    Camera::start(&CameraConfig { name: "front".into(), source, stall_seconds: 1.0, record: false }, Decode::All)
 }
 
 fn wait(camera: &Camera, seconds: u64, what: &str, until: impl Fn(&CameraStatus) -> bool) -> CameraStatus {

@@ -9,5 +9,6 @@ mod disk;
 mod hostile;
 mod kill;
 mod protocol;
+mod recording;
 mod status;
 mod sync;

@@ -323,6 +323,7 @@ fn with_camera(mut config: Config, film: &Path, repeat: bool) -> Config {
             repeat,
         },
         stall_seconds: 3.0,
+        record: false,
     }];
     config
 }

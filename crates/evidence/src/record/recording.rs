@@ -16,8 +16,9 @@ pub struct Segment {
     pub end: String,
     /// Video frames in it.
     pub frames: u64,
-    /// Network packets that were lost on their way from the camera.
-    pub lost_packets: u64,
+    /// Network packets that were lost on their way from the camera; absent where a crash has taken the count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_packets: Option<u64>,
     /// Length of the file, bytes.
     pub bytes: u64,
     /// SHA-256 (hex) of the file.
@@ -94,4 +95,6 @@ pub enum GapCause {
     ClockStep,
     /// Staff stopped the recording.
     OperatorStop,
+    /// The plan that wants it recorded came after it had begun.
+    PlanLate,
 }

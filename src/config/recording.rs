@@ -1,0 +1,35 @@
+//! `[recording]`: what is kept of the lessons, and where.
+
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// How lessons are recorded. Which, the plan says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordingConfig {
+    /// Where segments are kept; absent means `recordings` in the state directory.
+    pub folder: Option<PathBuf>,
+    /// A lesson is recorded from this many minutes before its start, so that the roll call is in it.
+    pub lead_minutes: i64,
+    /// Segments end at the first key frame after a multiple of this, seconds.
+    pub segment_seconds: u64,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        RecordingConfig { folder: None, lead_minutes: 10, segment_seconds: 60 }
+    }
+}
+
+impl RecordingConfig {
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |key: &str, message: String| Err((format!("recording.{key}"), message));
+        if !(0..=120).contains(&self.lead_minutes) {
+            return wrong("lead_minutes", format!("{} is not between 0 and 120", self.lead_minutes));
+        }
+        if !(10..=600).contains(&self.segment_seconds) || 3600 % self.segment_seconds != 0 {
+            return wrong("segment_seconds", format!("{} is not a part of an hour between 10 and 600", self.segment_seconds));
+        }
+        Ok(())
+    }
+}

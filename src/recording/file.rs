@@ -1,0 +1,86 @@
+//! One segment on disk: written under a temporary name, made durable fragment by fragment, hashed on the way.
+
+use evidence::hex;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Ends the name of a segment that is being written.
+pub(super) const PART: &str = "part";
+
+pub(super) struct SegmentFile {
+    /// Where it will be.
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// A segment that is whole and on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Hex.
+    pub sha256: String,
+}
+
+impl SegmentFile {
+    /// Begins a file that will be `path`, with the folders it needs. Never overwrites one.
+    pub(super) fn create(path: &Path, header: &[u8]) -> io::Result<SegmentFile> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        if path.exists() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists already", path.display())));
+        }
+        let part = path.with_added_extension(PART);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&part)?;
+        let mut segment = SegmentFile { path: path.to_owned(), part, file, hash: Sha256::new(), bytes: 0 };
+        segment.append(header)?;
+        sync_folder(folder)?;
+        Ok(segment)
+    }
+
+    /// Adds a fragment; it is on disk when this returns.
+    pub(super) fn append(&mut self, fragment: &[u8]) -> io::Result<()> {
+        self.file.write_all(fragment)?;
+        self.file.sync_data()?;
+        self.hash.update(fragment);
+        self.bytes += fragment.len() as u64;
+        Ok(())
+    }
+
+    /// Gives it its name.
+    pub(super) fn close(self) -> io::Result<Closed> {
+        // After a failed write there may be half a fragment at the end.
+        self.file.set_len(self.bytes)?;
+        self.file.sync_all()?;
+        fs::rename(&self.part, &self.path)?;
+        sync_folder(self.path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Closed { path: self.path, bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
+    }
+}
+
+/// Makes a folder's entries durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Length and SHA-256 (hex) of a file.
+pub fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    let mut hash = Sha256::new();
+    let mut file = File::open(path)?;
+    let (mut bytes, mut buffer) = (0, vec![0; 1 << 18]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((bytes, hex(&hash.finalize()))),
+            read => {
+                hash.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
+}

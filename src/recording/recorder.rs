@@ -1,0 +1,406 @@
+//! One camera's recording: coded pictures and the plan in, segments and gaps out.
+//!
+//! While a recording is wanted, every moment ends up in a segment or in a gap. A segment ends where the next one
+//! begins. Durations come from monotonic time; the wall clock is read once for each segment.
+
+use super::file::{Closed, SegmentFile};
+use super::mp4::{self, Origin};
+use crate::camera::{CameraState, Format, Track, Unit};
+use evidence::record::{GapCause, Sound};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A span that must be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its first moment.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
+    /// Whether sound is kept.
+    pub sound: bool,
+}
+
+/// Something that must be journalled.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fact {
+    Segment(Finished),
+    Gap { start: Timestamp, end: Timestamp, cause: GapCause },
+}
+
+/// A segment that is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finished {
+    pub file: Closed,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub frames: u64,
+    pub lost_packets: u64,
+    pub format: Arc<Format>,
+    pub sound: Sound,
+}
+
+/// Wall and monotonic time, read together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub wall: Timestamp,
+    pub monotonic: Instant,
+}
+
+impl Now {
+    /// The wall time of another moment.
+    fn at(self, moment: Instant) -> Timestamp {
+        match moment.checked_duration_since(self.monotonic) {
+            Some(later) => self.wall + later,
+            None => self.wall - self.monotonic.duration_since(moment),
+        }
+    }
+}
+
+pub(super) struct Settings {
+    /// Where this camera's segments go, a folder a day.
+    pub folder: PathBuf,
+    pub zone: TimeZone,
+    /// A segment ends at the first key frame after a multiple of this.
+    pub segment: Duration,
+    /// No picture for this long is the end of a segment.
+    pub stall: Duration,
+}
+
+/// A group of pictures is written when the next begins; one that does not end is written at this length.
+const LONGEST_GROUP: Duration = Duration::from_secs(10);
+/// … or at this size, bytes.
+const LARGEST_GROUP: usize = 16 << 20;
+/// Wall and monotonic time may drift apart by this much within a segment.
+const TOLERANCE: Duration = Duration::from_millis(500);
+/// After a failed write the next try is made no sooner than this.
+const WRITE_RETRY: Duration = Duration::from_secs(2);
+
+pub(super) struct Recorder {
+    settings: Settings,
+    wanted: Option<Wanted>,
+    /// Coded pictures and sound since the last key frame that are not written yet.
+    group: Vec<Unit>,
+    group_bytes: usize,
+    open: Option<Open>,
+    /// When the last picture came, and of which connection and format.
+    last: Option<Last>,
+    /// Up to here the wanted span is told of.
+    accounted: Option<Timestamp>,
+    /// Why nothing is recorded, when nothing is.
+    cause: GapCause,
+    not_before: Option<Instant>,
+}
+
+struct Last {
+    arrived: Instant,
+    connection: u64,
+    format: Arc<Format>,
+    /// How long pictures take.
+    usual: Duration,
+}
+
+struct Open {
+    file: SegmentFile,
+    origin: Origin,
+    begun: Now,
+    format: Arc<Format>,
+    with_sound: bool,
+    fragments: u32,
+    frames: u64,
+    lost_packets: u64,
+    /// A key frame at or after this moment begins the next segment.
+    until: Timestamp,
+}
+
+impl Open {
+    /// The wall time of a moment by the clock as it stood when the segment began.
+    fn label(&self, moment: Instant) -> Timestamp {
+        self.begun.at(moment)
+    }
+}
+
+impl Recorder {
+    /// `cause` is why nothing is recorded so far.
+    pub(super) fn new(settings: Settings, cause: GapCause) -> Recorder {
+        Recorder {
+            settings,
+            wanted: None,
+            group: Vec::new(),
+            group_bytes: 0,
+            open: None,
+            last: None,
+            accounted: None,
+            cause,
+            not_before: None,
+        }
+    }
+
+    /// What is being told of: up to when, and why nothing is recorded. For the next start, should this one end badly.
+    pub(super) fn pending(&self) -> Option<(Timestamp, GapCause)> {
+        match (&self.open, self.wanted) {
+            (None, Some(wanted)) => Some((self.accounted.unwrap_or(wanted.from), self.cause)),
+            _ => None,
+        }
+    }
+
+    /// Whether that span is known to it already.
+    pub(super) fn wants(&self, wanted: Wanted) -> bool {
+        self.wanted.is_some_and(|known| known.from == wanted.from && known.sound == wanted.sound)
+    }
+
+    /// Whether a segment is being written.
+    pub(super) fn is_recording(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The plan, as it stands now. `told` is the moment up to which an earlier run has told of a span that has begun.
+    pub(super) fn set_wanted(&mut self, wanted: Option<Wanted>, told: Option<Timestamp>, now: Now) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if self.wanted == wanted {
+            return facts;
+        }
+        if wanted.is_some_and(|wanted| self.wants(wanted)) {
+            self.wanted = wanted; // the same span, longer or shorter
+            return facts;
+        }
+        self.end_wanted(now, &mut facts);
+        self.wanted = wanted;
+        self.accounted = wanted.map(|wanted| told.map_or(wanted.from, |told| told.max(wanted.from)));
+        self.open_if_wanted(now, &mut facts);
+        facts
+    }
+
+    /// Time has passed; `state` is what the camera says of itself.
+    pub(super) fn tick(&mut self, now: Now, state: CameraState, is_unreachable: bool) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let stalled = |last: &Last| now.monotonic.saturating_duration_since(last.arrived) > self.settings.stall;
+        if self.last.as_ref().is_none_or(stalled) {
+            self.interrupt(now, &mut facts);
+            self.cause = match state {
+                CameraState::Absent if is_unreachable => GapCause::Network,
+                CameraState::Absent => GapCause::CameraAbsent,
+                CameraState::Stalled if matches!(self.cause, GapCause::Network | GapCause::CameraAbsent) => self.cause,
+                CameraState::Stalled => GapCause::CameraStalled,
+                CameraState::Live | CameraState::Unknown => self.cause,
+            };
+        }
+        if self.wanted.is_some_and(|wanted| wanted.until <= now.wall) {
+            self.end_wanted(now, &mut facts);
+            self.wanted = None;
+        }
+        facts
+    }
+
+    /// A coded picture, or a piece of sound.
+    pub(super) fn take(&mut self, unit: Unit, now: Now) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if unit.track == Track::Audio {
+            if !self.group.is_empty() {
+                self.push(unit);
+            }
+            return facts;
+        }
+        let arrived = unit.arrived;
+        if unit.skipped > 0 {
+            self.interrupt(now, &mut facts);
+            self.cause = GapCause::WriteFailed;
+        } else if let Some(last) = &self.last
+            && (last.connection != unit.connection
+                || last.format != unit.format
+                || arrived.saturating_duration_since(last.arrived) > self.settings.stall)
+        {
+            self.interrupt(now, &mut facts);
+        }
+        let usual = self.last.as_ref().map_or(Duration::from_millis(40), |last| {
+            let seen = arrived.saturating_duration_since(last.arrived).min(Duration::from_secs(1));
+            (last.usual * 7 + seen) / 8
+        });
+        self.last = Some(Last { arrived, connection: unit.connection, format: unit.format.clone(), usual });
+        if unit.is_key {
+            self.write_group(Some(unit.time), now, &mut facts);
+            let is_over = self.open.as_ref().is_some_and(|open| {
+                let label = now.at(arrived);
+                let stepped = label.duration_since(open.label(arrived)).unsigned_abs() > TOLERANCE;
+                open.until <= label || stepped
+            });
+            if is_over {
+                self.close(arrived, Some(now.at(arrived)), &mut facts);
+            }
+            self.push(unit);
+        } else if !self.group.is_empty() {
+            self.push(unit);
+            let begun = self.group.first().map_or(arrived, |first| first.arrived);
+            let is_long = arrived.saturating_duration_since(begun) > LONGEST_GROUP || self.group_bytes > LARGEST_GROUP;
+            if is_long && self.open.is_some() {
+                self.write_group(None, now, &mut facts);
+            } else if is_long {
+                self.drop_group();
+            }
+        } else if self.open.is_some() {
+            self.push(unit); // the rest of a group whose beginning is written
+        }
+        self.open_if_wanted(now, &mut facts);
+        if self.wanted.is_some_and(|wanted| wanted.until <= now.at(arrived)) {
+            self.end_wanted(now, &mut facts);
+            self.wanted = None;
+        }
+        facts
+    }
+
+    /// Ends the recording, as when the appliance is stopped.
+    pub(super) fn stop(&mut self, now: Now) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        self.end_wanted(now, &mut facts);
+        self.wanted = None;
+        facts
+    }
+
+    fn push(&mut self, unit: Unit) {
+        self.group_bytes += unit.data.len();
+        self.group.push(unit);
+    }
+
+    fn drop_group(&mut self) {
+        self.group.clear();
+        self.group_bytes = 0;
+    }
+
+    /// Begins a segment with the group of pictures at hand.
+    fn open_if_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
+        let Some(wanted) = self.wanted else { return };
+        let Some(first) = self.group.first().filter(|first| first.is_key) else { return };
+        let is_too_early = now.wall < wanted.from;
+        if self.open.is_some() || is_too_early || self.not_before.is_some_and(|moment| now.monotonic < moment) {
+            return;
+        }
+        let (format, arrived) = (first.format.clone(), first.arrived);
+        // The wall time of now, not of when the last segment began: a step of the clock lies between segments.
+        let start = now.at(arrived);
+        let with_sound = wanted.sound && format.audio.is_some();
+        let local = start.to_zoned_datetime(self.settings.zone.clone());
+        let name = local.strftime("%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
+        let begun = mp4::header(&format, with_sound)
+            .map_err(io::Error::other)
+            .and_then(|header| SegmentFile::create(&self.settings.folder.join(name), &header));
+        let file = match begun {
+            Ok(file) => file,
+            Err(error) => return self.failed(&error, now),
+        };
+        if let Some(accounted) = self.accounted
+            && accounted < start
+        {
+            facts.push(Fact::Gap { start: accounted, end: start, cause: self.cause });
+        }
+        self.accounted = Some(start);
+        let length = self.settings.segment.as_secs().max(1) as i64;
+        let next = (start.as_second().div_euclid(length) + 1) * length;
+        self.open = Some(Open {
+            file,
+            origin: Origin::of(&self.group),
+            begun: Now { wall: start, monotonic: arrived },
+            format,
+            with_sound,
+            fragments: 0,
+            frames: 0,
+            lost_packets: 0,
+            until: Timestamp::from_second(next).unwrap_or(Timestamp::MAX),
+        });
+    }
+
+    /// Writes the group of pictures at hand, if a segment is open.
+    fn write_group(&mut self, next: Option<i64>, now: Now, facts: &mut Vec<Fact>) {
+        if let Some(open) = self.open.as_mut().filter(|_| !self.group.is_empty()) {
+            open.fragments += 1;
+            let bytes = mp4::fragment(open.fragments, &self.group, open.with_sound, next, open.origin);
+            match open.file.append(&bytes) {
+                Ok(()) => {
+                    let pictures = self.group.iter().filter(|unit| unit.track == Track::Video);
+                    open.frames += pictures.count() as u64;
+                    open.lost_packets += self.group.iter().map(|unit| u64::from(unit.lost)).sum::<u64>();
+                }
+                Err(error) => {
+                    let start = self.group.first().map_or(now.monotonic, |first| first.arrived);
+                    self.drop_group();
+                    // What was written before is whole.
+                    self.close(start, None, facts);
+                    self.failed(&error, now);
+                }
+            }
+        }
+        self.drop_group();
+    }
+
+    fn failed(&mut self, error: &io::Error, now: Now) {
+        tracing::error!(%error, folder = %self.settings.folder.display(), "recording cannot be written");
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        self.cause = if is_full { GapCause::DiskFull } else { GapCause::WriteFailed };
+        self.not_before = Some(now.monotonic + WRITE_RETRY);
+    }
+
+    /// No more pictures come, for now: the segment ends with the last one.
+    fn interrupt(&mut self, now: Now, facts: &mut Vec<Fact>) {
+        let Some(last) = self.last.take() else { return };
+        self.write_group(None, now, facts);
+        self.close(last.arrived + last.usual, None, facts);
+    }
+
+    fn end_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
+        let Some(wanted) = self.wanted else { return };
+        if self.open.is_some() {
+            self.write_group(None, now, facts);
+            self.close(now.monotonic, Some(now.wall), facts);
+        }
+        let until = wanted.until.min(now.wall);
+        if let Some(accounted) = self.accounted
+            && accounted < until
+        {
+            facts.push(Fact::Gap { start: accounted, end: until, cause: self.cause });
+        }
+        self.accounted = None;
+    }
+
+    /// Ends the segment at `end`. `wall` is what the clock shows there, where the recording goes on.
+    fn close(&mut self, end: Instant, wall: Option<Timestamp>, facts: &mut Vec<Fact>) {
+        let Some(open) = self.open.take() else { return };
+        let by_start = open.label(end);
+        // Small differences are the clock being slewed. A step lies after the segment, not in it.
+        let step = wall.filter(|wall| wall.duration_since(by_start).unsigned_abs() > TOLERANCE);
+        let end = if step.is_some() { by_start } else { wall.unwrap_or(by_start) };
+        let end = end.max(open.begun.wall);
+        let sound = match (open.with_sound, open.format.audio.is_some()) {
+            (true, _) => Sound::Recorded,
+            (false, true) => Sound::Dropped,
+            (false, false) => Sound::None,
+        };
+        match open.file.close() {
+            Ok(file) => {
+                facts.push(Fact::Segment(Finished {
+                    file,
+                    start: open.begun.wall,
+                    end,
+                    frames: open.frames,
+                    lost_packets: open.lost_packets,
+                    format: open.format,
+                    sound,
+                }));
+                self.accounted = Some(end);
+                if let Some(after) = step {
+                    if after > end {
+                        facts.push(Fact::Gap { start: end, end: after, cause: GapCause::ClockStep });
+                    }
+                    self.accounted = Some(after);
+                }
+            }
+            // The next start finds the file and recovers it; until then nothing vouches for it.
+            Err(error) => {
+                tracing::error!(%error, "a segment could not be closed");
+                self.cause = GapCause::WriteFailed;
+            }
+        }
+    }
+}

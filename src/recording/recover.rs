@@ -1,0 +1,125 @@
+//! After a crash or a power cut: half-written segments are closed and journalled, and the time in between is told of.
+
+use super::file::{PART, hash_file, sync_folder};
+use super::plan::Plan;
+use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
+use crate::class::Span;
+use crate::coverage::account::account;
+use crate::journal::Journal;
+use crate::store::SegmentRow;
+use evidence::record::{GapCause, Sound};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Closes and journals what an earlier run has left below `root`; tells how many segments that was.
+pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, RecordingError> {
+    let mut recovered = 0;
+    for path in files(root).map_err(|source| RecordingError::Io { path: root.to_owned(), source })? {
+        let named = |source| RecordingError::Io { path: path.clone(), source };
+        let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        let is_part = path.extension().is_some_and(|extension| extension == PART);
+        if !is_part && journal.store().read()?.is_segment(&relative(&path))? {
+            continue;
+        }
+        let whole = if is_part { path.with_extension("") } else { path.clone() };
+        let camera = relative(&path).split('/').next().unwrap_or_default().to_owned();
+        let contents = mp4::contents(&mut BufReader::new(File::open(&path).map_err(named)?)).map_err(named)?;
+        let (Some(contents), Some(start)) = (contents, start_of(&whole)) else {
+            // Not one picture is whole in it.
+            tracing::warn!(file = %path.display(), "nothing in this segment can be recovered");
+            if is_part {
+                fs::remove_file(&path).map_err(named)?;
+            }
+            continue;
+        };
+        let file = OpenOptions::new().write(true).open(&path).map_err(named)?;
+        file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
+        if is_part {
+            fs::rename(&path, &whole).map_err(named)?;
+            sync_folder(whole.parent().unwrap_or(root)).map_err(named)?;
+        }
+        let (bytes, sha256) = hash_file(&whole).map_err(named)?;
+        let end = start + SignedDuration::from_millis((contents.seconds * 1000.0) as i64);
+        let row = SegmentRow { seq: 0, camera, start, end, path: relative(&whole), bytes, sha256 };
+        let described = Described {
+            frames: contents.frames,
+            lost_packets: None,
+            codec: contents.codec,
+            width: contents.width,
+            height: contents.height,
+            sound: if contents.has_sound { Sound::Recorded } else { Sound::None },
+            recovered: true,
+        };
+        journal_segment(journal, row, described)?;
+        recovered += 1;
+    }
+    Ok(recovered)
+}
+
+/// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
+/// and its beginning is told to the caller.
+pub(super) fn account_for_absence(
+    journal: &Journal,
+    plan: &Plan,
+    camera: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, RecordingError> {
+    let Some(alive) = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera) else {
+        return Ok(None);
+    };
+    let day = |time: Timestamp| time.to_zoned_datetime(journal.zone().clone()).date();
+    let (mut date, mut open) = (day(alive.at), None);
+    while date <= day(now) {
+        for span in plan.spans_on(journal, date)? {
+            let Some(past) = span.overlap(Span { from: Timestamp::MIN, until: now }) else { continue };
+            let reader = journal.store().read()?;
+            let shown = reader.segments(camera, past.from, past.until)?;
+            let shown: Vec<Span> = shown.iter().map(|row| Span { from: row.start, until: row.end }).collect();
+            let told = reader.gaps(camera, past.from, past.until)?;
+            let told: Vec<_> = told.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
+            drop(reader);
+            for mut missing in account(past, &shown, &told).unexplained {
+                // What was open when the appliance was last alive keeps its cause as far as that reaches.
+                if let Some((since, cause)) = alive.gap
+                    && let Some(known) = missing.overlap(Span { from: since, until: alive.at })
+                {
+                    journal_gap(journal, camera, known.from, known.until, cause)?;
+                    missing.from = known.until;
+                }
+                if missing.until == now && now < span.until {
+                    open = Some(missing.from);
+                } else if missing.from < missing.until {
+                    journal_gap(journal, camera, missing.from, missing.until, GapCause::ApplianceOff)?;
+                }
+            }
+        }
+        date = date.checked_add(1.day()).map_err(|error| RecordingError::Date(error.to_string()))?;
+    }
+    Ok(Some(open.unwrap_or(now)))
+}
+
+/// When a segment begins, which is its name.
+fn start_of(path: &Path) -> Option<Timestamp> {
+    let name = path.file_stem()?.to_str()?;
+    jiff::ZonedDateTime::strptime("%Y-%m-%dT%H-%M-%S.%f%z", name).ok().map(|time| time.timestamp())
+}
+
+/// All segments and parts of segments below `root`, in order.
+fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "mp4" || extension == PART) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,282 @@
+//! The recording as one thing to start and stop: a thread for each camera, and one that follows the plan.
+
+use super::plan::Plan;
+use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
+use super::{journal_fact, recover};
+use crate::camera::{Camera, CameraStatus, Unit};
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::store::{AliveRow, StoreError};
+use evidence::record::GapCause;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Why nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// A file or folder of the recordings.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A date past the calendar's end.
+    #[error("the calendar: {0}")]
+    Date(String),
+    /// The system refuses a thread.
+    #[error("no thread could be started for the recording: {0}")]
+    Thread(std::io::Error),
+}
+
+/// How a camera's recording stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CameraRecording {
+    /// The camera.
+    pub camera: String,
+    /// Whether the plan wants it recorded now.
+    pub wanted: bool,
+    /// Whether a segment is being written.
+    pub recording: bool,
+    /// Since when nothing is recorded though it is wanted, RFC 3339, and why.
+    pub gap: Option<(String, GapCause)>,
+    /// Facts that are on disk but could not be journalled yet.
+    pub waiting: usize,
+}
+
+/// How often the plan is looked at, and a sign of life given.
+const PULSE: Duration = Duration::from_secs(1);
+/// A span that is wanted only after it has begun by this much came late.
+const LATE: SignedDuration = SignedDuration::from_secs(5);
+
+/// A recording that is running. Stops when dropped.
+pub struct Service {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared {
+    journal: Arc<Journal>,
+    root: PathBuf,
+    wanted: Mutex<Option<Wanted>>,
+    recorders: Mutex<Vec<State>>,
+    stop: AtomicBool,
+}
+
+#[derive(Clone)]
+struct State {
+    camera: String,
+    wanted: bool,
+    recording: bool,
+    gap: Option<(Timestamp, GapCause)>,
+    waiting: usize,
+}
+
+impl Service {
+    /// Recovers what an earlier run has left, then records `cameras` as the plan wants it.
+    pub fn start(config: &Config, journal: Arc<Journal>, cameras: Arc<Vec<Camera>>) -> Result<Service, RecordingError> {
+        let root = config.recordings();
+        std::fs::create_dir_all(&root).map_err(|source| RecordingError::Io { path: root.clone(), source })?;
+        let recovered = recover::recover_segments(&journal, &root)?;
+        if recovered > 0 {
+            tracing::warn!(recovered, "segments that were left unfinished have been closed");
+        }
+        let mut plan = Plan::new(config);
+        let now = journal.clock().now();
+        let mut workers = Vec::new();
+        for (at, camera) in cameras.iter().enumerate() {
+            let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
+                continue;
+            };
+            let told = recover::account_for_absence(&journal, &plan, camera.name(), now)?;
+            let settings = Settings {
+                folder: root.join(camera.name()),
+                zone: journal.zone().clone(),
+                segment: Duration::from_secs(config.recording.segment_seconds),
+                stall: Duration::from_secs_f64(settings.stall_seconds),
+            };
+            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), camera.units()));
+        }
+        let states = workers.iter().map(|(at, ..)| State {
+            camera: cameras[*at].name().to_owned(),
+            wanted: false,
+            recording: false,
+            gap: None,
+            waiting: 0,
+        });
+        let shared = Arc::new(Shared {
+            wanted: Mutex::new(plan.wanted(&journal, now)?),
+            journal,
+            root,
+            recorders: Mutex::new(states.collect()),
+            stop: AtomicBool::new(false),
+        });
+        let service = Service { shared: shared.clone(), threads: Mutex::default() };
+        for (index, (at, told, recorder, units)) in workers.into_iter().enumerate() {
+            let (shared, cameras) = (shared.clone(), cameras.clone());
+            let worker = Worker { shared, index, camera: at, cameras, recorder, told, facts: VecDeque::new() };
+            service.spawn("recorder", move || worker.run(&units))?;
+        }
+        service.spawn("recording plan", move || shared.follow(plan))?;
+        Ok(service)
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RecordingError> {
+        let thread = Builder::new().name(name.into()).spawn(run).map_err(RecordingError::Thread)?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    /// How each camera's recording stands.
+    pub fn status(&self) -> Vec<CameraRecording> {
+        let text = |time| self.shared.journal.time_text(time);
+        let of = |state: &State| CameraRecording {
+            camera: state.camera.clone(),
+            wanted: state.wanted,
+            recording: state.recording,
+            gap: state.gap.map(|(since, cause)| (text(since), cause)),
+            waiting: state.waiting,
+        };
+        lock(&self.shared.recorders).iter().map(of).collect()
+    }
+}
+
+impl Service {
+    /// Closes the open segments, journals what there is to tell and returns when that is done.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Now {
+        Now { wall: self.journal.clock().now(), monotonic: Instant::now() }
+    }
+
+    fn follow(&self, mut plan: Plan) {
+        while !self.stop.load(Ordering::Relaxed) {
+            match plan.wanted(&self.journal, self.journal.clock().now()) {
+                Ok(wanted) => *lock(&self.wanted) = wanted,
+                // What was wanted before still is.
+                Err(error) => tracing::error!(%error, "the plan cannot be read"),
+            }
+            if let Err(error) = self.give_sign_of_life() {
+                tracing::error!(%error, "no sign of life could be noted down");
+            }
+            std::thread::sleep(PULSE);
+        }
+    }
+
+    fn give_sign_of_life(&self) -> Result<(), StoreError> {
+        let at = self.journal.clock().now();
+        let rows = lock(&self.recorders)
+            .iter()
+            .map(|state| AliveRow { camera: state.camera.clone(), at, gap: state.gap })
+            .collect::<Vec<_>>();
+        let write = self.journal.store().begin()?;
+        write.set_alive(&rows)?;
+        write.commit()
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    camera: usize,
+    cameras: Arc<Vec<Camera>>,
+    recorder: Recorder,
+    /// Up to when an earlier run has told of the span that was wanted at the start.
+    told: Option<Timestamp>,
+    /// What is yet to be journalled.
+    facts: VecDeque<Fact>,
+}
+
+impl Worker {
+    fn run(mut self, units: &Receiver<Unit>) {
+        let mut ticked = None;
+        let mut is_first = true;
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            if ticked.is_none_or(|ticked: Instant| ticked.elapsed() >= PULSE / 2) {
+                ticked = Some(Instant::now());
+                self.tick(is_first);
+                is_first = false;
+            }
+            match units.recv_timeout(PULSE / 4) {
+                Ok(unit) => {
+                    let now = self.shared.now();
+                    self.facts.extend(self.recorder.take(unit, now));
+                    if !self.facts.is_empty() {
+                        self.journal();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // The camera is gone for good; time still has to be told of.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PULSE / 4),
+            }
+        }
+        self.facts.extend(self.recorder.stop(self.shared.now()));
+        self.journal();
+    }
+
+    fn tick(&mut self, is_first: bool) {
+        let now = self.shared.now();
+        let wanted = *lock(&self.shared.wanted);
+        let told = self.told.take().filter(|_| is_first);
+        let told = match wanted {
+            Some(wanted) if !is_first && now.wall.duration_since(wanted.from) > LATE && !self.recorder.wants(wanted) => {
+                let cause = GapCause::PlanLate;
+                self.facts.push_back(Fact::Gap { start: wanted.from, end: now.wall, cause });
+                Some(now.wall)
+            }
+            _ => told,
+        };
+        self.facts.extend(self.recorder.set_wanted(wanted, told, now));
+        let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
+        self.facts.extend(self.recorder.tick(now, state, unreachable));
+        self.journal();
+        let mut states = lock(&self.shared.recorders);
+        let state = &mut states[self.index];
+        state.wanted = wanted.is_some();
+        state.recording = self.recorder.is_recording();
+        state.gap = self.recorder.pending();
+        state.waiting = self.facts.len();
+    }
+
+    /// Journals what there is to tell, in order; what fails is tried again.
+    fn journal(&mut self) {
+        let camera = self.cameras[self.camera].name();
+        while let Some(fact) = self.facts.front() {
+            if let Err(error) = journal_fact(&self.shared.journal, &self.shared.root, camera, fact) {
+                tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
+                return;
+            }
+            self.facts.pop_front();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

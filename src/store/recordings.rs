@@ -1,0 +1,195 @@
+//! Segments and gaps as queries need them, derived from their records in the same transaction.
+
+use super::words::{from_word, sql, word};
+use super::{StoreError, View, Write};
+use evidence::record::GapCause;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+/// A segment of a camera's recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// Its record.
+    pub seq: u64,
+    /// The camera.
+    pub camera: String,
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+    /// Its file, below the folder of the recordings.
+    pub path: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 (hex) of the file.
+    pub sha256: String,
+}
+
+/// A span in which a camera should have been recorded and was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapRow {
+    /// Its record.
+    pub seq: u64,
+    /// The camera.
+    pub camera: String,
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// A recorder's last sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliveRow {
+    /// The camera.
+    pub camera: String,
+    /// When.
+    pub at: Timestamp,
+    /// Since when nothing had been recorded, though it should have been, and why.
+    pub gap: Option<(Timestamp, GapCause)>,
+}
+
+const SEGMENT: &str = "seq, camera, start_ms, end_ms, path, bytes, sha256";
+
+impl View {
+    /// The segments of `camera` that show anything of the span, in order of time.
+    pub fn segments(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<Vec<SegmentRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SEGMENT} FROM segments WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq"
+        ))?;
+        let mut rows = statement.query(params![camera, from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_segment(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The segments from record `first` on, `limit` at most, in order of their records.
+    pub fn segments_from(&self, first: u64, limit: usize) -> Result<Vec<SegmentRow>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {SEGMENT} FROM segments WHERE seq >= ?1 ORDER BY seq LIMIT ?2"))?;
+        let mut rows = statement.query(params![sql(first), limit as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_segment(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The segment of `camera` that was journalled last.
+    pub fn last_segment(&self, camera: &str) -> Result<Option<SegmentRow>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {SEGMENT} FROM segments WHERE camera = ?1 ORDER BY seq DESC LIMIT 1"))?;
+        let mut rows = statement.query([camera])?;
+        rows.next()?.map(read_segment).transpose()
+    }
+
+    /// Whether a file belongs to a segment.
+    pub fn is_segment(&self, path: &str) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM segments WHERE path = ?1")?;
+        Ok(statement.query_row([path], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// The gaps of `camera` in the span, in order of time.
+    pub fn gaps(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<Vec<GapRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, camera, start_ms, end_ms, cause FROM gaps
+             WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq",
+        )?;
+        let mut rows = statement.query(params![camera, from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(GapRow {
+                seq: row.get::<_, i64>(0)? as u64,
+                camera: row.get(1)?,
+                start: time(row.get(2)?)?,
+                end: time(row.get(3)?)?,
+                cause: from_word("a gap's cause", &row.get::<_, String>(4)?)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The last sign of life of each recorder.
+    pub fn alive(&self) -> Result<Vec<AliveRow>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT camera, at_ms, gap_start_ms, gap_cause FROM alive")?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let gap = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<String>>(3)?) {
+                (Some(start), Some(cause)) => Some((time(start)?, from_word("a gap's cause", &cause)?)),
+                _ => None,
+            };
+            found.push(AliveRow { camera: row.get(0)?, at: time(row.get(1)?)?, gap });
+        }
+        Ok(found)
+    }
+}
+
+impl Write<'_> {
+    /// Keeps a segment, whose record is in this transaction.
+    pub fn put_segment(&self, row: &SegmentRow) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(&format!("INSERT INTO segments ({SEGMENT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))?
+            .execute(params![
+                sql(row.seq),
+                row.camera,
+                row.start.as_millisecond(),
+                row.end.as_millisecond(),
+                row.path,
+                sql(row.bytes),
+                row.sha256
+            ])?;
+        Ok(())
+    }
+
+    /// Keeps a gap, whose record is in this transaction.
+    pub fn put_gap(&self, row: &GapRow) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("INSERT INTO gaps (seq, camera, start_ms, end_ms, cause) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                sql(row.seq),
+                row.camera,
+                row.start.as_millisecond(),
+                row.end.as_millisecond(),
+                word(row.cause)
+            ])?;
+        Ok(())
+    }
+
+    /// Notes down recorders' signs of life.
+    pub fn set_alive(&self, rows: &[AliveRow]) -> Result<(), StoreError> {
+        for row in rows {
+            let (start, cause) = row.gap.map(|(start, cause)| (start.as_millisecond(), word(cause))).unzip();
+            self.connection()
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO alive (camera, at_ms, gap_start_ms, gap_cause) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![row.camera, row.at.as_millisecond(), start, cause])?;
+        }
+        Ok(())
+    }
+}
+
+fn read_segment(row: &Row<'_>) -> Result<SegmentRow, StoreError> {
+    Ok(SegmentRow {
+        seq: row.get::<_, i64>(0)? as u64,
+        camera: row.get(1)?,
+        start: time(row.get(2)?)?,
+        end: time(row.get(3)?)?,
+        path: row.get(4)?,
+        bytes: row.get::<_, i64>(5)? as u64,
+        sha256: row.get(6)?,
+    })
+}
+
+fn time(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms)
+        .map_err(|error| StoreError::Value { what: "a time", problem: error.to_string() })
+}

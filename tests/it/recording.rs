@@ -1,0 +1,239 @@
+//! Lessons on disk, from a real network camera (GStreamer's RTSP server): every frame, every moment, and after every
+//! crash.
+
+use crate::camera::{Server, free_port};
+use crate::kill::{STATE, child};
+use evidence::record::GapCause;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+use rollcall::camera::{Camera, Decode};
+use rollcall::class::Span;
+use rollcall::clock::SystemClock;
+use rollcall::config::Config;
+use rollcall::coverage::account::{Account, account};
+use rollcall::journal::{Journal, PlanSource, testing};
+use rollcall::recording::{Service, hash_file};
+use rollcall::store::SegmentRow;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An appliance in `folder` whose lesson began an hour ago and goes on for an hour; it records one network camera.
+struct Room {
+    config: Config,
+    journal: Arc<Journal>,
+    /// Of the whole lesson, with the roll call.
+    lesson: Span,
+}
+
+/// A zone in which it is noon now, so that no test crosses midnight.
+fn noon() -> TimeZone {
+    let second = Timestamp::now().as_second().rem_euclid(86_400) as i32;
+    let offset = 43_200 - second;
+    TimeZone::fixed(Offset::from_seconds(offset - offset.rem_euclid(60)).expect("less than a day"))
+}
+
+fn room(folder: &Path, port: u16) -> Room {
+    let file = folder.join("rollcall.toml");
+    let text = format!(
+        "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n[recording]\nsegment_seconds = 10\n\
+         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"rtsp://127.0.0.1:{port}/camera\"\nstall_seconds = 1.5\n"
+    );
+    std::fs::write(&file, text).expect("written");
+    let config = Config::load(&file).expect("a config");
+    let (clock, zone) = (Arc::new(SystemClock::default()), noon());
+    let state = &config.appliance.state_dir;
+    let journal = match state.exists() {
+        true => Journal::open_state(state, clock, zone.clone()).expect("opens"),
+        false => Journal::initialise(state, "site", "301", clock, zone.clone()).expect("initialised"),
+    };
+    let known = journal.store().read().expect("reads").classes().expect("reads");
+    let class = match known.first() {
+        Some(row) => row.class.clone(),
+        None => {
+            let now = Timestamp::now().to_zoned_datetime(zone.clone());
+            let mut class = testing::class("2026-001", &["1"], &["T1"]);
+            class.lessons.truncate(1);
+            class.lessons[0].date = now.date();
+            class.lessons[0].start = (&now - SignedDuration::from_hours(1)).time();
+            class.lessons[0].end = (&now + SignedDuration::from_hours(1)).time();
+            class.lessons[0].room = String::new();
+            journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+            class
+        }
+    };
+    let lesson = rollcall::class::recorded_span(&class.lessons[0], journal.zone(), 10).expect("a span");
+    Room { config, journal: Arc::new(journal), lesson }
+}
+
+impl Room {
+    fn start(&self) -> (Arc<Vec<Camera>>, Service) {
+        let cameras: Vec<_> =
+            self.config.cameras.iter().map(|camera| Camera::start(camera, Decode::KeyFrames)).collect();
+        let cameras = Arc::new(cameras);
+        let service = Service::start(&self.config, self.journal.clone(), cameras.clone()).expect("records");
+        (cameras, service)
+    }
+
+    fn segments(&self) -> Vec<SegmentRow> {
+        let reader = self.journal.store().read().expect("reads");
+        reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads")
+    }
+
+    /// The account of the lesson up to `until`.
+    fn account(&self, until: Timestamp) -> Account {
+        let reader = self.journal.store().read().expect("reads");
+        let segments = reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
+        let gaps = reader.gaps("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
+        let segments: Vec<_> = segments.iter().map(|row| Span { from: row.start, until: row.end }).collect();
+        let gaps: Vec<_> = gaps.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
+        account(Span { until, ..self.lesson }, &segments, &gaps)
+    }
+
+    fn wait_recording(&self, service: &Service, wanted: bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while service.status()[0].recording != wanted {
+            assert!(Instant::now() < end, "{:?}", service.status());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Hashes of all frames of all segments, in order, as ffmpeg decodes them.
+    fn frames(&self) -> Vec<String> {
+        let folder = self.config.recordings();
+        self.segments().iter().flat_map(|segment| frame_hashes(&folder.join(&segment.path))).collect()
+    }
+}
+
+fn frame_hashes(path: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:v", "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{}: {said}", path.display());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.rsplit(',').next()?.trim().to_owned())).collect()
+}
+
+#[test]
+fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for codec in ["h264", "h265"] {
+        let folder = folder.path().join(codec);
+        std::fs::create_dir(&folder).expect("made");
+        let (port, sent) = (free_port(), folder.join("sent.raw"));
+        let Some(server) = Server::start_with(port, codec, &["--save", sent.to_str().expect("UTF-8")]) else { return };
+        let room = room(&folder, port);
+        let (cameras, service) = room.start();
+        room.wait_recording(&service, true);
+        std::thread::sleep(Duration::from_secs(23));
+        let lost = cameras[0].status().lost_packets;
+        service.stop();
+        let stopped = Timestamp::now();
+        drop(cameras);
+        drop(server);
+
+        let segments = room.segments();
+        assert!(segments.len() >= 3, "{segments:?}");
+        for pair in segments.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start, "a segment ends where the next begins");
+            assert_eq!(pair[1].start.as_second() % 10, 0, "cut at the first key frame after a multiple of 10 s");
+        }
+        for segment in &segments {
+            let (bytes, sha256) = hash_file(&room.config.recordings().join(&segment.path)).expect("it is there");
+            assert_eq!((bytes, &sha256), (segment.bytes, &segment.sha256));
+        }
+        assert_eq!(lost, 0);
+        let (sent, kept) = (frame_hashes(&sent), room.frames());
+        let first = sent.iter().position(|hash| Some(hash) == kept.first()).expect("the first frame was sent");
+        assert!(first <= 40, "the first {first} frames are missing");
+        assert_eq!(sent[first..first + kept.len()], kept[..], "each frame, once, in order");
+        assert!(kept.len() >= 20 * 22, "{}", kept.len());
+
+        // The time before the recorder was first started is told of, and nothing is unexplained.
+        let account = room.account(segments.last().expect("some").end);
+        assert_eq!(account.unexplained, []);
+        assert_eq!(account.gaps_ms.keys().collect::<Vec<_>>(), [&GapCause::ApplianceOff]);
+        let last = segments.last().expect("some").end;
+        assert!(stopped.duration_since(last) < SignedDuration::from_secs(2), "{last} {stopped}");
+    }
+}
+
+#[test]
+fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(server) = Server::start(port, "h264") else { return };
+    let room = room(folder.path(), port);
+    let (_cameras, service) = room.start();
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(3));
+    server.signal("USR1");
+    room.wait_recording(&service, false);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraStalled));
+    server.signal("USR1");
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
+    drop(server);
+    room.wait_recording(&service, false);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraAbsent));
+    let Some(_server) = Server::start(port, "h264") else { return };
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
+    service.stop();
+    let account = room.account(room.segments().last().expect("some").end);
+    assert_eq!(account.unexplained, []);
+    let causes: Vec<_> = account.gaps_ms.keys().copied().collect();
+    assert_eq!(causes, [GapCause::CameraAbsent, GapCause::CameraStalled, GapCause::ApplianceOff]);
+}
+
+/// Records until it is killed.
+#[test]
+#[ignore = "a process to be killed by kill_9_costs_one_group_of_pictures_at_most"]
+fn child_records() {
+    let Some(state) = std::env::var_os(STATE) else { return };
+    let folder = Path::new(&state);
+    let port = std::fs::read_to_string(folder.join("port")).expect("given").parse().expect("a number");
+    let room = room(folder, port);
+    let (_cameras, _service) = room.start();
+    std::thread::sleep(Duration::from_secs(3600));
+}
+
+#[test]
+fn kill_9_costs_one_group_of_pictures_at_most() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start(port, "h264") else { return };
+    std::fs::write(folder.path().join("port"), port.to_string()).expect("written");
+    drop(room(folder.path(), port));
+    let mut killed = Vec::new();
+    for seconds in [4.0, 7.3, 12.6] {
+        let mut process = child("recording::child_records", folder.path());
+        std::thread::sleep(Duration::from_secs_f64(seconds));
+        process.kill().expect("killed");
+        process.wait().expect("gone");
+        killed.push(Timestamp::now());
+    }
+    let room = room(folder.path(), port);
+    let (_cameras, service) = room.start();
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
+    service.stop();
+    let segments = room.segments();
+    for killed in killed {
+        let before = segments.iter().filter(|segment| segment.start < killed).max_by_key(|segment| segment.end);
+        let lost = killed.duration_since(before.expect("recorded before it was killed").end);
+        // The server's key frames are a second apart.
+        assert!(lost < SignedDuration::from_millis(1500), "{lost:?} were lost");
+    }
+    let account = room.account(segments.last().expect("some").end);
+    assert_eq!(account.unexplained, []);
+    assert_eq!(account.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::ApplianceOff]);
+    assert!(!room.frames().is_empty(), "all of it plays");
+}
