@@ -206,7 +206,12 @@ impl Shared {
                 backoff = MIN_BACKOFF;
             }
             let text = &problem.text;
-            tracing::warn!(camera = self.config.name, problem = text, retry_seconds = backoff.as_secs_f64(), "camera failed");
+            tracing::warn!(
+                camera = self.config.name,
+                problem = text,
+                retry_seconds = backoff.as_secs_f64(),
+                "camera failed"
+            );
             let text = format!("{text}; trying again in {:.1} s", backoff.as_secs_f64());
             self.health().disconnected(Failure { text, ..problem });
             let until = Instant::now() + backoff;

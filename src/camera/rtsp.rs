@@ -56,6 +56,7 @@ pub(super) struct RtspSource {
     tap: Arc<Tap>,
     decode: Decode,
     decoder: Decoder,
+    is_h265: bool,
     format: Option<Arc<Format>>,
     /// VPS, SPS and PPS in Annex B form.
     parameter_sets: Vec<u8>,
@@ -100,6 +101,7 @@ impl RtspSource {
             tap: wanted.tap,
             decode: wanted.decode,
             decoder: Decoder::of_codec(codec)?,
+            is_h265: codec == Id::HEVC,
             format: None,
             parameter_sets: Vec::new(),
             annex_b: Vec::new(),
@@ -129,14 +131,15 @@ impl RtspSource {
             self.news.units += 1;
             self.last_frame = Instant::now();
         }
-        let decoded = self.decode(&frame);
+        let is_key = frame.is_random_access_point() || (self.is_h265 && has_irap(frame.data()));
+        let decoded = self.decode(&frame, is_key);
         if let Some(format) = self.format.clone() {
             self.tap.put(Unit {
                 format,
                 connection: self.connection,
                 track: Track::Video,
-                is_key: frame.is_random_access_point(),
-                time: frame.timestamp().timestamp(),
+                is_key,
+                time: frame.timestamp().elapsed(),
                 lost: u32::from(frame.loss()),
                 skipped: 0,
                 data: frame.into_data(),
@@ -154,7 +157,7 @@ impl RtspSource {
             connection: self.connection,
             track: Track::Audio,
             is_key: true,
-            time: frame.timestamp().timestamp(),
+            time: frame.timestamp().elapsed(),
             lost: u32::from(frame.loss()),
             skipped: 0,
             data: frame.data().to_vec(),
@@ -184,12 +187,11 @@ impl RtspSource {
     }
 
     /// Decodes one access unit; tells whether a whole frame came out.
-    fn decode(&mut self, frame: &VideoFrame) -> bool {
+    fn decode(&mut self, frame: &VideoFrame, is_key: bool) -> bool {
         if frame.loss() > 0 {
             tracing::debug!(lost = frame.loss(), "lost packets; waiting for the next key frame");
             self.in_sync = false;
         }
-        let is_key = frame.is_random_access_point();
         self.in_sync |= is_key;
         if !self.in_sync || (self.decode == Decode::KeyFrames && !is_key) {
             return false;
@@ -229,14 +231,27 @@ fn video_format(parameters: &VideoParameters, clock_rate: u32) -> Option<(VideoF
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// NAL units after their lengths → NAL units after start codes.
-fn to_annex_b(mut units: &[u8], out: &mut Vec<u8>) {
-    while let Some((length, rest)) = units.split_first_chunk::<4>() {
+/// NAL units after their lengths (big-endian u32), one by one.
+fn nal_units(mut units: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = units.split_first_chunk::<4>()?;
         let (unit, rest) = rest.split_at((u32::from_be_bytes(*length) as usize).min(rest.len()));
+        units = rest;
+        Some(unit)
+    })
+}
+
+/// NAL units after their lengths → NAL units after start codes.
+fn to_annex_b(units: &[u8], out: &mut Vec<u8>) {
+    for unit in nal_units(units) {
         out.extend_from_slice(&START_CODE);
         out.extend_from_slice(unit);
-        units = rest;
     }
+}
+
+/// Whether decoding can begin at this H.265 picture: `retina` knows IDR pictures only, but many cameras send CRA.
+fn has_irap(units: &[u8]) -> bool {
+    nal_units(units).filter_map(|unit| unit.first()).any(|header| (16..=21).contains(&((header >> 1) & 0x3f)))
 }
 
 impl Drop for RtspSource {
@@ -333,7 +348,8 @@ async fn connect(
         [] => "the server offers no video".to_owned(),
         _ => format!("the server offers {}; H.264 or H.265 is needed", offered.join(", ")),
     })?;
-    let audio = session.streams().iter().position(|stream| stream.media() == "audio" && is_kept(stream.encoding_name()));
+    let audio =
+        session.streams().iter().position(|stream| stream.media() == "audio" && is_kept(stream.encoding_name()));
     let streams = Streams { video: stream, audio };
     for stream in [Some(stream), audio].into_iter().flatten() {
         let transport = match transport {

@@ -8,8 +8,8 @@ mod checkin;
 mod recording;
 
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
-pub use recording::RecordingConfig;
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
+pub use recording::RecordingConfig;
 
 use serde::Deserialize;
 use std::net::SocketAddr;

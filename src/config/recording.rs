@@ -28,7 +28,10 @@ impl RecordingConfig {
             return wrong("lead_minutes", format!("{} is not between 0 and 120", self.lead_minutes));
         }
         if !(10..=600).contains(&self.segment_seconds) || 3600 % self.segment_seconds != 0 {
-            return wrong("segment_seconds", format!("{} is not a part of an hour between 10 and 600", self.segment_seconds));
+            return wrong(
+                "segment_seconds",
+                format!("{} is not a part of an hour between 10 and 600", self.segment_seconds),
+            );
         }
         Ok(())
     }

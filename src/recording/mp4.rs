@@ -6,9 +6,9 @@
 use crate::camera::{Format, Track, Unit};
 use evidence::record::VideoCodec;
 use mp4_atom::{
-    Atom, Codec, Decode, Dinf, Dref, DrefEntry, Encode, FixedPoint, FourCC, Ftyp, Hdlr, Header, Mdhd, Mdia, Mfhd, Minf, Moof,
-    Moov, Mvex, Mvhd, ReadFrom, Smhd, Stbl, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, TrunSamples,
-    Url, Vmhd,
+    Atom, Codec, Decode, Dinf, Dref, DrefEntry, Encode, FixedPoint, FourCC, Ftyp, Hdlr, Header, Mdhd, Mdia, Mfhd, Minf,
+    Moof, Moov, Mvex, Mvhd, ReadFrom, Smhd, Stbl, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry,
+    TrunSamples, Url, Vmhd,
 };
 use std::io::Read;
 

@@ -245,7 +245,9 @@ impl Worker {
         let wanted = *lock(&self.shared.wanted);
         let told = self.told.take().filter(|_| is_first);
         let told = match wanted {
-            Some(wanted) if !is_first && now.wall.duration_since(wanted.from) > LATE && !self.recorder.wants(wanted) => {
+            Some(wanted)
+                if !is_first && now.wall.duration_since(wanted.from) > LATE && !self.recorder.wants(wanted) =>
+            {
                 let cause = GapCause::PlanLate;
                 self.facts.push_back(Fact::Gap { start: wanted.from, end: now.wall, cause });
                 Some(now.wall)

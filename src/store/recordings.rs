@@ -190,6 +190,5 @@ fn read_segment(row: &Row<'_>) -> Result<SegmentRow, StoreError> {
 }
 
 fn time(ms: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(ms)
-        .map_err(|error| StoreError::Value { what: "a time", problem: error.to_string() })
+    Timestamp::from_millisecond(ms).map_err(|error| StoreError::Value { what: "a time", problem: error.to_string() })
 }

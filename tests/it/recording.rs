@@ -116,7 +116,10 @@ fn frame_hashes(path: &Path) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "{}: {said}", path.display());
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.rsplit(',').next()?.trim().to_owned())).collect()
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.rsplit(',').next()?.trim().to_owned()))
+        .collect()
 }
 
 #[test]

@@ -184,7 +184,8 @@ async fn heads_and_bodies_that_dribble_are_cut_off() {
         (nothing, head, body, dribble(&folder, &address, chunked))
     });
     let (nothing, head, body, stranger) = cut.await.expect("no panic");
-    for (what, (answer, time)) in [("nothing", &nothing), ("a head", &head), ("a body", &body), ("a stranger", &stranger)]
+    for (what, (answer, time)) in
+        [("nothing", &nothing), ("a head", &head), ("a body", &body), ("a stranger", &stranger)]
     {
         assert!(*time < Duration::from_secs(8), "{what} took {time:?}: {answer}");
     }

@@ -66,7 +66,8 @@ async fn whoever_does_not_hold_the_key_uses_up_no_code() {
         request[field] = value;
         request
     };
-    let signed = |key: &Appliance, statement: String| json!(BASE64_URL_SAFE_NO_PAD.encode(key.key.sign(statement.as_bytes())));
+    let signed =
+        |key: &Appliance, statement: String| json!(BASE64_URL_SAFE_NO_PAD.encode(key.key.sign(statement.as_bytes())));
     let statement = format!("rollcall-register/v1\n{code}\n{}", appliance.id());
     for (what, request) in [
         ("another key's signature", with("proof", signed(&thief, statement.clone()))),
