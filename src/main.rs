@@ -11,6 +11,7 @@ use rollcall::commands::face::FaceCommand;
 use rollcall::commands::init::InitArgs;
 use rollcall::commands::journal::JournalCommand;
 use rollcall::commands::people::{ConsentCommand, PinArgs, QrArgs};
+use rollcall::commands::recording::RecordingArgs;
 use rollcall::commands::register::RegisterArgs;
 use rollcall::commands::run::RunArgs;
 use rollcall::commands::status::StatusArgs;
@@ -41,6 +42,8 @@ enum Command {
     /// List and watch cameras
     #[command(subcommand)]
     Camera(CameraCommand),
+    /// What was recorded of a day's lessons, and what was not and why
+    Recording(RecordingArgs),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -59,7 +62,7 @@ enum Command {
     Sync(SyncArgs),
     /// Show all of it on this machine: real faces, recognised, refused, signed, sent and countersigned
     Demo(DemoArgs),
-    /// Check database, log, receipts and photos against each other
+    /// Check database, log, receipts, photos and recordings against each other
     Check(CheckArgs),
     /// Write evidence that can be checked without this appliance
     #[command(subcommand)]
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(&config),
         Command::Status(command) => command.run(&config),
         Command::Camera(command) => command.run(&config),
+        Command::Recording(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

@@ -2,6 +2,7 @@
 
 use super::people::People;
 use super::receipts::Receipts;
+use super::recordings::{Files, Recordings};
 use super::{Found, rows};
 use crate::store::{LogRow, Reader, Store, StoreError};
 use evidence::checkpoint::Log;
@@ -20,6 +21,7 @@ pub(super) struct Facts {
     pub checkins: u64,
     pub photos: u64,
     pub templates: u64,
+    pub segments: u64,
 }
 
 /// A place in the log, and what is there.
@@ -33,13 +35,15 @@ pub(super) fn check(
     store: &Store,
     log: &Log,
     receipts: &Receipts,
+    files: Option<&Files>,
     found: &mut Found,
 ) -> Result<(Verdict, Facts), StoreError> {
     let verifier = Verifier::new(log.key);
     let mut tree = LogVerifier::new(log.key, receipts.checkpoints());
     let mut people = People::default();
+    let mut recordings = Recordings::default();
     let mut counted = rows::Counted::default();
-    let templates = loop {
+    let (templates, rows) = loop {
         let at = tree.frontier().size();
         let reader = store.read()?;
         let (places, is_end) = places(&reader, at, found);
@@ -58,15 +62,20 @@ pub(super) fn check(
             .collect();
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
+        records.iter().for_each(|(seq, record)| recordings.take(*seq, *record, found));
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }
         if is_end {
             // In the snapshot that showed the log's end, so that no newer record can be missing from what is compared.
-            break people.compare(&reader, found);
+            break (people.compare(&reader, found), recordings.compare(&reader, found)?);
         }
     };
-    Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates }))
+    if let Some(files) = files {
+        recordings.files(&rows, files, found);
+    }
+    let segments = rows.len() as u64;
+    Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
 }
 
 /// Takes a record into the tree and compares the nodes that were kept with it.

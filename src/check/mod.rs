@@ -1,4 +1,4 @@
-//! The fsck of an appliance: database, records, tree, receipts, photos and derived rows against each other.
+//! The fsck of an appliance: database, records, tree, receipts, photos, recordings and derived rows against each other.
 //!
 //! Says what is wrong, where, and since when it can have gone wrong. Goes on past what it finds, so that one damaged
 //! place hides no other. Never changes anything; may run while the daemon writes.
@@ -6,9 +6,11 @@
 mod log;
 mod people;
 mod receipts;
+mod recordings;
 mod rows;
 
 pub use evidence::verdict::Severity;
+pub use recordings::Files;
 
 use crate::store::{Store, StoreError};
 use evidence::checkpoint::Log;
@@ -57,6 +59,8 @@ pub struct Report {
     pub photos: u64,
     /// Face templates.
     pub templates: u64,
+    /// Segments of recordings.
+    pub segments: u64,
     /// Everything found.
     pub problems: Vec<Problem>,
 }
@@ -64,8 +68,9 @@ pub struct Report {
 /// Most problems that are listed one by one.
 const MAX_PROBLEMS: usize = 1000;
 
-/// Checks the store of the appliance with this key. An error means that it cannot even be begun.
-pub fn check(store: &Store, key: VerifyingKey) -> Result<Report, StoreError> {
+/// Checks the store of the appliance with this key, and the files of its recordings where it is told where they are.
+/// An error means that it cannot even be begun.
+pub fn check(store: &Store, key: VerifyingKey, files: Option<&Files>) -> Result<Report, StoreError> {
     let log = Log::of(key);
     let mut found = Found::default();
     let tables = store.read()?.tables()?;
@@ -87,7 +92,7 @@ pub fn check(store: &Store, key: VerifyingKey) -> Result<Report, StoreError> {
         return Ok(report(nothing, found, log::Facts::default(), &receipts::Receipts::default()));
     }
     let receipts = receipts::check(store, &log, &mut found)?;
-    let (verdict, facts) = log::check(store, &log, &receipts, &mut found)?;
+    let (verdict, facts) = log::check(store, &log, &receipts, files, &mut found)?;
     Ok(report(verdict, found, facts, &receipts))
 }
 
@@ -130,6 +135,7 @@ fn report(verdict: Verdict, found: Found, facts: log::Facts, receipts: &receipts
         checkins: facts.checkins,
         photos: facts.photos,
         templates: facts.templates,
+        segments: facts.segments,
         problems,
     }
 }
@@ -171,8 +177,8 @@ impl std::fmt::Display for Report {
         writeln!(f, "  root        {}", self.root)?;
         writeln!(
             f,
-            "  beside it   {} receipts, {} check-ins, {} photos, {} templates",
-            self.receipts, self.checkins, self.photos, self.templates
+            "  beside it   {} receipts, {} check-ins, {} photos, {} templates, {} segments",
+            self.receipts, self.checkins, self.photos, self.templates, self.segments
         )?;
         for Problem { severity, table, message, since, .. } in &self.problems {
             let word = match severity {

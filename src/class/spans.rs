@@ -36,8 +36,14 @@ pub fn recorded_span(lesson: &Lesson, zone: &TimeZone, lead_minutes: i64) -> Opt
 }
 
 /// All that must be recorded in `room` on `date`, in order; spans that touch are one.
-pub fn recorded_spans(classes: &[Class], date: Date, room: &str, zone: &TimeZone, lead_minutes: i64) -> Vec<Span> {
-    let lessons = classes.iter().flat_map(|class| lessons_in(class, date, room));
+pub fn recorded_spans<'c>(
+    classes: impl IntoIterator<Item = &'c Class>,
+    date: Date,
+    room: &str,
+    zone: &TimeZone,
+    lead_minutes: i64,
+) -> Vec<Span> {
+    let lessons = classes.into_iter().flat_map(|class| lessons_in(class, date, room));
     let mut spans: Vec<Span> = lessons.filter_map(|lesson| recorded_span(lesson, zone, lead_minutes)).collect();
     spans.sort_unstable();
     spans.dedup_by(|next, before| {
@@ -68,7 +74,7 @@ mod tests {
             ..class.lessons[0].clone()
         };
         class.lessons = vec![lesson("", 8, 10), lesson("301", 10, 12), lesson("302", 13, 14), lesson("301", 14, 16)];
-        let spans = recorded_spans(&[class], date(2026, 11, 23), "301", &zone, 10);
+        let spans = recorded_spans([&class], date(2026, 11, 23), "301", &zone, 10);
         let shown = |time: Timestamp| time.to_zoned_datetime(zone.clone()).strftime("%H:%M").to_string();
         let spans: Vec<_> = spans.iter().map(|span| format!("{}–{}", shown(span.from), shown(span.until))).collect();
         assert_eq!(spans, ["07:50–12:00", "13:50–16:00"]);

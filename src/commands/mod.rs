@@ -11,6 +11,7 @@ pub mod face;
 pub mod init;
 pub mod journal;
 pub mod people;
+pub mod recording;
 pub mod register;
 pub mod run;
 pub mod status;

@@ -13,11 +13,13 @@ pub struct RecordingConfig {
     pub lead_minutes: i64,
     /// Segments end at the first key frame after a multiple of this, seconds.
     pub segment_seconds: u64,
+    /// A lesson is complete when each camera shows this share of it, 0 to 1.
+    pub required_share: f64,
 }
 
 impl Default for RecordingConfig {
     fn default() -> Self {
-        RecordingConfig { folder: None, lead_minutes: 10, segment_seconds: 60 }
+        RecordingConfig { folder: None, lead_minutes: 10, segment_seconds: 60, required_share: 0.99 }
     }
 }
 
@@ -32,6 +34,9 @@ impl RecordingConfig {
                 "segment_seconds",
                 format!("{} is not a part of an hour between 10 and 600", self.segment_seconds),
             );
+        }
+        if !(0.0..=1.0).contains(&self.required_share) {
+            return wrong("required_share", format!("{} is not between 0 and 1", self.required_share));
         }
         Ok(())
     }

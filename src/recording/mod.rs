@@ -4,6 +4,7 @@
 //! says why none does; both are journalled after they are on disk. What a crash has left is recovered at the next
 //! start. Nothing is kept outside lessons.
 
+mod accounts;
 mod file;
 mod mp4;
 mod plan;
@@ -11,8 +12,11 @@ mod recorder;
 mod recover;
 mod service;
 
+pub use accounts::account_of;
 pub use file::hash_file;
+pub use plan::{Lesson, Plan};
 pub use recorder::Wanted;
+pub(crate) use recover::files;
 pub use service::{CameraRecording, RecordingError, Service};
 
 use crate::journal::{Journal, JournalError};

@@ -1,10 +1,10 @@
 //! After a crash or a power cut: half-written segments are closed and journalled, and the time in between is told of.
 
+use super::accounts::account_of;
 use super::file::{PART, hash_file, sync_folder};
 use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
-use crate::coverage::account::account;
 use crate::journal::Journal;
 use crate::store::SegmentRow;
 use evidence::record::{GapCause, Sound};
@@ -62,7 +62,7 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, Re
 /// and its beginning is told to the caller.
 pub(super) fn account_for_absence(
     journal: &Journal,
-    plan: &Plan,
+    plan: &mut Plan,
     camera: &str,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, RecordingError> {
@@ -74,17 +74,14 @@ pub(super) fn account_for_absence(
     while date <= day(now) {
         for span in plan.spans_on(journal, date)? {
             let Some(past) = span.overlap(Span { from: Timestamp::MIN, until: now }) else { continue };
-            let reader = journal.store().read()?;
-            let shown = reader.segments(camera, past.from, past.until)?;
-            let shown: Vec<Span> = shown.iter().map(|row| Span { from: row.start, until: row.end }).collect();
-            let told = reader.gaps(camera, past.from, past.until)?;
-            let told: Vec<_> = told.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
-            drop(reader);
-            for mut missing in account(past, &shown, &told).unexplained {
+            for mut missing in account_of(journal, camera, past)?.unexplained {
                 // What was open when the appliance was last alive keeps its cause as far as that reaches.
                 if let Some((since, cause)) = alive.gap
                     && let Some(known) = missing.overlap(Span { from: since, until: alive.at })
                 {
+                    if missing.from < known.from {
+                        journal_gap(journal, camera, missing.from, known.from, GapCause::ApplianceOff)?;
+                    }
                     journal_gap(journal, camera, known.from, known.until, cause)?;
                     missing.from = known.until;
                 }
@@ -107,7 +104,7 @@ fn start_of(path: &Path) -> Option<Timestamp> {
 }
 
 /// All segments and parts of segments below `root`, in order.
-fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

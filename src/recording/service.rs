@@ -1,5 +1,6 @@
 //! The recording as one thing to start and stop: a thread for each camera, and one that follows the plan.
 
+use super::accounts::close_lessons;
 use super::plan::Plan;
 use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
 use super::{journal_fact, recover};
@@ -59,6 +60,8 @@ pub struct CameraRecording {
 
 /// How often the plan is looked at, and a sign of life given.
 const PULSE: Duration = Duration::from_secs(1);
+/// Every so many pulses it is looked whether a lesson is over.
+const ACCOUNT_EVERY: u64 = 5;
 /// A span that is wanted only after it has begun by this much came late.
 const LATE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -71,6 +74,7 @@ pub struct Service {
 struct Shared {
     journal: Arc<Journal>,
     root: PathBuf,
+    required_share: f64,
     wanted: Mutex<Option<Wanted>>,
     recorders: Mutex<Vec<State>>,
     stop: AtomicBool,
@@ -101,7 +105,7 @@ impl Service {
             let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
                 continue;
             };
-            let told = recover::account_for_absence(&journal, &plan, camera.name(), now)?;
+            let told = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
             let settings = Settings {
                 folder: root.join(camera.name()),
                 zone: journal.zone().clone(),
@@ -118,6 +122,7 @@ impl Service {
             waiting: 0,
         });
         let shared = Arc::new(Shared {
+            required_share: config.recording.required_share,
             wanted: Mutex::new(plan.wanted(&journal, now)?),
             journal,
             root,
@@ -176,17 +181,36 @@ impl Shared {
     }
 
     fn follow(&self, mut plan: Plan) {
+        let mut beat = 0;
         while !self.stop.load(Ordering::Relaxed) {
             match plan.wanted(&self.journal, self.journal.clock().now()) {
                 Ok(wanted) => *lock(&self.wanted) = wanted,
                 // What was wanted before still is.
                 Err(error) => tracing::error!(%error, "the plan cannot be read"),
             }
+            if beat % ACCOUNT_EVERY == 0
+                && let Err(error) = self.close_lessons(&mut plan)
+            {
+                tracing::error!(%error, "a lesson's account could not be made; trying again");
+            }
+            beat += 1;
             if let Err(error) = self.give_sign_of_life() {
                 tracing::error!(%error, "no sign of life could be noted down");
             }
             std::thread::sleep(PULSE);
         }
+    }
+
+    fn close_lessons(&self, plan: &mut Plan) -> Result<(), JournalError> {
+        let cameras: Vec<String> = {
+            let states = lock(&self.recorders);
+            // What waits to be journalled belongs into the accounts.
+            if states.is_empty() || states.iter().any(|state| state.waiting > 0) {
+                return Ok(());
+            }
+            states.iter().map(|state| state.camera.clone()).collect()
+        };
+        close_lessons(&self.journal, plan, &cameras, self.required_share, self.journal.clock().now())
     }
 
     fn give_sign_of_life(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use super::words::{from_word, sql, word};
 use super::{StoreError, View, Write};
+use crate::class::ClassId;
 use evidence::record::GapCause;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -52,6 +53,7 @@ pub struct AliveRow {
 }
 
 const SEGMENT: &str = "seq, camera, start_ms, end_ms, path, bytes, sha256";
+const GAP: &str = "seq, camera, start_ms, end_ms, cause";
 
 impl View {
     /// The segments of `camera` that show anything of the span, in order of time.
@@ -97,22 +99,34 @@ impl View {
 
     /// The gaps of `camera` in the span, in order of time.
     pub fn gaps(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<Vec<GapRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, camera, start_ms, end_ms, cause FROM gaps
-             WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {GAP} FROM gaps WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq"
+        ))?;
         let mut rows = statement.query(params![camera, from.as_millisecond(), until.as_millisecond()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(GapRow {
-                seq: row.get::<_, i64>(0)? as u64,
-                camera: row.get(1)?,
-                start: time(row.get(2)?)?,
-                end: time(row.get(3)?)?,
-                cause: from_word("a gap's cause", &row.get::<_, String>(4)?)?,
-            });
+            found.push(read_gap(row)?);
         }
         Ok(found)
+    }
+
+    /// Every gap, in order of their records.
+    pub fn all_gaps(&self) -> Result<Vec<GapRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {GAP} FROM gaps ORDER BY seq"))?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_gap(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The record of the account of a class's lesson that began at `start`, if it has been made.
+    pub fn coverage(&self, class: &ClassId, start: Timestamp) -> Result<Option<u64>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT seq FROM coverages WHERE class = ?1 AND start_ms = ?2")?;
+        let seq = statement.query_row(params![class.as_str(), start.as_millisecond()], |row| row.get::<_, i64>(0));
+        Ok(seq.optional()?.map(|seq| seq as u64))
     }
 
     /// The last sign of life of each recorder.
@@ -151,15 +165,17 @@ impl Write<'_> {
 
     /// Keeps a gap, whose record is in this transaction.
     pub fn put_gap(&self, row: &GapRow) -> Result<(), StoreError> {
+        self.connection().prepare_cached(&format!("INSERT INTO gaps ({GAP}) VALUES (?1, ?2, ?3, ?4, ?5)"))?.execute(
+            params![sql(row.seq), row.camera, row.start.as_millisecond(), row.end.as_millisecond(), word(row.cause)],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps where the account of a lesson is.
+    pub fn put_coverage(&self, seq: u64, class: &ClassId, start: Timestamp) -> Result<(), StoreError> {
         self.connection()
-            .prepare_cached("INSERT INTO gaps (seq, camera, start_ms, end_ms, cause) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![
-                sql(row.seq),
-                row.camera,
-                row.start.as_millisecond(),
-                row.end.as_millisecond(),
-                word(row.cause)
-            ])?;
+            .prepare_cached("INSERT INTO coverages (seq, class, start_ms) VALUES (?1, ?2, ?3)")?
+            .execute(params![sql(seq), class.as_str(), start.as_millisecond()])?;
         Ok(())
     }
 
@@ -186,6 +202,16 @@ fn read_segment(row: &Row<'_>) -> Result<SegmentRow, StoreError> {
         path: row.get(4)?,
         bytes: row.get::<_, i64>(5)? as u64,
         sha256: row.get(6)?,
+    })
+}
+
+fn read_gap(row: &Row<'_>) -> Result<GapRow, StoreError> {
+    Ok(GapRow {
+        seq: row.get::<_, i64>(0)? as u64,
+        camera: row.get(1)?,
+        start: time(row.get(2)?)?,
+        end: time(row.get(3)?)?,
+        cause: from_word("a gap's cause", &row.get::<_, String>(4)?)?,
     })
 }
 

@@ -64,7 +64,7 @@ fn appliance() -> (TempDir, Journal) {
 
 fn look(folder: &Path) -> Result<Report, StoreError> {
     let keys = Keys::load(folder).expect("keys");
-    check(&*Store::open(&folder.join(FILE_NAME), &keys.store).map(Arc::new)?, keys.device.verifying_key())
+    check(&*Store::open(&folder.join(FILE_NAME), &keys.store).map(Arc::new)?, keys.device.verifying_key(), None)
 }
 
 /// The database as somebody has it who holds the key, and none of our rules.

@@ -38,7 +38,7 @@ pub fn initialise(state: &Path) -> Journal {
 }
 
 pub fn assert_good(journal: &Journal) {
-    let report = check(journal.store(), journal.log().key).expect("readable");
+    let report = check(journal.store(), journal.log().key, None).expect("readable");
     assert!(report.ok && report.problems.is_empty(), "{report}");
 }
 

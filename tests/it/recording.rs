@@ -3,10 +3,12 @@
 
 use crate::camera::{Server, free_port};
 use crate::kill::{STATE, child};
-use evidence::record::GapCause;
+use evidence::jws::{SignedRecord, read_unverified};
+use evidence::record::{Data, GapCause};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::camera::{Camera, Decode};
+use rollcall::check::{Files, check};
 use rollcall::class::Span;
 use rollcall::clock::SystemClock;
 use rollcall::config::Config;
@@ -35,6 +37,11 @@ fn noon() -> TimeZone {
 }
 
 fn room(folder: &Path, port: u16) -> Room {
+    room_until(folder, port, SignedDuration::from_hours(1))
+}
+
+/// `rest`: how long the lesson still lasts, when the room is new.
+fn room_until(folder: &Path, port: u16, rest: SignedDuration) -> Room {
     let file = folder.join("rollcall.toml");
     let text = format!(
         "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n[recording]\nsegment_seconds = 10\n\
@@ -57,7 +64,7 @@ fn room(folder: &Path, port: u16) -> Room {
             class.lessons.truncate(1);
             class.lessons[0].date = now.date();
             class.lessons[0].start = (&now - SignedDuration::from_hours(1)).time();
-            class.lessons[0].end = (&now + SignedDuration::from_hours(1)).time();
+            class.lessons[0].end = (&now + rest).time();
             class.lessons[0].room = String::new();
             journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
             class
@@ -163,6 +170,7 @@ fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
         assert_eq!(account.gaps_ms.keys().collect::<Vec<_>>(), [&GapCause::ApplianceOff]);
         let last = segments.last().expect("some").end;
         assert!(stopped.duration_since(last) < SignedDuration::from_secs(2), "{last} {stopped}");
+        tampering_is_found_and_named(&room);
     }
 }
 
@@ -194,6 +202,34 @@ fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
     assert_eq!(account.unexplained, []);
     let causes: Vec<_> = account.gaps_ms.keys().copied().collect();
     assert_eq!(causes, [GapCause::CameraAbsent, GapCause::CameraStalled, GapCause::ApplianceOff]);
+}
+
+/// What `rollcall check` finds, as `code seq`.
+fn problems(room: &Room) -> Vec<String> {
+    let files = Files { root: room.config.recordings(), hash: true };
+    let report = check(room.journal.store(), room.journal.log().key, Some(&files)).expect("readable");
+    let place = |seq: Option<u64>| seq.map_or_else(String::new, |seq| format!(" {seq}"));
+    report.problems.iter().map(|problem| format!("{}{}", problem.code, place(problem.seq))).collect()
+}
+
+fn tampering_is_found_and_named(room: &Room) {
+    let (segments, root) = (room.segments(), room.config.recordings());
+    let path = |at: usize| root.join(&segments[at].path);
+    let seq = |at: usize| segments[at].seq;
+    assert_eq!(problems(room), Vec::<String>::new());
+    let whole = std::fs::read(path(0)).expect("there");
+    let mut changed = whole.clone();
+    changed[whole.len() / 2] ^= 1;
+    std::fs::write(path(0), &changed).expect("written");
+    assert_eq!(problems(room), [format!("altered_segment {}", seq(0))], "one bit");
+    std::fs::remove_file(path(0)).expect("removed");
+    assert_eq!(problems(room), [format!("missing_segment {}", seq(0))]);
+    std::fs::copy(path(1), path(0)).expect("copied");
+    assert_eq!(problems(room), [format!("swapped_segment {}", seq(0))], "another time's recording");
+    std::fs::write(path(1), &whole).expect("written");
+    assert_eq!(problems(room), [format!("swapped_segment {}", seq(0)), format!("swapped_segment {}", seq(1))]);
+    std::fs::rename(path(1), root.join("more.mp4")).expect("moved");
+    assert_eq!(problems(room).len(), 3, "two segments and a file that no record vouches for");
 }
 
 /// Records until it is killed.
@@ -239,4 +275,36 @@ fn kill_9_costs_one_group_of_pictures_at_most() {
     assert_eq!(account.unexplained, []);
     assert_eq!(account.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::ApplianceOff]);
     assert!(!room.frames().is_empty(), "all of it plays");
+}
+
+#[test]
+fn a_lesson_that_is_over_has_an_account_that_adds_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start(port, "h264") else { return };
+    let room = room_until(folder.path(), port, SignedDuration::from_secs(8));
+    let (_cameras, service) = room.start();
+    room.wait_recording(&service, true);
+    let end = Instant::now() + Duration::from_secs(60);
+    let coverage = loop {
+        let reader = room.journal.store().read().expect("reads");
+        let records = reader.records(0, 1000, usize::MAX).expect("reads");
+        let data = |record: &SignedRecord| read_unverified(record.as_str()).expect("a record").data;
+        if let Some(Data::Coverage(coverage)) = records.iter().map(data).find(|data| data.kind() == "coverage") {
+            break coverage;
+        }
+        drop(reader);
+        assert!(Instant::now() < end, "no account");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(!coverage.complete, "it was not recorded from its beginning");
+    let camera = &coverage.cameras[0];
+    assert_eq!(camera.required_ms, (70 * 60 + 8) * 1000, "roll call, an hour and eight seconds");
+    assert_eq!(camera.unexplained_ms, 0);
+    assert_eq!(camera.recorded_ms + camera.gaps_ms.values().sum::<u64>(), camera.required_ms);
+    assert!((4000..9000).contains(&camera.recorded_ms), "{camera:?}");
+    assert!(!service.status()[0].wanted && !service.status()[0].recording, "nothing is kept outside lessons");
+    let frames = room.frames().len();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(room.frames().len(), frames);
 }

@@ -29,3 +29,11 @@ CREATE TABLE alive (
     gap_start_ms INTEGER,
     gap_cause TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- Lessons whose account has been made.
+CREATE TABLE coverages (
+    seq INTEGER PRIMARY KEY REFERENCES log (seq),
+    class TEXT NOT NULL,
+    start_ms INTEGER NOT NULL,
+    UNIQUE (class, start_ms)
+) STRICT;

@@ -74,6 +74,8 @@ pub enum Data {
     Segment(Segment),
     /// `gap`
     Gap(Gap),
+    /// `coverage`
+    Coverage(Coverage),
     /// Any other kind.
     Other {
         /// The kind's name.
@@ -131,6 +133,7 @@ impl Data {
             Data::Export(_) => "export",
             Data::Segment(_) => "segment",
             Data::Gap(_) => "gap",
+            Data::Coverage(_) => "coverage",
             Data::Other { kind, .. } => kind,
         }
     }
@@ -147,6 +150,7 @@ impl Data {
             Data::Export(data) => serde_json::to_string(data),
             Data::Segment(data) => serde_json::to_string(data),
             Data::Gap(data) => serde_json::to_string(data),
+            Data::Coverage(data) => serde_json::to_string(data),
             Data::Other { data, .. } => serde_json::to_string(data),
         };
         text.expect("records hold only strings, numbers and lists, which serialise")
@@ -167,6 +171,7 @@ impl Data {
             "export" => Data::Export(read(&kind, data)?),
             "segment" => Data::Segment(read(&kind, data)?),
             "gap" => Data::Gap(read(&kind, data)?),
+            "coverage" => Data::Coverage(read(&kind, data)?),
             _ => Data::Other { kind, data },
         })
     }
@@ -176,6 +181,7 @@ impl Data {
         match self {
             Data::Segment(data) => vec![&data.start, &data.end],
             Data::Gap(data) => vec![&data.start, &data.end],
+            Data::Coverage(data) => vec![&data.start, &data.end, &data.from],
             _ => Vec::new(),
         }
     }
@@ -193,6 +199,7 @@ impl Data {
             Data::Consent(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Erasure(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Plan(data) => found.push(("class", &data.class)),
+            Data::Coverage(data) => found.push(("class", &data.class)),
             Data::Clock(_)
             | Data::Appliance(_)
             | Data::Export(_)

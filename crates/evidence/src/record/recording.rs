@@ -1,8 +1,9 @@
-//! What was recorded and what was not: `segment`, `gap`.
+//! What was recorded and what was not: `segment`, `gap`, and a lesson's account, `coverage`.
 //!
 //! For every second that the plan wants recorded there is a segment that shows it or a gap that says why none does.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A piece of one camera's recording: a fragmented MP4 file that is closed and on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,4 +98,40 @@ pub enum GapCause {
     OperatorStop,
     /// The plan that wants it recorded came after it had begun.
     PlanLate,
+}
+
+/// The account of a lesson's recording, made when it is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// The class.
+    pub class: String,
+    /// When the lesson began by its plan, RFC 3339 with offset and milliseconds.
+    pub start: String,
+    /// When it ended by its plan, likewise.
+    pub end: String,
+    /// From when on it had to be recorded, for the roll call to be in it; likewise.
+    pub from: String,
+    /// Each camera that had to record it.
+    pub cameras: Vec<CameraCoverage>,
+    /// Share of the time, 0 to 1, that each camera must show.
+    pub required_share: f64,
+    /// Whether each camera shows that much, and nothing is unexplained.
+    pub complete: bool,
+}
+
+/// One camera's account of a lesson. Recorded, gaps and unexplained add up to what was required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraCoverage {
+    /// The camera's name in the appliance's config.
+    pub camera: String,
+    /// From `from` to `end`, ms.
+    pub required_ms: u64,
+    /// Shown by segments, ms.
+    pub recorded_ms: u64,
+    /// Not shown, by cause, ms.
+    pub gaps_ms: BTreeMap<GapCause, u64>,
+    /// Neither shown nor explained, ms: always 0, unless something is wrong with the appliance.
+    pub unexplained_ms: u64,
 }

@@ -1,0 +1,167 @@
+//! Segments and gaps: their rows, their files and their order against the records that vouch for them.
+
+use super::{Found, Severity};
+use crate::recording::hash_file;
+use crate::store::{Reader, SegmentRow, StoreError};
+use evidence::record::{Data, Gap, Record, Segment};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the files are, and how closely they are looked at.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The folder of the recordings.
+    pub root: PathBuf,
+    /// Whether each file is read and hashed; otherwise only its length is looked at.
+    pub hash: bool,
+}
+
+/// What the log says of the recordings.
+#[derive(Default)]
+pub(super) struct Recordings {
+    segments: BTreeMap<u64, Segment>,
+    gaps: BTreeMap<u64, Gap>,
+    /// The camera's newest segment so far.
+    newest: HashMap<String, (u64, String)>,
+}
+
+impl Recordings {
+    /// Takes the next record; `None` is one that does not verify.
+    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>, found: &mut Found) {
+        match record.map(|record| &record.data) {
+            Some(Data::Gap(gap)) => drop(self.gaps.insert(seq, gap.clone())),
+            Some(Data::Segment(segment)) => {
+                let before = self.newest.insert(segment.camera.clone(), (seq, segment.sha256.clone()));
+                if segment.previous != before.as_ref().map(|(_, sha256)| sha256.clone()) {
+                    let message = match before {
+                        Some((before, _)) => {
+                            format!("the segment of record {seq} does not follow that of record {before}")
+                        }
+                        None => format!("the segment of record {seq} follows one that the log does not hold"),
+                    };
+                    found.fail("broken_chain", "segments", Some(seq), message);
+                }
+                self.segments.insert(seq, segment.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares with the rows in `reader`'s snapshot, which it gives back.
+    pub(super) fn compare(
+        &self,
+        reader: &Reader<'_>,
+        found: &mut Found,
+    ) -> Result<BTreeMap<u64, SegmentRow>, StoreError> {
+        let rows = reader.segments_from(0, usize::MAX >> 1)?;
+        let rows: BTreeMap<u64, SegmentRow> = rows.into_iter().map(|row| (row.seq, row)).collect();
+        for (seq, segment) in &self.segments {
+            match rows.get(seq) {
+                None => found.fail(
+                    "wrong_row",
+                    "segments",
+                    Some(*seq),
+                    format!("record {seq} is a segment, but has no row"),
+                ),
+                Some(row) if !is_of(row, segment) => {
+                    let message = format!("the row of record {seq} does not say what the record says");
+                    found.fail("wrong_row", "segments", Some(*seq), message);
+                }
+                Some(_) => {}
+            }
+        }
+        for seq in rows.keys().filter(|seq| !self.segments.contains_key(seq)) {
+            let message = format!("there is a row for record {seq}, which is no segment that verifies");
+            found.fail("wrong_row", "segments", Some(*seq), message);
+        }
+        let mut gaps: BTreeMap<u64, _> = reader.all_gaps()?.into_iter().map(|row| (row.seq, row)).collect();
+        for (seq, gap) in &self.gaps {
+            let is_same = gaps.remove(seq).is_some_and(|row| {
+                row.camera == gap.camera
+                    && row.cause == gap.cause
+                    && is_at(row.start, &gap.start)
+                    && is_at(row.end, &gap.end)
+            });
+            if !is_same {
+                found.fail(
+                    "wrong_row",
+                    "gaps",
+                    Some(*seq),
+                    format!("the row of the gap of record {seq} is missing or differs"),
+                );
+            }
+        }
+        for seq in gaps.keys() {
+            found.fail(
+                "wrong_row",
+                "gaps",
+                Some(*seq),
+                format!("there is a row for record {seq}, which is no gap that verifies"),
+            );
+        }
+        Ok(rows)
+    }
+
+    /// Compares with the files, which takes as long as reading them does.
+    pub(super) fn files(&self, rows: &BTreeMap<u64, SegmentRow>, files: &Files, found: &mut Found) {
+        let by_hash: HashMap<&str, u64> =
+            self.segments.iter().map(|(seq, segment)| (segment.sha256.as_str(), *seq)).collect();
+        for (seq, row) in rows {
+            // The record vouches for the file; the row only says where it is.
+            let Some(segment) = self.segments.get(seq) else { continue };
+            let path = files.root.join(&row.path);
+            let name =
+                format!("{} of record {seq} (camera {}, {} to {})", row.path, row.camera, segment.start, segment.end);
+            let looked =
+                if files.hash { hash_file(&path).map(|(bytes, hash)| (bytes, Some(hash))) } else { length(&path) };
+            let (code, message) = match looked {
+                Ok((bytes, None)) if bytes == segment.bytes => continue,
+                Ok((_, Some(hash))) if hash == segment.sha256 => continue,
+                Ok((_, Some(hash))) => match by_hash.get(hash.as_str()).and_then(|other| self.segments.get(other)) {
+                    Some(other) => {
+                        let (camera, start) = (&other.camera, &other.start);
+                        (
+                            "swapped_segment",
+                            format!("{name} holds another recording: that of camera {camera} at {start}"),
+                        )
+                    }
+                    None => ("altered_segment", format!("{name} is not the file that was recorded")),
+                },
+                Ok((bytes, None)) => {
+                    let expected = segment.bytes;
+                    ("altered_segment", format!("{name} has {bytes} bytes; {expected} were recorded"))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    ("missing_segment", format!("{name} is missing"))
+                }
+                Err(error) => ("unreadable", format!("{name} cannot be read: {error}")),
+            };
+            found.fail(code, "recordings", Some(*seq), message);
+        }
+        let known: std::collections::HashSet<&str> = rows.values().map(|row| row.path.as_str()).collect();
+        for path in crate::recording::files(&files.root).unwrap_or_default() {
+            let relative = path.strip_prefix(&files.root).unwrap_or(&path).to_string_lossy().into_owned();
+            if path.extension().is_some_and(|extension| extension == "mp4") && !known.contains(relative.as_str()) {
+                let message = format!("{relative} is vouched for by no record");
+                found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
+            }
+        }
+    }
+}
+
+fn length(path: &Path) -> io::Result<(u64, Option<String>)> {
+    Ok((path.metadata()?.len(), None))
+}
+
+fn is_of(row: &SegmentRow, segment: &Segment) -> bool {
+    row.camera == segment.camera
+        && row.bytes == segment.bytes
+        && row.sha256 == segment.sha256
+        && is_at(row.start, &segment.start)
+        && is_at(row.end, &segment.end)
+}
+
+fn is_at(time: jiff::Timestamp, text: &str) -> bool {
+    text.parse::<jiff::Timestamp>().is_ok_and(|told| told.as_millisecond() == time.as_millisecond())
+}
