@@ -98,6 +98,8 @@ pub enum Decode {
     All,
     /// Key frames: enough to see whether the camera shows what it should.
     KeyFrames,
+    /// None: nobody looks.
+    Nothing,
 }
 
 /// Without a frame for this many times the stall limit, the camera is opened anew.

@@ -127,7 +127,7 @@ impl RtspSource {
         if self.format.is_none() || frame.has_new_parameters() {
             self.learn_format();
         }
-        if self.decode == Decode::KeyFrames {
+        if self.decode != Decode::All {
             self.news.units += 1;
             self.last_frame = Instant::now();
         }
@@ -193,7 +193,12 @@ impl RtspSource {
             self.in_sync = false;
         }
         self.in_sync |= is_key;
-        if !self.in_sync || (self.decode == Decode::KeyFrames && !is_key) {
+        let is_wanted = match self.decode {
+            Decode::All => true,
+            Decode::KeyFrames => is_key,
+            Decode::Nothing => false,
+        };
+        if !self.in_sync || !is_wanted {
             return false;
         }
         self.annex_b.clear();

@@ -1,5 +1,7 @@
 //! `rollcall recording`: what was recorded of a day's lessons, and what was not and why.
 
+mod bench;
+
 use super::appliance::open;
 use crate::recording::{Plan, account_of};
 use crate::status::cause_text;
@@ -13,13 +15,22 @@ use std::process::ExitCode;
 
 /// `rollcall recording`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct RecordingArgs {
+    #[command(subcommand)]
+    command: Option<RecordingCommand>,
     /// The day, YYYY-MM-DD; today when not given
     #[arg(long)]
     date: Option<Date>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RecordingCommand {
+    /// Measure what recording takes of this machine
+    Bench(bench::BenchArgs),
 }
 
 /// A day's recordings.
@@ -54,6 +65,9 @@ struct CameraDay {
 impl RecordingArgs {
     /// Prints it. Exit code 0: all that had to be recorded is, or its absence is explained; 1: something is not.
     pub fn run(self, path: &Path) -> Result<ExitCode> {
+        if let Some(RecordingCommand::Bench(command)) = self.command {
+            return command.run().map(|()| ExitCode::SUCCESS);
+        }
         let (config, journal) = open(path)?;
         let now = journal.clock().now();
         let date = self.date.unwrap_or_else(|| now.to_zoned_datetime(journal.zone().clone()).date());
