@@ -10,6 +10,7 @@ pub mod enrol;
 pub mod live;
 mod people;
 mod preview;
+mod qr;
 mod record;
 pub mod scan;
 mod service;

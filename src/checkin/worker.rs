@@ -2,17 +2,18 @@
 //!
 //! The camera never waits for it. What cannot be written down (a full disk) is not told as done and is tried again.
 
-use super::decide::{Decision, decide, decide_member};
-use super::desk::{Command, DeskError, Reply};
+use super::decide::{Decision, decide};
+use super::desk::{Command, DeskError};
 use super::directory::{Directory, Identity};
 use super::enrol::Session;
-use super::live::{Expectation, FaceState, Live, LiveFace, Outcome, PendingQr};
+use super::live::{Expectation, FaceState, Live, LiveFace, Outcome};
 use super::people::People;
 use super::preview::Faces;
+use super::qr::Waiting;
 use super::record::{Evidence, Recorder, outcome_of};
 use super::track::{Observation, Track, Tracker};
 use crate::camera::{Frame, LatestFrame};
-use crate::class::{ClassId, mask};
+use crate::class::mask;
 use crate::clock::local;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
@@ -32,8 +33,6 @@ const MAX_FACES: usize = 8;
 const RECONSIDER: Duration = Duration::from_secs(1);
 /// A write that failed is tried again after this long.
 const RETRY: Duration = Duration::from_secs(2);
-/// A QR code waits this long for the teacher's PIN.
-const PIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the worker waits for a frame before it looks after everything else.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Frames that fail in inference, one after another, before the appliance gives itself up and is started anew.
@@ -69,14 +68,6 @@ struct Verdict {
     at: Instant,
 }
 
-struct Waiting {
-    id: u64,
-    class: ClassId,
-    number: String,
-    name: String,
-    since: Instant,
-}
-
 pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) journal: Arc<Journal>,
@@ -88,14 +79,14 @@ pub(super) struct Worker {
     pub(super) token: Arc<Mutex<Option<QrToken>>>,
     pub(super) stop: Arc<AtomicBool>,
     vision: Vision,
-    people: People,
-    recorder: Recorder,
+    pub(super) people: People,
+    pub(super) recorder: Recorder,
     tracker: Tracker,
     verdicts: HashMap<u64, Verdict>,
     near: Vec<Rect>,
-    session: Option<Session>,
-    waiting: Option<Waiting>,
-    next_qr: u64,
+    pub(super) session: Option<Session>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) next_qr: u64,
     /// Frames looked at.
     looked: u64,
     /// No record is tried before this, after one could not be written.
@@ -183,7 +174,7 @@ impl Worker {
         Ok(())
     }
 
-    fn now(&self) -> ZonedDateTime {
+    pub(super) fn now(&self) -> ZonedDateTime {
         local(&**self.journal.clock(), self.journal.zone())
     }
 
@@ -328,7 +319,7 @@ impl Worker {
         Some(Decision { outcome: outcome_of(reason), member: None, window: None, likeness: None, next_opens: None })
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         decision: &Decision,
         evidence: &Evidence,
@@ -362,9 +353,7 @@ impl Worker {
                 self.live.trouble(Some(error.to_string()));
             }
         }
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() > PIN_PATIENCE) {
-            self.settle(None, None);
-        }
+        self.expire_qr();
     }
 
     fn obey(&mut self, command: Command) {
@@ -378,99 +367,9 @@ impl Worker {
                 self.live.show_enrolling(self.session.as_ref().map(Session::progress));
             }
             Command::Confirm { id, teacher, reply } => {
-                if self.waiting.as_ref().is_some_and(|waiting| waiting.id == id) {
-                    self.settle(teacher, Some(reply));
-                } else {
-                    let _ = reply.send(Err(DeskError::Gone));
-                }
+                self.confirm_qr(id, teacher, reply);
             }
         }
-    }
-
-    /// Looks whether a QR code has been shown: decides at once, or waits for the teacher's PIN.
-    fn look_at_qr(&mut self) {
-        let token = self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let Some(token) = token else { return };
-        if self.waiting.is_some() || self.session.is_some() {
-            return;
-        }
-        if let Err(error) = self.qr(&token) {
-            tracing::error!(%error, "a QR code could not be recorded");
-            self.live.trouble(Some(error.to_string()));
-        }
-    }
-
-    fn qr(&mut self, token: &QrToken) -> Result<(), JournalError> {
-        let Some((class, number)) = self.journal.store().read()?.person_of_qr(token)? else { return Ok(()) };
-        let now = self.now();
-        let directory = self.people.directory(&now)?;
-        let Some(member) = directory.member_here(&class, &number) else {
-            let decision = Decision {
-                outcome: CheckinOutcome::NotInClass,
-                member: directory.member_elsewhere(&class, &number),
-                window: None,
-                likeness: None,
-                next_opens: None,
-            };
-            let evidence = Evidence::Qr(None);
-            if !self.recorder.is_repeat(&decision, &evidence) {
-                self.record(&decision, &evidence, &now, Instant::now())?;
-            }
-            return Ok(());
-        };
-        let decision = decide_member(std::slice::from_ref(&member), directory, &now);
-        if decision.outcome != CheckinOutcome::Accepted {
-            let evidence = Evidence::Qr(None);
-            if !self.recorder.is_repeat(&decision, &evidence) {
-                self.record(&decision, &evidence, &now, Instant::now())?;
-            }
-            return Ok(());
-        }
-        let teachers = directory.classes().find(|known| known.id == class).map_or(Vec::new(), |known| {
-            let teachers = known.teachers.iter().filter(|teacher| teacher.number != number);
-            teachers.map(|teacher| (teacher.number.clone(), mask(&teacher.name))).collect()
-        });
-        let (id, name) = (self.next_qr, mask(&member.name));
-        self.next_qr += 1;
-        self.live.wait_for_pin(Some(PendingQr {
-            id,
-            name: name.clone(),
-            person: number.clone(),
-            class: class.to_string(),
-            teachers,
-            expires_in_seconds: PIN_PATIENCE.as_secs(),
-        }));
-        self.waiting = Some(Waiting { id, class, number, name, since: Instant::now() });
-        Ok(())
-    }
-
-    /// Ends the wait for a PIN: with a teacher who confirmed, or without.
-    fn settle(&mut self, teacher: Option<String>, reply: Option<Reply<Arc<Outcome>>>) {
-        let Some(waiting) = self.waiting.take() else { return };
-        let settled = self.settled(&waiting, teacher);
-        match &settled {
-            // The PIN was right, but nothing is on disk: the same code can be confirmed again.
-            Err(DeskError::Journal(error)) => {
-                tracing::error!(%error, name = waiting.name, "a QR check-in could not be recorded");
-                self.live.trouble(Some(error.to_string()));
-                self.waiting = Some(waiting);
-            }
-            _ => self.live.wait_for_pin(None),
-        }
-        if let Some(reply) = reply {
-            let _ = reply.send(settled);
-        }
-    }
-
-    fn settled(&mut self, waiting: &Waiting, teacher: Option<String>) -> Result<Arc<Outcome>, DeskError> {
-        let (now, began) = (self.now(), Instant::now());
-        let directory = self.people.directory(&now)?;
-        let member = directory.member_here(&waiting.class, &waiting.number).ok_or(DeskError::Gone)?;
-        let mut decision = decide_member(std::slice::from_ref(&member), directory, &now);
-        if teacher.is_none() {
-            decision.outcome = CheckinOutcome::Unconfirmed;
-        }
-        self.record(&decision, &Evidence::Qr(teacher), &now, began)?.ok_or(DeskError::Gone)
     }
 }
 
