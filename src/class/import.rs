@@ -3,7 +3,7 @@
 use super::id_number::IdNumber;
 use super::sheet::{self, Cell, Table};
 use super::values;
-use super::{Class, ClassId, Lesson, LessonKind, Person, Role};
+use super::{Class, ClassId, Lesson, LessonKind, Person, Role, SoundPolicy};
 use jiff::civil::{Date, Time};
 use std::collections::HashMap;
 
@@ -370,7 +370,8 @@ impl Reading {
                 self.problem(sheet.place(row, 1, format!("overlaps with the lesson in row {other}")));
                 continue;
             }
-            lessons.push((row, Lesson { date, start, end, kind, topic, teacher, room }));
+            let (cameras, workstations, sound) = (Vec::new(), Vec::new(), SoundPolicy::default());
+            lessons.push((row, Lesson { date, start, end, kind, topic, teacher, room, cameras, workstations, sound }));
         }
         if lessons.is_empty() && self.problems.is_empty() {
             let message = "there is no lesson in it".into();

@@ -99,6 +99,29 @@ pub struct Lesson {
     pub teacher: String,
     /// 教室; empty means the class's usual room.
     pub room: String,
+    /// 录像摄像头: the cameras that must record it; empty means all that are recorded.
+    #[serde(default)]
+    pub cameras: Vec<String>,
+    /// 实训工位: the workstations that must stay in the picture; empty for most theory.
+    #[serde(default)]
+    pub workstations: Vec<String>,
+    /// 录音
+    #[serde(default)]
+    pub sound: SoundPolicy,
+}
+
+/// Whether a lesson's sound is kept (article 6(1)).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoundPolicy {
+    /// It is.
+    #[default]
+    Recorded,
+    /// Trade secrets: it is dropped before it reaches the disk, with the bureau's consent.
+    Dropped {
+        /// The number of that consent (同意文号).
+        consent: String,
+    },
 }
 
 /// The two kinds of lesson.

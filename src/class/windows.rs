@@ -58,7 +58,7 @@ pub fn windows(class: &Class, date: Date, zone: &TimeZone, policy: &WindowPolicy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::{ClassId, Lesson, LessonKind};
+    use crate::class::{ClassId, Lesson, LessonKind, SoundPolicy};
     use jiff::civil::{date, time};
 
     fn class(lessons: &[(i8, i8, i8)]) -> Class {
@@ -70,6 +70,9 @@ mod tests {
             topic: "安全教育".into(),
             teacher: "T1".into(),
             room: String::new(),
+            cameras: Vec::new(),
+            workstations: Vec::new(),
+            sound: SoundPolicy::default(),
         };
         Class {
             id: ClassId::new("2026-001").expect("valid"),

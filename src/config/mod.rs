@@ -3,13 +3,21 @@
 //! Every key has a default except those that name this appliance's place (`appliance.site`, `appliance.room`)
 //! and its cameras. An unknown key is an error: a misspelt limit must never silently mean the default.
 
+mod alarm;
+mod archive;
 mod camera;
 mod checkin;
+mod coverage;
 mod recording;
+mod retention;
 
+pub use alarm::AlarmConfig;
+pub use archive::ArchiveConfig;
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
+pub use coverage::CoverageConfig;
 pub use recording::RecordingConfig;
+pub use retention::RetentionConfig;
 
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -39,6 +47,17 @@ pub struct Config {
     /// What is kept of the lessons.
     #[serde(default)]
     pub recording: RecordingConfig,
+    /// How much of the recordings is kept here.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+    /// Where closed days are copied to; absent means nowhere.
+    pub archive: Option<ArchiveConfig>,
+    /// What the recordings must show.
+    #[serde(default)]
+    pub coverage: CoverageConfig,
+    /// Who is told when something is wrong.
+    #[serde(default)]
+    pub alarm: AlarmConfig,
     /// The bureau's server; absent means that the appliance works offline until it is registered.
     pub sync: Option<SyncConfig>,
 }
@@ -241,6 +260,12 @@ impl Config {
         }
         self.checkin.check()?;
         self.recording.check()?;
+        self.retention.check()?;
+        self.coverage.check()?;
+        self.alarm.check()?;
+        if let Some(archive) = &self.archive {
+            archive.check()?;
+        }
         if let Some(sync) = &self.sync {
             if sync.bureau.scheme() != "https" {
                 return wrong("sync.bureau", format!("{} is not https; evidence is only sent over TLS", sync.bureau));

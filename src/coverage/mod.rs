@@ -1,3 +1,8 @@
-//! What was recorded, and what the recording shows. Pure: facts in, accounts and findings out.
+//! What was recorded, and what the recording shows: the account of time, each camera's picture against its reference,
+//! each workstation's sight, the people in it; findings when something is wrong, and a lesson's coverage when it is over.
+//!
+//! The judging is pure (`account`, `picture`): facts and pictures in, accounts and conditions out.
 
 pub mod account;
+pub mod findings;
+pub mod picture;

@@ -1,6 +1,6 @@
 //! Small true-to-life data for tests.
 
-use crate::class::{Class, ClassId, Lesson, LessonKind, Person};
+use crate::class::{Class, ClassId, Lesson, LessonKind, Person, SoundPolicy};
 use evidence::record::{Checkin, CheckinOutcome, FaceQuality, Liveness, Match, Method, Role, WindowKind};
 
 /// A class of one lesson with these people.
@@ -28,6 +28,9 @@ pub fn class(id: &str, trainees: &[&str], teachers: &[&str]) -> Class {
             topic: "安全教育".into(),
             teacher: teachers.first().unwrap_or(&"").to_string(),
             room: String::new(),
+            cameras: Vec::new(),
+            workstations: Vec::new(),
+            sound: SoundPolicy::default(),
         }],
         trainees: trainees.iter().map(person(Role::Trainee)).collect(),
         teachers: teachers.iter().map(person(Role::Teacher)).collect(),

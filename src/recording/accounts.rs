@@ -68,6 +68,8 @@ fn journal_coverage(
             end: journal.time_text(lesson.span.until),
             from: journal.time_text(lesson.span.from),
             cameras,
+            workstations: Vec::new(),
+            roll_call: None,
             required_share,
             complete,
         });

@@ -12,8 +12,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One step per file; a database's `user_version` is the number of steps that it has taken.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_log_and_classes.sql"), include_str!("migrations/0002_recording.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_log_and_classes.sql"),
+    include_str!("migrations/0002_recording.sql"),
+    include_str!("migrations/0003_coverage.sql"),
+    include_str!("migrations/0004_retention.sql"),
+];
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 
 mod checkins;
 mod connection;
+mod coverage;
 mod error;
 mod inspect;
 pub mod keys;
@@ -23,6 +24,7 @@ mod words;
 pub mod yardstick;
 
 pub use checkins::CheckinRow;
+pub use coverage::{FindingRow, LookRow, ReferenceRow, RollcallRow, Sight, SightRow, Workstation};
 pub use error::StoreError;
 pub use log::{LogRow, Receipt};
 pub use people::{ClassRow, ConsentRow, QrToken, Template};

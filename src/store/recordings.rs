@@ -215,6 +215,6 @@ fn read_gap(row: &Row<'_>) -> Result<GapRow, StoreError> {
     })
 }
 
-fn time(ms: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn time(ms: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(ms).map_err(|error| StoreError::Value { what: "a time", problem: error.to_string() })
 }

@@ -1,7 +1,7 @@
 //! `rollcall recording bench`: what recording takes of this machine, on real network cameras.
 
 use crate::camera::{Camera, Decode};
-use crate::class::{Class, ClassId, Lesson, LessonKind};
+use crate::class::{Class, ClassId, Lesson, LessonKind, SoundPolicy};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::journal::{Journal, PlanSource};
@@ -135,6 +135,9 @@ fn journal(config: &Config, seconds: u64) -> Result<Journal> {
         topic: "bench".into(),
         teacher: String::new(),
         room: String::new(),
+        cameras: Vec::new(),
+        workstations: Vec::new(),
+        sound: SoundPolicy::default(),
     };
     let class = Class {
         id: ClassId::new("bench").map_err(anyhow::Error::msg)?,

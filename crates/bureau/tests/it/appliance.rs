@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::key::{SigningKey, VerifyingKey};
-use evidence::record::{ApplianceEvent, ClockQuality, Data, Export, Record};
+use evidence::record::{ClockQuality, Data, Export, Record};
 use evidence::tree::{Frontier, leaf_hash};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -55,18 +55,6 @@ impl Appliance {
 
     pub fn records(&self, seqs: Range<u64>) -> Vec<String> {
         seqs.map(|seq| self.record(seq, "log")).collect()
-    }
-
-    /// The record in which an appliance says where it stands.
-    pub fn started(&self, seq: u64, site: &str, room: &str) -> String {
-        let event = ApplianceEvent {
-            event: "started".into(),
-            version: "0.1.0".into(),
-            boot: "boot".into(),
-            site: site.into(),
-            room: room.into(),
-        };
-        self.signed(seq, "2026-11-24T08:00:01.000+08:00", Data::Appliance(event))
     }
 
     pub fn checkpoint(&self, records: &[String]) -> String {

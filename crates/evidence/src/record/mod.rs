@@ -5,11 +5,13 @@
 
 mod acts;
 mod checkin;
+mod coverage;
 mod id_card;
 mod recording;
 
 pub use acts::*;
 pub use checkin::*;
+pub use coverage::*;
 pub use id_card::{id_card_check_digit, is_id_card_number};
 pub use recording::*;
 
@@ -76,6 +78,18 @@ pub enum Data {
     Gap(Gap),
     /// `coverage`
     Coverage(Coverage),
+    /// `archive`
+    Archive(Archive),
+    /// `deletion`
+    Deletion(Deletion),
+    /// `viewing`
+    Viewing(Viewing),
+    /// `finding`
+    Finding(Finding),
+    /// `reference`
+    Reference(Reference),
+    /// `rollcall`
+    Rollcall(Rollcall),
     /// Any other kind.
     Other {
         /// The kind's name.
@@ -134,6 +148,12 @@ impl Data {
             Data::Segment(_) => "segment",
             Data::Gap(_) => "gap",
             Data::Coverage(_) => "coverage",
+            Data::Archive(_) => "archive",
+            Data::Deletion(_) => "deletion",
+            Data::Viewing(_) => "viewing",
+            Data::Finding(_) => "finding",
+            Data::Reference(_) => "reference",
+            Data::Rollcall(_) => "rollcall",
             Data::Other { kind, .. } => kind,
         }
     }
@@ -151,6 +171,12 @@ impl Data {
             Data::Segment(data) => serde_json::to_string(data),
             Data::Gap(data) => serde_json::to_string(data),
             Data::Coverage(data) => serde_json::to_string(data),
+            Data::Archive(data) => serde_json::to_string(data),
+            Data::Deletion(data) => serde_json::to_string(data),
+            Data::Viewing(data) => serde_json::to_string(data),
+            Data::Finding(data) => serde_json::to_string(data),
+            Data::Reference(data) => serde_json::to_string(data),
+            Data::Rollcall(data) => serde_json::to_string(data),
             Data::Other { data, .. } => serde_json::to_string(data),
         };
         text.expect("records hold only strings, numbers and lists, which serialise")
@@ -172,6 +198,12 @@ impl Data {
             "segment" => Data::Segment(read(&kind, data)?),
             "gap" => Data::Gap(read(&kind, data)?),
             "coverage" => Data::Coverage(read(&kind, data)?),
+            "archive" => Data::Archive(read(&kind, data)?),
+            "deletion" => Data::Deletion(read(&kind, data)?),
+            "viewing" => Data::Viewing(read(&kind, data)?),
+            "finding" => Data::Finding(read(&kind, data)?),
+            "reference" => Data::Reference(read(&kind, data)?),
+            "rollcall" => Data::Rollcall(read(&kind, data)?),
             _ => Data::Other { kind, data },
         })
     }
@@ -181,7 +213,13 @@ impl Data {
         match self {
             Data::Segment(data) => vec![&data.start, &data.end],
             Data::Gap(data) => vec![&data.start, &data.end],
-            Data::Coverage(data) => vec![&data.start, &data.end, &data.from],
+            Data::Coverage(data) => {
+                let roll_call = data.roll_call.iter().flat_map(|span| std::iter::once(&span.start).chain(&span.end));
+                [&data.start, &data.end, &data.from].into_iter().chain(roll_call).map(String::as_str).collect()
+            }
+            Data::Finding(data) => std::iter::once(&data.start).chain(&data.end).map(String::as_str).collect(),
+            Data::Viewing(data) => vec![&data.start, &data.end],
+            Data::Rollcall(data) => vec![&data.lesson],
             _ => Vec::new(),
         }
     }
@@ -199,7 +237,21 @@ impl Data {
             Data::Consent(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Erasure(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Plan(data) => found.push(("class", &data.class)),
-            Data::Coverage(data) => found.push(("class", &data.class)),
+            Data::Coverage(data) => {
+                found.push(("class", &data.class));
+                found.extend(data.workstations.iter().map(|row| ("workstation", &*row.workstation)));
+            }
+            Data::Finding(data) => {
+                found.extend(data.class.as_deref().map(|value| ("class", value)));
+                found.extend(data.workstation.as_deref().map(|value| ("workstation", value)));
+            }
+            Data::Viewing(data) => found.extend([("class", &*data.class), ("by", &*data.by)]),
+            Data::Rollcall(data) => found.extend([("class", &*data.class), ("by", &*data.by)]),
+            Data::Reference(data) => {
+                found.push(("by", data.by.strip_prefix("staff:").unwrap_or(&data.by)));
+                found.extend(data.workstations.iter().map(|marked| ("workstation", &*marked.workstation)));
+            }
+            Data::Archive(_) | Data::Deletion(_) => {}
             Data::Clock(_)
             | Data::Appliance(_)
             | Data::Export(_)

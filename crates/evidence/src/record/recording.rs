@@ -1,9 +1,8 @@
-//! What was recorded and what was not: `segment`, `gap`, and a lesson's account, `coverage`.
+//! What was recorded, what was not, and what became of it: `segment`, `gap`, `archive`, `deletion`, `viewing`.
 //!
 //! For every second that the plan wants recorded there is a segment that shows it or a gap that says why none does.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A piece of one camera's recording: a fragmented MP4 file that is closed and on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,38 +99,74 @@ pub enum GapCause {
     PlanLate,
 }
 
-/// The account of a lesson's recording, made when it is over.
+/// Segments were copied to an archive and read back: each hash there is the one in its record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Coverage {
-    /// The class.
-    pub class: String,
-    /// When the lesson began by its plan, RFC 3339 with offset and milliseconds.
-    pub start: String,
-    /// When it ended by its plan, likewise.
-    pub end: String,
-    /// From when on it had to be recorded, for the roll call to be in it; likewise.
-    pub from: String,
-    /// Each camera that had to record it.
-    pub cameras: Vec<CameraCoverage>,
-    /// Share of the time, 0 to 1, that each camera must show.
-    pub required_share: f64,
-    /// Whether each camera shows that much, and nothing is unexplained.
-    pub complete: bool,
+pub struct Archive {
+    /// The camera.
+    pub camera: String,
+    /// The local date that they began on, `YYYY-MM-DD`.
+    pub date: String,
+    /// The archive's name in the appliance's config.
+    pub archive: String,
+    /// The records of the segments, in their order.
+    pub segments: Vec<u64>,
+    /// Length of all of them, bytes.
+    pub bytes: u64,
 }
 
-/// One camera's account of a lesson. Recorded, gaps and unexplained add up to what was required.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Segments' files were deleted from the appliance. Their records stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CameraCoverage {
-    /// The camera's name in the appliance's config.
+pub struct Deletion {
+    /// The camera.
     pub camera: String,
-    /// From `from` to `end`, ms.
-    pub required_ms: u64,
-    /// Shown by segments, ms.
-    pub recorded_ms: u64,
-    /// Not shown, by cause, ms.
-    pub gaps_ms: BTreeMap<GapCause, u64>,
-    /// Neither shown nor explained, ms: always 0, unless something is wrong with the appliance.
-    pub unexplained_ms: u64,
+    /// The records of the segments, in their order.
+    pub segments: Vec<u64>,
+    /// Length of all of them, bytes.
+    pub bytes: u64,
+    /// Why.
+    pub reason: DeletionReason,
+    /// Whether all of them had been archived.
+    pub archived: bool,
+}
+
+/// Why segments were deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletionReason {
+    /// The camera's byte budget was used up.
+    Budget,
+    /// The disk's reserve of free bytes was touched.
+    Reserve,
+    /// Their term was over.
+    Expired,
+}
+
+/// Somebody looked at a recording, or took a copy of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Viewing {
+    /// The class that the viewer belongs to.
+    pub class: String,
+    /// The viewer's roster number there.
+    pub by: String,
+    /// The camera.
+    pub camera: String,
+    /// The first moment that was asked for, RFC 3339 with offset and milliseconds.
+    pub start: String,
+    /// The first moment after it, likewise.
+    pub end: String,
+    /// Looked at, or taken.
+    pub what: ViewingKind,
+}
+
+/// What was done with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewingKind {
+    /// Played in the browser.
+    Played,
+    /// Downloaded.
+    Downloaded,
 }

@@ -1,0 +1,343 @@
+//! What the recordings show, as queries need it: references, findings, sights of workstations, looks for people, roll calls.
+
+use super::recordings::time;
+use super::words::{from_word, sql, word};
+use super::{StoreError, View, Write};
+use crate::class::ClassId;
+use evidence::record::{FindingKind, HiddenCause, MarkedWorkstation};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+/// A workstation as it is marked in a camera's reference picture.
+pub type Workstation = MarkedWorkstation;
+
+/// A camera's picture as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceRow {
+    /// The camera.
+    pub camera: String,
+    /// Its record.
+    pub seq: u64,
+    /// JPEG.
+    pub picture: Vec<u8>,
+    /// Where the workstations are.
+    pub workstations: Vec<Workstation>,
+}
+
+/// A finding, and whether it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingRow {
+    /// The record of its beginning.
+    pub seq: u64,
+    /// What is wrong.
+    pub what: FindingKind,
+    /// The camera, when it is about one.
+    pub camera: Option<String>,
+    /// The workstation, when it is about one.
+    pub workstation: Option<String>,
+    /// The class, when it is about one.
+    pub class: Option<String>,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended, and the record of that.
+    pub end: Option<(Timestamp, u64)>,
+    /// SHA-256 (hex) of its small picture.
+    pub thumbnail: Option<String>,
+}
+
+/// How a workstation was to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sight {
+    /// It was.
+    Visible,
+    /// It was not, and why.
+    Hidden(HiddenCause),
+}
+
+/// A span in which a workstation was to be seen in one way in one camera's picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SightRow {
+    /// The workstation.
+    pub workstation: String,
+    /// The camera.
+    pub camera: String,
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+    /// How.
+    pub sight: Sight,
+}
+
+/// A look for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookRow {
+    /// The camera.
+    pub camera: String,
+    /// When.
+    pub at: Timestamp,
+    /// At which workstation; `None` is the whole picture.
+    pub workstation: Option<String>,
+    /// People seen; `None` when it could not be told.
+    pub people: Option<u32>,
+}
+
+/// A roll call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollcallRow {
+    /// The record of its beginning.
+    pub seq: u64,
+    /// The class.
+    pub class: ClassId,
+    /// When its lesson begins by the plan.
+    pub lesson: Timestamp,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended, and the record of that.
+    pub end: Option<(Timestamp, u64)>,
+}
+
+const FINDING: &str = "seq, what, camera, workstation, class, start_ms, end_ms, end_seq, thumbnail";
+const ROLLCALL: &str = "seq, class, lesson_ms, start_ms, end_ms, end_seq";
+
+impl View {
+    /// A camera's reference, if it has one.
+    pub fn reference(&self, camera: &str) -> Result<Option<ReferenceRow>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT camera, seq, picture, workstations FROM camera_references WHERE camera = ?1")?;
+        let mut rows = statement.query([camera])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let workstations = serde_json::from_str(&row.get::<_, String>(3)?)
+            .map_err(|error| StoreError::Value { what: "a reference's workstations", problem: error.to_string() })?;
+        let seq = row.get::<_, i64>(1)? as u64;
+        Ok(Some(ReferenceRow { camera: row.get(0)?, seq, picture: row.get(2)?, workstations }))
+    }
+
+    /// The findings that go on, or went on, at some moment of the span, in order of time.
+    pub fn findings(&self, from: Timestamp, until: Timestamp) -> Result<Vec<FindingRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {FINDING} FROM findings WHERE start_ms < ?2 AND coalesce(end_ms, ?2) >= ?1 ORDER BY start_ms, seq"
+        ))?;
+        let mut rows = statement.query(params![from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_finding(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The findings that have not ended.
+    pub fn open_findings(&self) -> Result<Vec<FindingRow>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {FINDING} FROM findings WHERE end_ms IS NULL ORDER BY seq"))?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_finding(row)?);
+        }
+        Ok(found)
+    }
+
+    /// A finding's small picture (JPEG).
+    pub fn thumbnail(&self, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT jpeg FROM thumbnails WHERE sha256 = ?1")?;
+        Ok(statement.query_row([sha256], |row| row.get(0)).optional()?)
+    }
+
+    /// How a workstation was to be seen in any camera's picture within the span, in order of time.
+    pub fn sights(&self, workstation: &str, from: Timestamp, until: Timestamp) -> Result<Vec<SightRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT workstation, camera, start_ms, end_ms, state FROM sights
+             WHERE workstation = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, camera",
+        )?;
+        let mut rows = statement.query(params![workstation, from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let sight = match row.get::<_, String>(4)?.as_str() {
+                "visible" => Sight::Visible,
+                cause => Sight::Hidden(from_word("why a workstation is hidden", cause)?),
+            };
+            let (start, end) = (time(row.get(2)?)?, time(row.get(3)?)?);
+            found.push(SightRow { workstation: row.get(0)?, camera: row.get(1)?, start, end, sight });
+        }
+        Ok(found)
+    }
+
+    /// The looks for people within the span, in order of time.
+    pub fn looks(&self, from: Timestamp, until: Timestamp) -> Result<Vec<LookRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT camera, at_ms, workstation, people FROM looks
+             WHERE at_ms >= ?1 AND at_ms < ?2 ORDER BY at_ms, camera, workstation",
+        )?;
+        let mut rows = statement.query(params![from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let workstation = Some(row.get::<_, String>(2)?).filter(|name| !name.is_empty());
+            found.push(LookRow { camera: row.get(0)?, at: time(row.get(1)?)?, workstation, people: row.get(3)? });
+        }
+        Ok(found)
+    }
+
+    /// The roll calls of a class's lesson that begins at `lesson`, in order of time.
+    pub fn rollcalls(&self, class: &ClassId, lesson: Timestamp) -> Result<Vec<RollcallRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {ROLLCALL} FROM rollcalls WHERE class = ?1 AND lesson_ms = ?2 ORDER BY start_ms, seq"
+        ))?;
+        let mut rows = statement.query(params![class.as_str(), lesson.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_rollcall(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The roll calls that began within the span, in order of time.
+    pub fn rollcalls_between(&self, from: Timestamp, until: Timestamp) -> Result<Vec<RollcallRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {ROLLCALL} FROM rollcalls WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, seq"
+        ))?;
+        let mut rows = statement.query(params![from.as_millisecond(), until.as_millisecond()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_rollcall(row)?);
+        }
+        Ok(found)
+    }
+}
+
+impl Write<'_> {
+    /// Keeps a camera's reference in the place of the one before; its record is in this transaction.
+    pub fn put_reference(&self, row: &ReferenceRow) -> Result<(), StoreError> {
+        let workstations = serde_json::to_string(&row.workstations)
+            .map_err(|error| StoreError::Value { what: "a reference's workstations", problem: error.to_string() })?;
+        self.connection()
+            .prepare_cached(
+                "INSERT OR REPLACE INTO camera_references (camera, seq, picture, workstations) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![row.camera, sql(row.seq), row.picture, workstations])?;
+        Ok(())
+    }
+
+    /// Keeps a finding that has begun, whose record is in this transaction, and its small picture.
+    pub fn put_finding(&self, row: &FindingRow, thumbnail: Option<&[u8]>) -> Result<(), StoreError> {
+        if let (Some(sha256), Some(jpeg)) = (&row.thumbnail, thumbnail) {
+            self.connection()
+                .prepare_cached("INSERT OR IGNORE INTO thumbnails (sha256, jpeg) VALUES (?1, ?2)")?
+                .execute(params![sha256, jpeg])?;
+        }
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO findings (seq, what, camera, workstation, class, start_ms, thumbnail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                sql(row.seq),
+                word(row.what),
+                row.camera,
+                row.workstation,
+                row.class,
+                row.start.as_millisecond(),
+                row.thumbnail
+            ])?;
+        Ok(())
+    }
+
+    /// Notes down that a finding has ended, whose record is in this transaction.
+    pub fn end_finding(&self, begun: u64, end: Timestamp, seq: u64) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("UPDATE findings SET end_ms = ?2, end_seq = ?3 WHERE seq = ?1")?
+            .execute(params![sql(begun), end.as_millisecond(), sql(seq)])?;
+        Ok(())
+    }
+
+    /// Notes down spans of sight; one that begins where it did before is made longer.
+    pub fn put_sights(&self, rows: &[SightRow]) -> Result<(), StoreError> {
+        for row in rows {
+            let state = match row.sight {
+                Sight::Visible => "visible".to_owned(),
+                Sight::Hidden(cause) => word(cause),
+            };
+            self.connection()
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO sights (workstation, camera, start_ms, end_ms, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![
+                    row.workstation,
+                    row.camera,
+                    row.start.as_millisecond(),
+                    row.end.as_millisecond(),
+                    state
+                ])?;
+        }
+        Ok(())
+    }
+
+    /// Notes down looks for people.
+    pub fn put_looks(&self, rows: &[LookRow]) -> Result<(), StoreError> {
+        for row in rows {
+            let workstation = row.workstation.as_deref().unwrap_or_default();
+            self.connection()
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO looks (camera, at_ms, workstation, people) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![row.camera, row.at.as_millisecond(), workstation, row.people])?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a roll call that has begun, whose record is in this transaction.
+    pub fn put_rollcall(&self, row: &RollcallRow) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("INSERT INTO rollcalls (seq, class, lesson_ms, start_ms) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                sql(row.seq),
+                row.class.as_str(),
+                row.lesson.as_millisecond(),
+                row.start.as_millisecond()
+            ])?;
+        Ok(())
+    }
+
+    /// Notes down that a roll call has ended, whose record is in this transaction.
+    pub fn end_rollcall(&self, begun: u64, end: Timestamp, seq: u64) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("UPDATE rollcalls SET end_ms = ?2, end_seq = ?3 WHERE seq = ?1")?
+            .execute(params![sql(begun), end.as_millisecond(), sql(seq)])?;
+        Ok(())
+    }
+}
+
+fn read_end(row: &Row<'_>, at: usize) -> Result<Option<(Timestamp, u64)>, StoreError> {
+    match (row.get::<_, Option<i64>>(at)?, row.get::<_, Option<i64>>(at + 1)?) {
+        (Some(end), Some(seq)) => Ok(Some((time(end)?, seq as u64))),
+        _ => Ok(None),
+    }
+}
+
+fn read_finding(row: &Row<'_>) -> Result<FindingRow, StoreError> {
+    Ok(FindingRow {
+        seq: row.get::<_, i64>(0)? as u64,
+        what: from_word("a finding", &row.get::<_, String>(1)?)?,
+        camera: row.get(2)?,
+        workstation: row.get(3)?,
+        class: row.get(4)?,
+        start: time(row.get(5)?)?,
+        end: read_end(row, 6)?,
+        thumbnail: row.get(8)?,
+    })
+}
+
+fn read_rollcall(row: &Row<'_>) -> Result<RollcallRow, StoreError> {
+    let class = ClassId::new(&row.get::<_, String>(1)?)
+        .map_err(|problem| StoreError::Value { what: "a roll call's class", problem })?;
+    Ok(RollcallRow {
+        seq: row.get::<_, i64>(0)? as u64,
+        class,
+        lesson: time(row.get(2)?)?,
+        start: time(row.get(3)?)?,
+        end: read_end(row, 4)?,
+    })
+}
