@@ -46,7 +46,8 @@ pub(super) struct Watch {
     last: Option<Last>,
     good: u32,
     samples: u64,
-    written: Instant,
+    /// When sights were last written down; `None`: they are to be written now.
+    written: Option<Instant>,
 }
 
 /// A change that is yet to be journalled, with what belongs to it.
@@ -80,7 +81,7 @@ impl Watch {
             last: None,
             good: 0,
             samples: 0,
-            written: Instant::now(),
+            written: None,
         }
     }
 
@@ -119,7 +120,7 @@ impl Watch {
     /// The end of all of it.
     pub fn end(&mut self, journal: &Journal) {
         self.close(journal.clock().now());
-        self.written = self.begun;
+        self.written = None;
         self.write(journal);
         if !self.waiting.is_empty() {
             tracing::error!(camera = self.name, "findings could not be journalled before the end");
@@ -209,7 +210,7 @@ impl Watch {
         self.queue(changes, None);
         self.findings = Findings::new(&self.limits);
         self.good = 0;
-        self.written = self.begun;
+        self.written = None;
     }
 
     fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>) {
@@ -232,10 +233,10 @@ impl Watch {
                 }
             }
         }
-        if self.written.duration_since(self.begun) > Duration::ZERO && self.written.elapsed() < WRITE_EVERY {
+        if self.written.is_some_and(|written| written.elapsed() < WRITE_EVERY) {
             return;
         }
-        self.written = Instant::now();
+        self.written = Some(Instant::now());
         let rows = self.sights.take_rows();
         if rows.is_empty() {
             return;
