@@ -1,6 +1,7 @@
 //! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::alarm::AlarmCommand;
 use rollcall::commands::camera::CameraCommand;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
@@ -48,6 +49,9 @@ enum Command {
     /// Judge what a picture shows, on videos of your own
     #[command(subcommand)]
     Coverage(CoverageCommand),
+    /// Whether those who are to be told of alarms can be
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Camera(command) => command.run(&config),
         Command::Recording(command) => command.run(&config),
         Command::Coverage(command) => command.run().map(done),
+        Command::Alarm(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),
