@@ -4,10 +4,11 @@ use crate::camera::{Camera, Decode};
 use crate::checkin::live::Live;
 use crate::checkin::{Service, WorkerError};
 use crate::config::{CameraConfig, Config};
+use crate::coverage::people_service::PeopleService;
 use crate::journal::{Journal, JournalError};
 use crate::recording::{self, RecordingError};
 use crate::sync::{self, SyncStatus};
-use crate::vision::Vision;
+use crate::vision::{PersonDetector, Vision};
 use crate::web;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub enum ApplianceError {
     /// The recording.
     #[error("the recording cannot begin: {0}")]
     Recording(#[from] RecordingError),
+    /// The system refuses a thread.
+    #[error("no thread could be started for the people at the workstations: {0}")]
+    People(std::io::Error),
     /// The check-in's thread ended without a word.
     #[error("the check-in has stopped")]
     CheckinEnded,
@@ -48,6 +52,7 @@ pub struct Appliance {
     pub checkin: Option<Service>,
     /// The recording of lessons.
     pub recording: Arc<recording::Service>,
+    people: Option<PeopleService>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -113,7 +118,15 @@ impl Appliance {
             }));
         }
         tasks.extend(pages);
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, stop, tasks })
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, people: None, stop, tasks })
+    }
+
+    /// Begins to look for people at the workstations; without, nothing is known of them.
+    pub fn look_for_people(&mut self, detector: PersonDetector) -> Result<(), ApplianceError> {
+        let (journal, cameras) = (self.journal.clone(), self.cameras.clone());
+        let people = PeopleService::start(&self.config, journal, cameras, detector);
+        self.people = Some(people.map_err(ApplianceError::People)?);
+        Ok(())
     }
 
     /// Waits until the check-in fails, which it does not unless the models do.
@@ -138,7 +151,8 @@ impl Appliance {
         for task in self.tasks.drain(..) {
             task.abort();
         }
-        let recording = self.recording.clone();
+        let (recording, people) = (self.recording.clone(), self.people.take());
+        let _ = tokio::task::spawn_blocking(move || drop(people)).await;
         let _ = tokio::task::spawn_blocking(move || recording.stop()).await;
         self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;
         Ok(stopped.unwrap_or(Ok(()))?)

@@ -4,6 +4,7 @@ use clap::Parser;
 use rollcall::commands::camera::CameraCommand;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
+use rollcall::commands::coverage_people::CoverageCommand;
 use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
 use rollcall::commands::export::ExportCommand;
@@ -44,6 +45,9 @@ enum Command {
     Camera(CameraCommand),
     /// What was recorded of a day's lessons, and what was not and why
     Recording(RecordingArgs),
+    /// What the recordings show
+    #[command(subcommand)]
+    Coverage(CoverageCommand),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Status(command) => command.run(&config),
         Command::Camera(command) => command.run(&config),
         Command::Recording(command) => command.run(&config),
+        Command::Coverage(command) => command.run(),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

@@ -4,6 +4,7 @@ pub mod appliance;
 pub mod camera;
 pub mod check;
 pub mod class;
+pub mod coverage_people;
 pub mod demo;
 pub mod enrol;
 pub mod export;

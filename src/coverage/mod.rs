@@ -5,4 +5,6 @@
 
 pub mod account;
 pub mod findings;
+pub mod people;
+pub mod people_service;
 pub mod picture;

@@ -89,9 +89,8 @@ impl PersonDetector {
     pub fn new(runtime: &Arc<Runtime>, manifest: &Manifest) -> Result<Option<PersonDetector>, VisionError> {
         let Some(Person { file, input, scores, boxes, .. }) = &manifest.file.person else { return Ok(None) };
         let size = input.size;
-        let table = |channel: usize| {
-            std::array::from_fn(|byte| (byte as f32 - input.mean[channel]) / input.scale[channel])
-        };
+        let table =
+            |channel: usize| std::array::from_fn(|byte| (byte as f32 - input.mean[channel]) / input.scale[channel]);
         Ok(Some(PersonDetector {
             session: runtime.session(&manifest.resolve(file))?,
             input: input.name.clone(),
