@@ -5,11 +5,11 @@ use crate::camera::{Camera, Decode};
 use crate::checkin::live::Live;
 use crate::checkin::{Service, WorkerError};
 use crate::config::{CameraConfig, Config};
-use crate::coverage;
+use crate::coverage::{self, people_service::PeopleService};
 use crate::journal::{Journal, JournalError};
 use crate::recording::{self, RecordingError};
 use crate::sync::{self, SyncStatus};
-use crate::vision::Vision;
+use crate::vision::{PersonDetector, Vision};
 use crate::web;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub enum ApplianceError {
     /// The watch over what the cameras show.
     #[error("no thread could be started for the watch over the pictures: {0}")]
     Coverage(std::io::Error),
+    /// The system refuses a thread.
+    #[error("no thread could be started for the people at the workstations: {0}")]
+    People(std::io::Error),
     /// The check-in's thread ended without a word.
     #[error("the check-in has stopped")]
     CheckinEnded,
@@ -55,6 +58,8 @@ pub struct Appliance {
     pub recording: Arc<recording::Service>,
     /// The watch over what the recordings show.
     pub coverage: Arc<coverage::Service>,
+    /// The look for people, where there is a model for it.
+    people: Option<PeopleService>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -128,7 +133,15 @@ impl Appliance {
             }));
         }
         tasks.extend(pages);
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, stop, tasks })
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, people: None, stop, tasks })
+    }
+
+    /// Begins to look for people at the workstations; without, nothing is known of them.
+    pub fn look_for_people(&mut self, detector: PersonDetector) -> Result<(), ApplianceError> {
+        let (journal, cameras) = (self.journal.clone(), self.cameras.clone());
+        let people = PeopleService::start(&self.config, journal, cameras, detector);
+        self.people = Some(people.map_err(ApplianceError::People)?);
+        Ok(())
     }
 
     /// Waits until the check-in fails, which it does not unless the models do.
@@ -153,8 +166,9 @@ impl Appliance {
         for task in self.tasks.drain(..) {
             task.abort();
         }
-        let (coverage, recording) = (self.coverage.clone(), self.recording.clone());
+        let (coverage, recording, people) = (self.coverage.clone(), self.recording.clone(), self.people.take());
         let stop = move || {
+            drop(people);
             coverage.stop();
             recording.stop();
         };

@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         Command::Status(command) => command.run(&config),
         Command::Camera(command) => command.run(&config),
         Command::Recording(command) => command.run(&config),
-        Command::Coverage(command) => command.run().map(done),
+        Command::Coverage(command) => command.run(),
         Command::Alarm(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),

@@ -1,5 +1,6 @@
 //! The log, row by row: signature, place, time, tree; and with each record the rows and photos that hang on it.
 
+use super::coverage::Coverage;
 use super::people::People;
 use super::receipts::Receipts;
 use super::recordings::{Files, Recordings};
@@ -42,6 +43,7 @@ pub(super) fn check(
     let mut tree = LogVerifier::new(log.key, receipts.checkpoints());
     let mut people = People::default();
     let mut recordings = Recordings::default();
+    let mut coverage = Coverage::default();
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -63,11 +65,13 @@ pub(super) fn check(
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
         records.iter().for_each(|(seq, record)| recordings.take(*seq, *record, found));
+        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }
         if is_end {
             // In the snapshot that showed the log's end, so that no newer record can be missing from what is compared.
+            coverage.compare(&reader, found)?;
             break (people.compare(&reader, found), recordings.compare(&reader, found)?);
         }
     };

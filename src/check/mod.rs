@@ -3,6 +3,7 @@
 //! Says what is wrong, where, and since when it can have gone wrong. Goes on past what it finds, so that one damaged
 //! place hides no other. Never changes anything; may run while the daemon writes.
 
+mod coverage;
 mod log;
 mod people;
 mod receipts;

@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::journal::Journal;
-use crate::vision::{Manifest, Runtime, Vision};
+use crate::vision::{Manifest, PersonDetector, Runtime, Vision};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,5 +36,10 @@ impl Models {
     /// Sessions for one thread.
     pub fn vision(&self) -> Result<Vision> {
         Ok(Vision::new(&self.runtime, &self.manifest)?)
+    }
+
+    /// The person model for one thread, if the manifest has one.
+    pub fn people(&self) -> Result<Option<PersonDetector>> {
+        Ok(PersonDetector::new(&self.runtime, &self.manifest)?)
     }
 }

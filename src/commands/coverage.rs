@@ -1,5 +1,6 @@
 //! `rollcall coverage`: what a picture shows, judged on videos and photos of your own.
 
+use super::coverage_people::PeopleArgs;
 use crate::camera::watch_file;
 use crate::config::CoverageConfig;
 use crate::coverage::findings::{Change, Findings};
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// `rollcall coverage …`
@@ -19,6 +21,8 @@ use std::time::{Duration, Instant};
 pub enum CoverageCommand {
     /// Judge a video as the appliance judges its cameras: what would be a finding, and when
     Evaluate(EvaluateArgs),
+    /// Find people in a picture or a film
+    People(PeopleArgs),
 }
 
 /// `rollcall coverage evaluate`
@@ -69,9 +73,10 @@ struct Found {
 
 impl CoverageCommand {
     /// Runs it.
-    pub fn run(self) -> Result<()> {
+    pub fn run(self) -> Result<ExitCode> {
         match self {
-            CoverageCommand::Evaluate(command) => command.run(),
+            CoverageCommand::Evaluate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            CoverageCommand::People(command) => command.run(),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod camera;
 pub mod check;
 pub mod class;
 pub mod coverage;
+pub mod coverage_people;
 pub mod demo;
 pub mod enrol;
 pub mod export;

@@ -26,16 +26,22 @@ impl RunArgs {
     pub fn run(self, config: &Path) -> Result<ExitCode> {
         init_log(self.plain_log);
         let (config, journal) = open(config)?;
-        let vision = match config.checkin_camera() {
-            Some(_) => Some(Models::load(&config)?.vision()?),
+        let models = match config.checkin_camera() {
+            Some(_) => Some(Models::load(&config)?),
             None => None,
         };
+        let vision = models.as_ref().map(Models::vision).transpose()?;
+        let is_recorded = config.cameras.iter().any(|camera| camera.record);
+        let people = models.as_ref().filter(|_| is_recorded).map(Models::people).transpose()?.flatten();
         tokio::runtime::Runtime::new()?.block_on(async {
             let listen = config.web.listen;
             let listener = tokio::net::TcpListener::bind(listen)
                 .await
                 .with_context(|| format!("cannot listen on {listen} (web.listen)"))?;
             let mut appliance = Appliance::start(config, journal, vision, Some(listener))?;
+            if let Some(detector) = people {
+                appliance.look_for_people(detector)?;
+            }
             tracing::info!(device = appliance.journal.log().origin, records = appliance.journal.size(), %listen, "running");
             notify(&[NotifyState::Ready]);
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

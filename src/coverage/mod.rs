@@ -7,6 +7,8 @@ pub mod account;
 pub mod findings;
 mod journal;
 pub mod lesson;
+pub mod people;
+pub mod people_service;
 pub mod picture;
 mod rollcall;
 mod service;

@@ -97,8 +97,8 @@ pub struct RollcallRow {
     pub end: Option<(Timestamp, u64)>,
 }
 
-const FINDING: &str = "seq, what, camera, workstation, class, start_ms, end_ms, end_seq, thumbnail";
-const ROLLCALL: &str = "seq, class, lesson_ms, start_ms, end_ms, end_seq";
+pub(super) const FINDING: &str = "seq, what, camera, workstation, class, start_ms, end_ms, end_seq, thumbnail";
+pub(super) const ROLLCALL: &str = "seq, class, lesson_ms, start_ms, end_ms, end_seq";
 
 impl View {
     /// A camera's reference, if it has one.
@@ -348,7 +348,7 @@ fn read_end(row: &Row<'_>, at: usize) -> Result<Option<(Timestamp, u64)>, StoreE
     }
 }
 
-fn read_finding(row: &Row<'_>) -> Result<FindingRow, StoreError> {
+pub(super) fn read_finding(row: &Row<'_>) -> Result<FindingRow, StoreError> {
     Ok(FindingRow {
         seq: row.get::<_, i64>(0)? as u64,
         what: from_word("a finding", &row.get::<_, String>(1)?)?,
@@ -361,7 +361,7 @@ fn read_finding(row: &Row<'_>) -> Result<FindingRow, StoreError> {
     })
 }
 
-fn read_rollcall(row: &Row<'_>) -> Result<RollcallRow, StoreError> {
+pub(super) fn read_rollcall(row: &Row<'_>) -> Result<RollcallRow, StoreError> {
     let class = ClassId::new(&row.get::<_, String>(1)?)
         .map_err(|problem| StoreError::Value { what: "a roll call's class", problem })?;
     Ok(RollcallRow {

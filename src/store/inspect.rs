@@ -1,8 +1,11 @@
 //! Queries for `rollcall check`: pages and rows one by one, so that damage in one place hides no other.
 
+use super::coverage::{FINDING, ROLLCALL, read_finding, read_rollcall};
 use super::log::read_row;
+use super::recordings::time;
 use super::words::sql;
-use super::{LogRow, Store, StoreError, View, lock};
+use super::{FindingRow, LogRow, ReferenceRow, RollcallRow, Store, StoreError, View, lock};
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 use std::collections::BTreeSet;
 
@@ -56,6 +59,66 @@ impl View {
             found.push(format!("{row}refers to something in {parent} that is not there"));
             Ok(())
         })?;
+        Ok(found)
+    }
+
+    /// Every camera's reference, by camera.
+    pub fn all_references(&self) -> Result<Vec<ReferenceRow>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT camera FROM camera_references ORDER BY camera")?;
+        let cameras = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        let mut found = Vec::new();
+        for camera in cameras {
+            found.extend(self.reference(&camera)?);
+        }
+        Ok(found)
+    }
+
+    /// Every finding, in order of their records.
+    pub fn all_findings(&self) -> Result<Vec<FindingRow>, StoreError> {
+        let mut statement = self.connection.prepare(&format!("SELECT {FINDING} FROM findings ORDER BY seq"))?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_finding(row)?);
+        }
+        Ok(found)
+    }
+
+    /// Every roll call, in order of their records.
+    pub fn all_rollcalls(&self) -> Result<Vec<RollcallRow>, StoreError> {
+        let mut statement = self.connection.prepare(&format!("SELECT {ROLLCALL} FROM rollcalls ORDER BY seq"))?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_rollcall(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The SHA-256 (hex) that each small picture is kept under.
+    pub fn thumbnail_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT sha256 FROM thumbnails ORDER BY sha256")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Looks that cannot have been: the camera, the moment, and why.
+    pub fn impossible_looks(&self) -> Result<Vec<(String, Timestamp, &'static str)>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT l.camera, l.at_ms, l.people < 0, w.at_ms IS NULL
+             FROM looks l LEFT JOIN looks w ON w.camera = l.camera AND w.at_ms = l.at_ms AND w.workstation = ''
+             WHERE l.people < 0 OR w.at_ms IS NULL OR l.people > coalesce(w.people, 0)
+             ORDER BY l.at_ms, l.camera, l.workstation LIMIT 1000",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let problem = match (row.get(2)?, row.get(3)?) {
+                (Some(true), _) => "fewer than nobody was seen",
+                (_, true) => "a workstation was looked at, and the picture was not",
+                _ => "more people were seen at a workstation than in the whole picture",
+            };
+            found.push((row.get(0)?, time(row.get(1)?)?, problem));
+        }
         Ok(found)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct ManifestFile {
     pub detect: Detect,
     pub landmarks: Landmarks,
     pub embed: Embed,
+    /// Absent: people are not looked for.
+    pub person: Option<Person>,
     pub onnxruntime: OnnxRuntime,
 }
 
@@ -87,6 +89,41 @@ pub(super) struct Embed {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Person {
+    pub file: PathBuf,
+    pub sha256: String,
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(rename = "licence")]
+    _licence: String,
+    #[serde(rename = "licence_file")]
+    _licence_file: PathBuf,
+    #[serde(rename = "kind")]
+    _kind: PersonKind,
+    pub input: ChannelInput,
+    pub scores: String,
+    pub boxes: String,
+}
+
+#[derive(Deserialize)]
+enum PersonKind {
+    #[serde(rename = "nanodet-person")]
+    NanodetPerson,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChannelInput {
+    pub name: String,
+    /// Side of the square input, px.
+    pub size: usize,
+    /// For blue, green and red.
+    pub mean: [f32; 3],
+    pub scale: [f32; 3],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Input {
     pub name: String,
     /// Side of the square input, px.
@@ -149,7 +186,8 @@ impl Manifest {
             (&manifest.file.landmarks.file, &manifest.file.landmarks.sha256),
             (&manifest.file.embed.file, &manifest.file.embed.sha256),
         ];
-        for (file, sha256) in models {
+        let person = manifest.file.person.iter().map(|person| (&person.file, &person.sha256));
+        for (file, sha256) in models.into_iter().chain(person) {
             manifest.verify(&manifest.resolve(file), sha256)?;
         }
         Ok(manifest)

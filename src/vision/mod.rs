@@ -1,4 +1,4 @@
-//! Finds, measures and compares faces: detect → landmarks → pose and quality → align → embed → gallery.
+//! Finds, measures and compares faces: detect → landmarks → pose and quality → align → embed → gallery; finds people.
 //!
 //! Knows no names, no classes and no hours; writes nothing down. Only this folder holds an ONNX session.
 //! A [`Vision`] belongs to one thread and keeps its buffers; docs/faces.md says where the limits come from.
@@ -10,6 +10,7 @@ mod gallery;
 mod geometry;
 mod manifest;
 mod measure;
+mod people;
 mod quality;
 mod runtime;
 
@@ -17,6 +18,7 @@ pub use embedding::Embedding;
 pub use gallery::{Gallery, Match};
 pub use geometry::{Point, Rect};
 pub use manifest::Manifest;
+pub use people::{MIN_PERSON_SCORE, PersonBox, PersonDetector};
 pub use quality::{Pose, Quality, Refusal, RefusalReason, judge};
 pub use runtime::Runtime;
 
