@@ -161,6 +161,13 @@ impl Recorder {
         self.wanted.and(self.since)
     }
 
+    /// The camera sends pictures, but they cannot be encoded.
+    pub(super) fn cannot_encode(&mut self) {
+        if self.open.is_none() {
+            self.cause = GapCause::WriteFailed;
+        }
+    }
+
     /// Whether a segment is being written.
     pub(super) fn is_recording(&self) -> bool {
         self.open.is_some()

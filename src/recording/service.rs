@@ -4,9 +4,9 @@ use super::accounts::{account_of, close_lessons};
 use super::plan::Plan;
 use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
 use super::{journal_fact, recover};
-use crate::camera::{Camera, CameraStatus, Unit};
+use crate::camera::{Camera, CameraStatus, EncodedUnits, Encoding, Unit};
 use crate::class::Span;
-use crate::config::Config;
+use crate::config::{CameraSource, Config};
 use crate::journal::{Journal, JournalError};
 use crate::store::{AliveRow, StoreError};
 use evidence::record::GapCause;
@@ -63,6 +63,8 @@ pub struct CameraRecording {
 const PULSE: Duration = Duration::from_secs(1);
 /// Every so many pulses it is looked whether a lesson is over.
 const ACCOUNT_EVERY: u64 = 5;
+/// Pictures are encoded from this long before a span begins.
+const ENCODE_AHEAD: SignedDuration = SignedDuration::from_secs(4);
 /// A span that is wanted only after it has begun by this much came late.
 const LATE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -104,19 +106,27 @@ impl Service {
         }
         let mut plan = Plan::new(config);
         let now = journal.clock().now();
+        let encoding = Encoding {
+            encoder: config.recording.encoder.clone(),
+            fps: config.recording.encoded_fps,
+            kilobits: config.recording.encoded_kilobits,
+        };
         let mut workers = Vec::new();
         for (at, camera) in cameras.iter().enumerate() {
             let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
                 continue;
             };
             let told = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
+            let is_coded = matches!(settings.source, CameraSource::Rtsp { .. });
             let settings = Settings {
                 folder: root.join(camera.name()),
                 zone: journal.zone().clone(),
                 segment: Duration::from_secs(config.recording.segment_seconds),
                 stall: Duration::from_secs_f64(settings.stall_seconds),
             };
-            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), camera.units()));
+            let units =
+                if is_coded { Units::Sent(camera.units()) } else { Units::Encoded(camera.encoded(encoding.clone())) };
+            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), units));
         }
         let states = workers.iter().map(|(at, ..)| State {
             camera: cameras[*at].name().to_owned(),
@@ -139,9 +149,18 @@ impl Service {
         let service = Service { shared: shared.clone(), threads: Mutex::default() };
         for (index, (at, told, recorder, units)) in workers.into_iter().enumerate() {
             let (shared, cameras) = (shared.clone(), cameras.clone());
-            let worker =
-                Worker { shared, index, camera: at, cameras, recorder, told, seen: None, facts: VecDeque::new() };
-            service.spawn("recorder", move || worker.run(&units))?;
+            let worker = Worker {
+                shared,
+                index,
+                camera: at,
+                cameras,
+                units,
+                recorder,
+                told,
+                seen: None,
+                facts: VecDeque::new(),
+            };
+            service.spawn("recorder", move || worker.run())?;
         }
         service.spawn("recording plan", move || shared.follow(plan))?;
         Ok(service)
@@ -254,11 +273,29 @@ impl Shared {
     }
 }
 
+/// Where a camera's coded pictures come from.
+enum Units {
+    /// It sends them.
+    Sent(Receiver<Unit>),
+    /// They are encoded here.
+    Encoded(EncodedUnits),
+}
+
+impl Units {
+    fn receiver(&self) -> &Receiver<Unit> {
+        match self {
+            Units::Sent(units) => units,
+            Units::Encoded(encoded) => encoded.units(),
+        }
+    }
+}
+
 struct Worker {
     shared: Arc<Shared>,
     index: usize,
     camera: usize,
     cameras: Arc<Vec<Camera>>,
+    units: Units,
     recorder: Recorder,
     /// Up to when an earlier run has told of the span that was wanted at the start.
     told: Option<Timestamp>,
@@ -269,7 +306,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, units: &Receiver<Unit>) {
+    fn run(mut self) {
         let mut ticked = None;
         let mut is_first = true;
         while !self.shared.stop.load(Ordering::Relaxed) {
@@ -278,7 +315,7 @@ impl Worker {
                 self.tick(is_first);
                 is_first = false;
             }
-            match units.recv_timeout(PULSE / 4) {
+            match self.units.receiver().recv_timeout(PULSE / 4) {
                 Ok(unit) => {
                     let now = self.shared.now();
                     // Looked at for each unit: at a border between spans, sound ends with the very first after it.
@@ -314,6 +351,14 @@ impl Worker {
             told = Some(until);
         }
         self.facts.extend(self.recorder.set_wanted(wanted, told, now));
+        if let Units::Encoded(encoded) = &self.units {
+            // A little before it begins, so that its first moment is shown.
+            let soon = self.shared.wanted(self.index, now.wall + ENCODE_AHEAD);
+            encoded.set_wanted(wanted.or(soon).is_some());
+            if encoded.has_failed() {
+                self.recorder.cannot_encode();
+            }
+        }
         let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
         self.facts.extend(self.recorder.tick(now, state, unreachable));
         self.journal();
