@@ -4,7 +4,9 @@
 //! looks at its frames: the newest frame wins. Reconnects for ever with capped back-off; never panics on bad input.
 
 mod decoder;
+mod encoder;
 mod file;
+mod flac;
 mod frame;
 mod rtsp;
 mod status;
@@ -12,6 +14,7 @@ mod unit;
 mod v4l2;
 
 pub use file::watch_file;
+pub use encoder::{EncodedUnits, Encoding};
 pub use frame::{Frame, LatestFrame};
 pub use status::{CameraState, CameraStatus};
 pub use unit::{AudioFormat, Format, Track, Unit, VideoFormat};
@@ -153,6 +156,11 @@ impl Camera {
     /// Its coded pictures and sound from now on, for one recorder. Only network cameras have some.
     pub fn units(&self) -> Receiver<Unit> {
         self.shared.tap.open()
+    }
+
+    /// Its pictures, encoded here: for cameras that send no coded ones.
+    pub fn encoded(&self, encoding: Encoding) -> EncodedUnits {
+        EncodedUnits::start(self.name(), self.shared.frames.clone(), encoding)
     }
 
     /// What it is doing.

@@ -5,6 +5,7 @@
 //! Says goodbye to the server: cameras that are not told keep a session, of which they have few.
 
 use super::decoder::Decoder;
+use super::flac::{self, Law};
 use super::unit::{AudioFormat, Format, Tap, Track, Unit, VideoFormat};
 use super::{Decode, Failure, News, Read, Source};
 use crate::config::RtspTransport;
@@ -72,7 +73,16 @@ pub(super) struct RtspSource {
 /// The streams of a session that are used.
 struct Streams {
     video: usize,
-    audio: Option<usize>,
+    audio: Option<(usize, Coding)>,
+}
+
+/// How sound comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    /// Kept as it comes.
+    Aac,
+    /// Kept without loss, as FLAC.
+    G711(Law),
 }
 
 impl RtspSource {
@@ -151,18 +161,32 @@ impl RtspSource {
 
     fn take_audio(&mut self, frame: &AudioFrame) {
         self.news.lost += u64::from(frame.loss());
+        let Some((_, coding)) = self.streams.audio else { return };
         let Some(format) = self.format.clone().filter(|format| format.audio.is_some()) else { return };
-        self.tap.put(Unit {
-            format,
-            connection: self.connection,
-            track: Track::Audio,
-            is_key: true,
-            time: frame.timestamp().elapsed(),
-            lost: u32::from(frame.loss()),
-            skipped: 0,
-            data: frame.data().to_vec(),
-            arrived: Instant::now(),
-        });
+        let mut lost = u32::from(frame.loss());
+        let mut put = |time: i64, data: Vec<u8>| {
+            self.tap.put(Unit {
+                format: format.clone(),
+                connection: self.connection,
+                track: Track::Audio,
+                is_key: true,
+                time,
+                lost: std::mem::take(&mut lost),
+                skipped: 0,
+                data,
+                arrived: Instant::now(),
+            });
+        };
+        let time = frame.timestamp().elapsed();
+        match coding {
+            Coding::Aac => put(time, frame.data().to_vec()),
+            Coding::G711(law) => {
+                for (at, codes) in frame.data().chunks(flac::MAX_SAMPLES).enumerate() {
+                    let time = time + (at * flac::MAX_SAMPLES) as i64;
+                    put(time, flac::frame(law, codes, u64::try_from(time).unwrap_or_default()));
+                }
+            }
+        }
     }
 
     fn learn_format(&mut self) {
@@ -171,12 +195,16 @@ impl RtspSource {
         let Some(video) = stream(self.streams.video) else { return };
         let Some(ParametersRef::Video(parameters)) = video.parameters() else { return };
         let Some((format, sets)) = video_format(parameters, video.clock_rate_hz()) else { return };
-        let audio = self.streams.audio.and_then(stream).and_then(|audio| match audio.parameters() {
-            Some(ParametersRef::Audio(parameters)) => Some(AudioFormat {
-                clock_rate: audio.clock_rate_hz(),
-                sample_entry: parameters.mp4_sample_entry().build().ok()?,
-            }),
-            _ => None,
+        let audio = self.streams.audio.and_then(|(at, coding)| {
+            let audio = stream(at)?;
+            match (coding, audio.parameters()) {
+                (Coding::G711(_), _) => flac::format(audio.clock_rate_hz()),
+                (Coding::Aac, Some(ParametersRef::Audio(parameters))) => Some(AudioFormat {
+                    clock_rate: audio.clock_rate_hz(),
+                    sample_entry: parameters.mp4_sample_entry().build().ok()?,
+                }),
+                _ => None,
+            }
         });
         self.news.size = Some((format.width, format.height));
         self.parameter_sets = sets;
@@ -353,10 +381,13 @@ async fn connect(
         [] => "the server offers no video".to_owned(),
         _ => format!("the server offers {}; H.264 or H.265 is needed", offered.join(", ")),
     })?;
-    let audio =
-        session.streams().iter().position(|stream| stream.media() == "audio" && is_kept(stream.encoding_name()));
+    let audio = session.streams().iter().enumerate().find_map(|(at, stream)| {
+        let is_mono = stream.channels().is_none_or(|channels| channels.get() == 1);
+        let coding = coding(stream.encoding_name(), is_mono).filter(|_| stream.media() == "audio");
+        coding.map(|coding| (at, coding))
+    });
     let streams = Streams { video: stream, audio };
-    for stream in [Some(stream), audio].into_iter().flatten() {
+    for stream in [Some(stream), audio.map(|(at, _)| at)].into_iter().flatten() {
         let transport = match transport {
             RtspTransport::Tcp => Transport::Tcp(Default::default()),
             RtspTransport::Udp => Transport::Udp(Default::default()),
@@ -368,9 +399,14 @@ async fn connect(
     Ok((session.demuxed().map_err(failure)?, streams, codec))
 }
 
-/// Whether sound of this RTP encoding can be kept as it comes.
-fn is_kept(encoding: &str) -> bool {
-    encoding == "mpeg4-generic"
+/// How sound of this RTP encoding is kept, if it can be.
+fn coding(encoding: &str, is_mono: bool) -> Option<Coding> {
+    match encoding {
+        "mpeg4-generic" => Some(Coding::Aac),
+        "pcmu" if is_mono => Some(Coding::G711(Law::Mu)),
+        "pcma" if is_mono => Some(Coding::G711(Law::A)),
+        _ => None,
+    }
 }
 
 /// A URL's user or password without its percent signs.

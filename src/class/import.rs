@@ -3,7 +3,7 @@
 use super::id_number::IdNumber;
 use super::sheet::{self, Cell, Table};
 use super::values;
-use super::{Class, ClassId, Lesson, LessonKind, Person, Role, SoundPolicy};
+use super::{Class, ClassId, Lesson, LessonKind, Person, Role, demands};
 use jiff::civil::{Date, Time};
 use std::collections::HashMap;
 
@@ -74,6 +74,9 @@ const PLAN_COLUMNS: &[Column] = &[
     column(&["培训内容", "内容", "topic"], true),
     column(&["教师编号", "教师", "teacher"], true),
     column(&["教室", "room"], false),
+    column(&["录像摄像头", "摄像头", "cameras", "camera"], false),
+    column(&["工位", "实训工位", "workstations", "workstation"], false),
+    column(&["录音", "sound", "audio"], false),
 ];
 const PERSON_COLUMNS: &[Column] = &[
     column(&["编号", "number"], true),
@@ -340,6 +343,9 @@ impl Reading {
             let topic = self.text(sheet, row, cells, 4, true);
             let teacher = self.text(sheet, row, cells, 5, true);
             let room = self.text(sheet, row, cells, 6, false);
+            let cameras = self.value(sheet, row, 7, demands::cameras(sheet.cell(cells, 7)));
+            let workstations = self.value(sheet, row, 8, demands::workstations(sheet.cell(cells, 8)));
+            let sound = self.value(sheet, row, 9, demands::sound(sheet.cell(cells, 9)));
             let kind = kind.and_then(|kind| match kind.to_lowercase().as_str() {
                 "理论" | "theory" => Some(LessonKind::Theory),
                 "实操" | "实训" | "实操实训" | "practice" => Some(LessonKind::Practice),
@@ -359,6 +365,7 @@ impl Reading {
             else {
                 continue;
             };
+            let (Some(cameras), Some(workstations), Some(sound)) = (cameras, workstations, sound) else { continue };
             if end <= start {
                 let shown = |time: Time| time.strftime("%H:%M").to_string();
                 let message = format!("ends at {}, not after its start at {}", shown(end), shown(start));
@@ -370,7 +377,11 @@ impl Reading {
                 self.problem(sheet.place(row, 1, format!("overlaps with the lesson in row {other}")));
                 continue;
             }
-            let (cameras, workstations, sound) = (Vec::new(), Vec::new(), SoundPolicy::default());
+            if kind == LessonKind::Practice && workstations.is_empty() {
+                let message = "this practice lesson names no workstations: the video must show all of them \
+                               (article 6(1)); write them as 1-20 or A01-A12,B3";
+                self.warnings.push(sheet.place(row, 8, message.into()));
+            }
             lessons.push((row, Lesson { date, start, end, kind, topic, teacher, room, cameras, workstations, sound }));
         }
         if lessons.is_empty() && self.problems.is_empty() {

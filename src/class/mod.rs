@@ -1,5 +1,6 @@
 //! The rules of the regulation for one class: plan, roster, check-in windows. Pure: bytes and times in, facts out.
 
+mod demands;
 mod id_number;
 mod import;
 mod name;
@@ -12,7 +13,7 @@ mod windows;
 pub use id_number::{IdNumber, IdNumberError};
 pub use import::{Import, Problem, parse};
 pub use name::mask;
-pub use spans::{Span, lessons_in, recorded_span, recorded_spans};
+pub use spans::{RecordedSpan, Span, lessons_in, recorded_span, recorded_spans};
 pub use template::{csv as template_csv, xlsx as template_xlsx};
 pub use windows::{Window, WindowPolicy, windows};
 

@@ -1,9 +1,11 @@
 //! `rollcall class`: plan and roster from one file.
 
 use super::appliance;
-use crate::class::{self, ClassId};
-use crate::journal::PlanSource;
+use crate::class::{self, Class, ClassId};
+use crate::config::Config;
+use crate::journal::{Journal, PlanSource};
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -80,6 +82,12 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
         println!("please check  {warning}");
     }
     let class = &import.class;
+    // What is wanted may be looked at without an appliance; what is there may not.
+    if let Ok((config, journal)) = appliance::open(config) {
+        for warning in advise(&config, &journal, class)? {
+            println!("please check  {warning}");
+        }
+    }
     let counts = format!(
         "{} trainees, {} teachers, {} lessons",
         class.trainees.len(),
@@ -95,6 +103,59 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
     println!("class {} {} imported: {counts}; record {}", class.id, class.name, appended.seq);
     Ok(ExitCode::SUCCESS)
 }
+
+/// What the plan demands of the recording and this appliance does not have.
+fn advise(config: &Config, journal: &Journal, class: &Class) -> Result<Vec<String>> {
+    let reader = journal.store().read()?;
+    let recorded: Vec<&str> =
+        config.cameras.iter().filter(|camera| camera.record).map(|camera| camera.name.as_str()).collect();
+    let mut marked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for camera in &recorded {
+        let reference = reader.reference(camera)?;
+        let names = reference.iter().flat_map(|reference| &reference.workstations);
+        marked.insert(camera, names.map(|marked| marked.workstation.clone()).collect());
+    }
+    let (mut absent, mut unmarked) = (Vec::new(), Vec::new());
+    for lesson in &class.lessons {
+        absent.extend(lesson.cameras.iter().filter(|camera| !recorded.contains(&camera.as_str())));
+        let shows = |name: &String| {
+            let needs =
+                |camera: &str| lesson.cameras.is_empty() || lesson.cameras.iter().any(|wanted| wanted == camera);
+            marked.iter().any(|(camera, marked)| needs(camera) && marked.contains(name))
+        };
+        for name in lesson.workstations.iter().filter(|name| !shows(name)) {
+            if !unmarked.contains(&name) {
+                unmarked.push(name);
+            }
+        }
+    }
+    absent.sort_unstable();
+    absent.dedup();
+    let mut warnings = Vec::new();
+    for name in absent {
+        let what = match config.cameras.iter().any(|camera| camera.name == *name) {
+            true => "is not recorded: the config says `record = false`, or it is a file",
+            false => "is not in the config",
+        };
+        warnings.push(format!(
+            "the plan needs camera {name}, which {what}; its lessons would have a gap from beginning to end"
+        ));
+    }
+    if !unmarked.is_empty() {
+        let shown: Vec<&str> = unmarked.iter().take(SHOWN).map(|name| name.as_str()).collect();
+        let more = unmarked.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        warnings.push(format!(
+            "workstations {}{more} are marked in the reference picture of no camera that records their lesson: mark \
+             them on the staff page, or nobody can tell whether they are in the picture",
+            shown.join(", ")
+        ));
+    }
+    Ok(warnings)
+}
+
+/// So many workstations are named; of more, the number is told.
+const SHOWN: usize = 12;
 
 fn list(config: &Path) -> Result<()> {
     let (_, journal) = appliance::open(config)?;

@@ -13,7 +13,7 @@ pub struct CameraConfig {
     pub source: CameraSource,
     /// No frame for this many seconds means that the camera has stalled.
     pub stall_seconds: f64,
-    /// Whether lessons are recorded with it. Network cameras are unless the config says otherwise.
+    /// Whether lessons are recorded with it. Cameras are unless the config says otherwise; files are not.
     pub record: bool,
 }
 
@@ -142,7 +142,7 @@ impl TryFrom<RawCamera> for CameraConfig {
             },
             other => return Err(format!("camera {name:?}: kind {other:?} is not one of \"v4l2\", \"rtsp\", \"file\"")),
         };
-        let record = raw.record.unwrap_or(matches!(source, CameraSource::Rtsp { .. }));
+        let record = raw.record.unwrap_or(!matches!(source, CameraSource::File { .. }));
         Ok(CameraConfig { name: raw.name, source, stall_seconds: raw.stall_seconds.unwrap_or(3.0), record })
     }
 }
@@ -167,9 +167,6 @@ impl CameraConfig {
             return wrong("stall_seconds", format!("{} is not between 0.5 and 60", self.stall_seconds));
         }
         match &self.source {
-            CameraSource::V4l2 { .. } | CameraSource::File { .. } if self.record => {
-                wrong("record", format!("only cameras of kind \"rtsp\" can be recorded, but kind is {:?}", self.kind()))
-            }
             CameraSource::V4l2 { width, height, fps, .. }
                 if !(160..=7680).contains(width) || !(120..=4320).contains(height) || !(1..=120).contains(fps) =>
             {

@@ -17,6 +17,13 @@ pub struct RecordingConfig {
     pub rollcall_minutes: i64,
     /// A lesson is complete when each camera, and each workstation, shows this share of it, 0 to 1.
     pub required_share: f64,
+    /// What encodes the pictures of cameras that do not do so themselves (`v4l2`, `file`): an H.264 encoder of
+    /// libavcodec that takes pictures from memory. One that cannot be opened is replaced by `libx264`.
+    pub encoder: String,
+    /// Pictures a second of those, at most.
+    pub encoded_fps: u32,
+    /// Kilobits a second of those, at most; a still picture takes less.
+    pub encoded_kilobits: u32,
 }
 
 impl Default for RecordingConfig {
@@ -27,6 +34,9 @@ impl Default for RecordingConfig {
             rollcall_minutes: 15,
             segment_seconds: 60,
             required_share: 0.99,
+            encoder: "libx264".into(),
+            encoded_fps: 10,
+            encoded_kilobits: 2000,
         }
     }
 }
@@ -49,6 +59,18 @@ impl RecordingConfig {
         if !(0.0..=1.0).contains(&self.required_share) {
             return wrong("required_share", format!("{} is not between 0 and 1", self.required_share));
         }
+        if !ENCODERS.contains(&self.encoder.as_str()) {
+            return wrong("encoder", format!("{:?} is not one of {}", self.encoder, ENCODERS.join(", ")));
+        }
+        if !(1..=60).contains(&self.encoded_fps) {
+            return wrong("encoded_fps", format!("{} is not between 1 and 60", self.encoded_fps));
+        }
+        if !(100..=20_000).contains(&self.encoded_kilobits) {
+            return wrong("encoded_kilobits", format!("{} is not between 100 and 20000", self.encoded_kilobits));
+        }
         Ok(())
     }
 }
+
+/// Encoders that take pictures from memory, as libavcodec calls them.
+const ENCODERS: [&str; 5] = ["libx264", "h264_v4l2m2m", "h264_nvenc", "h264_qsv", "h264_omx"];

@@ -1,12 +1,13 @@
 //! Each lesson's account: made and journalled when it is over, told to whoever asks before.
 
+use super::journal_gap;
 use super::plan::{Lesson, Plan};
 use crate::class::Span;
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
 use crate::store::StoreError;
-use evidence::record::{CameraCoverage, Coverage, Data};
+use evidence::record::{CameraCoverage, Coverage, Data, GapCause};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -23,24 +24,31 @@ pub fn account_of(journal: &Journal, camera: &str, span: Span) -> Result<Account
     Ok(account(span, &segments, &gaps))
 }
 
-/// Journals the accounts of the lessons that are over. `cameras` are those that are recorded.
+/// Journals the accounts of the lessons that are over. `recorded` are the cameras that are recorded; one that a lesson
+/// needed and that is none of them was absent, as far as nothing else is told of it.
 pub(super) fn close_lessons(
     journal: &Journal,
     plan: &mut Plan,
-    cameras: &[String],
+    recorded: &[String],
     required_share: f64,
     rollcall_minutes: i64,
     now: Timestamp,
 ) -> Result<(), JournalError> {
     for lesson in plan.over(journal, now - AFTER)? {
         let mut accounts = Vec::new();
-        let mut complete = !cameras.is_empty();
-        for camera in cameras {
-            let account = account_of(journal, camera, lesson.span)?;
+        let mut complete = !lesson.cameras.is_empty();
+        for camera in &lesson.cameras {
+            let mut account = account_of(journal, camera, lesson.span)?;
+            if !recorded.contains(camera) && !account.unexplained.is_empty() {
+                for span in &account.unexplained {
+                    journal_gap(journal, camera, span.from, span.until, GapCause::CameraAbsent)?;
+                }
+                account = account_of(journal, camera, lesson.span)?;
+            }
             complete &= account.unexplained.is_empty();
             accounts.push(coverage_of(camera, &account));
         }
-        let mut shown = coverage::shown(journal, &lesson.class, lesson.start, lesson.span, cameras, rollcall_minutes)?;
+        let mut shown = coverage::shown(journal, &lesson.class, lesson.start, lesson.span, &lesson.cameras, rollcall_minutes)?;
         for account in &mut accounts {
             account.impaired_ms = shown.impaired.remove(&account.camera).unwrap_or_default();
             let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());

@@ -4,7 +4,7 @@
 //! the fragment before.
 
 use crate::camera::{Format, Track, Unit};
-use evidence::record::VideoCodec;
+use evidence::record::{Sound, VideoCodec};
 use mp4_atom::{
     Atom, Codec, Decode, Dinf, Dref, DrefEntry, Encode, FixedPoint, FourCC, Ftyp, Hdlr, Header, Mdhd, Mdia, Mfhd, Minf,
     Moof, Moov, Mvex, Mvhd, ReadFrom, Smhd, Stbl, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry,
@@ -21,9 +21,14 @@ const STANDS_ALONE: u32 = 0x0200_0000;
 /// Bytes of a box's header.
 const HEADER: usize = 8;
 
+/// The name of the picture's handler tells what became of the sound, should the file have to be recovered.
+const HANDLER: &str = "rollcall";
+const HANDLER_SOUND_DROPPED: &str = "rollcall, sound dropped";
+
 /// What stands before the first fragment.
-pub(super) fn header(format: &Format, with_sound: bool) -> Result<Vec<u8>, String> {
+pub(super) fn header(format: &Format, sound: Sound) -> Result<Vec<u8>, String> {
     let video = &format.video;
+    let handler = if sound == Sound::Dropped { HANDLER_SOUND_DROPPED } else { HANDLER };
     let mut traks = vec![Trak {
         tkhd: Tkhd {
             track_id: VIDEO,
@@ -33,10 +38,10 @@ pub(super) fn header(format: &Format, with_sound: bool) -> Result<Vec<u8>, Strin
             height: FixedPoint::from(u16::try_from(video.height).unwrap_or(u16::MAX)),
             ..Default::default()
         },
-        mdia: media(b"vide", video.clock_rate, &video.sample_entry)?,
+        mdia: media(b"vide", handler, video.clock_rate, &video.sample_entry)?,
         ..Default::default()
     }];
-    if let Some(audio) = format.audio.as_ref().filter(|_| with_sound) {
+    if let Some(audio) = format.audio.as_ref().filter(|_| sound == Sound::Recorded) {
         traks.push(Trak {
             tkhd: Tkhd {
                 track_id: AUDIO,
@@ -46,7 +51,7 @@ pub(super) fn header(format: &Format, with_sound: bool) -> Result<Vec<u8>, Strin
                 volume: FixedPoint::from(1),
                 ..Default::default()
             },
-            mdia: media(b"soun", audio.clock_rate, &audio.sample_entry)?,
+            mdia: media(b"soun", HANDLER, audio.clock_rate, &audio.sample_entry)?,
             ..Default::default()
         });
     }
@@ -73,12 +78,12 @@ pub(super) fn header(format: &Format, with_sound: bool) -> Result<Vec<u8>, Strin
     Ok(bytes)
 }
 
-fn media(handler: &[u8; 4], timescale: u32, sample_entry: &[u8]) -> Result<Mdia, String> {
+fn media(handler: &[u8; 4], name: &str, timescale: u32, sample_entry: &[u8]) -> Result<Mdia, String> {
     let codec = Codec::decode(&mut &*sample_entry).map_err(|error| format!("the camera's codec: {error}"))?;
     let is_video = handler == b"vide";
     Ok(Mdia {
         mdhd: Mdhd { timescale, language: "und".into(), ..Default::default() },
-        hdlr: Hdlr { handler: FourCC::new(handler), name: "rollcall".into() },
+        hdlr: Hdlr { handler: FourCC::new(handler), name: name.into() },
         minf: Minf {
             vmhd: is_video.then(Vmhd::default),
             smhd: (!is_video).then(Smhd::default),
@@ -190,7 +195,7 @@ pub(super) struct Contents {
     pub codec: VideoCodec,
     pub width: u32,
     pub height: u32,
-    pub has_sound: bool,
+    pub sound: Sound,
 }
 
 /// Looks at a file that may end anywhere. `None`: there is not one whole fragment in it.
@@ -215,8 +220,12 @@ pub(super) fn contents(file: &mut impl Read) -> std::io::Result<Option<Contents>
                 _ => break,
             };
             let (width, height) = (video.tkhd.width.integer().into(), video.tkhd.height.integer().into());
-            let has_sound = moov.trak.len() > 1;
-            found = Some(Contents { bytes: 0, frames: 0, seconds: 0.0, codec, width, height, has_sound });
+            let sound = match video.mdia.hdlr.name.as_str() {
+                _ if moov.trak.len() > 1 => Sound::Recorded,
+                HANDLER_SOUND_DROPPED => Sound::Dropped,
+                _ => Sound::None,
+            };
+            found = Some(Contents { bytes: 0, frames: 0, seconds: 0.0, codec, width, height, sound });
         } else if header.kind == Moof::KIND {
             let Ok(moof) = Moof::decode_body(&mut &*body) else { break };
             pending = Some(moof);

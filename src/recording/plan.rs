@@ -1,7 +1,9 @@
 //! What the plan wants recorded, and which lessons are over.
 
 use super::Wanted;
-use crate::class::{Class, ClassId, Span, lessons_in, recorded_span, recorded_spans};
+use crate::class::{
+    self, Class, ClassId, LessonKind, RecordedSpan, SoundPolicy, Span, lessons_in, recorded_span, recorded_spans,
+};
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::store::StoreError;
@@ -21,12 +23,23 @@ pub struct Lesson {
     pub start: Timestamp,
     /// From the roll call to its end.
     pub span: Span,
+    /// Theory or practice.
+    pub kind: LessonKind,
+    /// The cameras that have to record it: those that the plan names, whether the config has them or not, or else all
+    /// that are recorded. In the plan's, or the config's, order.
+    pub cameras: Vec<String>,
+    /// The workstations that must stay in the picture.
+    pub workstations: Vec<String>,
+    /// Whether its sound is kept.
+    pub sound: SoundPolicy,
 }
 
 /// The plan of this room, read again when the classes change.
 pub struct Plan {
     room: String,
     lead_minutes: i64,
+    /// The cameras that are recorded.
+    cameras: Vec<String>,
     version: Option<u64>,
     classes: Vec<(Class, Timestamp)>,
     /// Lessons whose accounts are known to have been made.
@@ -36,28 +49,76 @@ pub struct Plan {
 impl Plan {
     /// Of the room that `config` names.
     pub fn new(config: &Config) -> Plan {
+        let recorded = config.cameras.iter().filter(|camera| camera.record);
         Plan {
             room: config.appliance.room.clone(),
             lead_minutes: config.recording.lead_minutes,
+            cameras: recorded.map(|camera| camera.name.clone()).collect(),
             version: None,
             classes: Vec::new(),
             closed: HashSet::new(),
         }
     }
 
-    /// The span that is to be recorded at `now`, if one is.
-    pub(super) fn wanted(&mut self, journal: &Journal, now: Timestamp) -> Result<Option<Wanted>, StoreError> {
-        let date = now.to_zoned_datetime(journal.zone().clone()).date();
-        let spans = self.spans_on(journal, date)?;
-        let span = spans.iter().find(|span| span.from <= now && now < span.until);
-        Ok(span.map(|span| Wanted { from: span.from, until: span.until, sound: true }))
+    /// The cameras that are recorded.
+    pub fn cameras(&self) -> &[String] {
+        &self.cameras
     }
 
-    /// All that is to be recorded on a date.
-    pub fn spans_on(&mut self, journal: &Journal, date: Date) -> Result<Vec<Span>, StoreError> {
+    /// What `camera` is to record around `now`: what may begin or end while that is not asked again for an hour.
+    pub(super) fn wanted(
+        &mut self,
+        journal: &Journal,
+        camera: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Wanted>, StoreError> {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        // A lesson right after midnight has its roll call before it.
+        let mut dates =
+            [now, now + SignedDuration::from_mins(self.lead_minutes + 60)].map(|time| self.day(journal, time));
+        dates.sort_unstable();
+        for (at, date) in dates.iter().enumerate() {
+            if at > 0 && dates[at - 1] == *date {
+                continue;
+            }
+            let spans = self.spans_on(journal, camera, *date)?;
+            wanted.extend(spans.iter().map(|recorded| Wanted {
+                from: recorded.span.from,
+                until: recorded.span.until,
+                sound: recorded.sound,
+            }));
+        }
+        Ok(wanted)
+    }
+
+    fn day(&self, journal: &Journal, time: Timestamp) -> Date {
+        time.to_zoned_datetime(journal.zone().clone()).date()
+    }
+
+    /// The lessons that go on, roll call included, and need cameras that are not recorded: the config does not have
+    /// them, or says that they are not.
+    pub(super) fn missing(&mut self, journal: &Journal, now: Timestamp) -> Result<Vec<(String, Span)>, StoreError> {
+        let date = self.day(journal, now);
+        let mut missing = Vec::new();
+        for lesson in self.lessons_on(journal, date)? {
+            if lesson.span.from <= now && now < lesson.span.until {
+                let absent = lesson.cameras.iter().filter(|camera| !self.cameras.contains(camera));
+                missing.extend(absent.map(|camera| (camera.clone(), lesson.span)));
+            }
+        }
+        Ok(missing)
+    }
+
+    /// All that `camera` is to record on a date.
+    pub fn spans_on(&mut self, journal: &Journal, camera: &str, date: Date) -> Result<Vec<RecordedSpan>, StoreError> {
         self.refresh(journal)?;
-        let classes = self.classes.iter().map(|(class, _)| class);
-        Ok(recorded_spans(classes, date, &self.room, journal.zone(), self.lead_minutes))
+        let lessons = self.classes.iter().flat_map(|(class, _)| lessons_in(class, date, &self.room));
+        let needs = |lesson: &class::Lesson| self.cameras_of(lesson).iter().any(|name| name == camera);
+        Ok(recorded_spans(lessons, needs, journal.zone(), self.lead_minutes))
+    }
+
+    fn cameras_of<'a>(&'a self, lesson: &'a class::Lesson) -> &'a [String] {
+        if lesson.cameras.is_empty() { &self.cameras } else { &lesson.cameras }
     }
 
     /// The lessons of a date, in order of time.
@@ -80,7 +141,8 @@ impl Plan {
                 dates.into_iter().flat_map(|date| self.lessons_of(class, journal, date)).collect();
             lessons.retain(|lesson| {
                 let is_due = *imported - GRACE < lesson.span.until && lesson.span.until <= moment;
-                is_due && !self.closed.contains(&(lesson.class.clone(), lesson.start))
+                // Without a camera nothing was to be recorded.
+                is_due && !lesson.cameras.is_empty() && !self.closed.contains(&(lesson.class.clone(), lesson.start))
             });
             over.extend(lessons);
         }
@@ -99,10 +161,18 @@ impl Plan {
     }
 
     fn lessons_of(&self, class: &Class, journal: &Journal, date: Date) -> Vec<Lesson> {
-        let of = |lesson: &crate::class::Lesson| {
+        let of = |lesson: &class::Lesson| {
             let span = recorded_span(lesson, journal.zone(), self.lead_minutes)?;
             let start = recorded_span(lesson, journal.zone(), 0)?.from;
-            Some(Lesson { class: class.id.clone(), start, span })
+            Some(Lesson {
+                class: class.id.clone(),
+                start,
+                span,
+                kind: lesson.kind,
+                cameras: self.cameras_of(lesson).to_vec(),
+                workstations: lesson.workstations.clone(),
+                sound: lesson.sound.clone(),
+            })
         };
         lessons_in(class, date, &self.room).filter_map(of).collect()
     }

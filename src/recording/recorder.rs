@@ -77,6 +77,8 @@ const LONGEST_GROUP: Duration = Duration::from_secs(10);
 const LARGEST_GROUP: usize = 16 << 20;
 /// Wall and monotonic time may drift apart by this much within a segment.
 const TOLERANCE: Duration = Duration::from_millis(500);
+/// Sound that comes this soon after a span without sound may be of it still: cameras buffer.
+const SOUND_LAG: Duration = Duration::from_secs(1);
 /// After a failed write the next try is made no sooner than this.
 const WRITE_RETRY: Duration = Duration::from_secs(2);
 
@@ -94,6 +96,10 @@ pub(super) struct Recorder {
     /// Why nothing is recorded, when nothing is.
     cause: GapCause,
     not_before: Option<Instant>,
+    /// The first moment of which recording has been wanted without a break.
+    since: Option<Timestamp>,
+    /// Sound that comes before this moment is not kept.
+    quiet_until: Option<Instant>,
 }
 
 struct Last {
@@ -137,6 +143,8 @@ impl Recorder {
             accounted: None,
             cause,
             not_before: None,
+            since: None,
+            quiet_until: None,
         }
     }
 
@@ -148,9 +156,16 @@ impl Recorder {
         }
     }
 
-    /// Whether that span is known to it already.
-    pub(super) fn wants(&self, wanted: Wanted) -> bool {
-        self.wanted.is_some_and(|known| known.from == wanted.from && known.sound == wanted.sound)
+    /// The first moment of which recording has been wanted without a break up to now, if it is wanted.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.wanted.and(self.since)
+    }
+
+    /// The camera sends pictures, but they cannot be encoded.
+    pub(super) fn cannot_encode(&mut self) {
+        if self.open.is_none() {
+            self.cause = GapCause::WriteFailed;
+        }
     }
 
     /// Whether a segment is being written.
@@ -159,20 +174,45 @@ impl Recorder {
     }
 
     /// The plan, as it stands now. `told` is the moment up to which an earlier run has told of a span that has begun.
+    ///
+    /// Where one span follows on another, the recording goes on: the segment ends at the next key frame if sound is kept
+    /// in one of them only. Sound that is not to be kept is left out from the span's first moment.
     pub(super) fn set_wanted(&mut self, wanted: Option<Wanted>, told: Option<Timestamp>, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         if self.wanted == wanted {
             return facts;
         }
-        if wanted.is_some_and(|wanted| self.wants(wanted)) {
-            self.wanted = wanted; // the same span, longer or shorter
+        let before = self.wanted;
+        if let (Some(before), Some(next)) = (before, wanted)
+            && next.from <= before.until
+        {
+            if before.sound != next.sound {
+                if let Some(open) = &mut self.open {
+                    open.until = now.wall;
+                }
+                self.leave_quiet(before, now);
+            }
+            self.wanted = wanted;
             return facts;
         }
         self.end_wanted(now, &mut facts);
         self.wanted = wanted;
         self.accounted = wanted.map(|wanted| told.map_or(wanted.from, |told| told.max(wanted.from)));
+        self.since = self.accounted;
         self.open_if_wanted(now, &mut facts);
         facts
+    }
+
+    /// What comes in the next moment may have been said before `before` ended.
+    fn leave_quiet(&mut self, before: Wanted, now: Now) {
+        if !before.sound {
+            self.quiet_until = Some(now.monotonic + SOUND_LAG);
+        }
+    }
+
+    /// Whether a piece of sound may be kept at all, be it in memory.
+    fn keeps_sound(&self, arrived: Instant) -> bool {
+        self.wanted.is_none_or(|wanted| wanted.sound) && self.quiet_until.is_none_or(|moment| moment <= arrived)
     }
 
     /// Time has passed; `state` is what the camera says of itself.
@@ -200,7 +240,7 @@ impl Recorder {
     pub(super) fn take(&mut self, unit: Unit, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         if unit.track == Track::Audio {
-            if !self.group.is_empty() {
+            if !self.group.is_empty() && self.keeps_sound(unit.arrived) {
                 self.push(unit);
             }
             return facts;
@@ -284,7 +324,7 @@ impl Recorder {
         let with_sound = wanted.sound && format.audio.is_some();
         let local = start.to_zoned_datetime(self.settings.zone.clone());
         let name = local.strftime("%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
-        let begun = mp4::header(&format, with_sound)
+        let begun = mp4::header(&format, sound(&format, with_sound))
             .map_err(io::Error::other)
             .and_then(|header| SegmentFile::create(&self.settings.folder.join(name), &header));
         let file = match begun {
@@ -351,6 +391,7 @@ impl Recorder {
 
     fn end_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
         let Some(wanted) = self.wanted else { return };
+        self.leave_quiet(wanted, now);
         if self.open.is_some() {
             self.write_group(None, now, facts);
             self.close(now.monotonic, Some(now.wall), facts);
@@ -372,11 +413,7 @@ impl Recorder {
         let step = wall.filter(|wall| wall.duration_since(by_start).unsigned_abs() > TOLERANCE);
         let end = if step.is_some() { by_start } else { wall.unwrap_or(by_start) };
         let end = end.max(open.begun.wall);
-        let sound = match (open.with_sound, open.format.audio.is_some()) {
-            (true, _) => Sound::Recorded,
-            (false, true) => Sound::Dropped,
-            (false, false) => Sound::None,
-        };
+        let sound = sound(&open.format, open.with_sound);
         match open.file.close() {
             Ok(file) => {
                 facts.push(Fact::Segment(Finished {
@@ -402,5 +439,14 @@ impl Recorder {
                 self.cause = GapCause::WriteFailed;
             }
         }
+    }
+}
+
+/// What a segment's record says of its sound.
+fn sound(format: &Format, is_kept: bool) -> Sound {
+    match (is_kept, format.audio.is_some()) {
+        (true, true) => Sound::Recorded,
+        (false, true) => Sound::Dropped,
+        (_, false) => Sound::None,
     }
 }

@@ -7,7 +7,7 @@ use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
 use crate::journal::Journal;
 use crate::store::SegmentRow;
-use evidence::record::{GapCause, Sound};
+use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
@@ -49,7 +49,7 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, Re
             codec: contents.codec,
             width: contents.width,
             height: contents.height,
-            sound: if contents.has_sound { Sound::Recorded } else { Sound::None },
+            sound: contents.sound,
             recovered: true,
         };
         journal_segment(journal, row, described)?;
@@ -72,7 +72,7 @@ pub(super) fn account_for_absence(
     let day = |time: Timestamp| time.to_zoned_datetime(journal.zone().clone()).date();
     let (mut date, mut open) = (day(alive.at), None);
     while date <= day(now) {
-        for span in plan.spans_on(journal, date)? {
+        for span in plan.spans_on(journal, camera, date)?.iter().map(|recorded| recorded.span) {
             let Some(past) = span.overlap(Span { from: Timestamp::MIN, until: now }) else { continue };
             for mut missing in account_of(journal, camera, past)?.unexplained {
                 // What was open when the appliance was last alive keeps its cause as far as that reaches.

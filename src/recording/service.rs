@@ -1,11 +1,12 @@
 //! The recording as one thing to start and stop: a thread for each camera, and one that follows the plan.
 
-use super::accounts::close_lessons;
+use super::accounts::{account_of, close_lessons};
 use super::plan::Plan;
 use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
 use super::{journal_fact, recover};
-use crate::camera::{Camera, CameraStatus, Unit};
-use crate::config::Config;
+use crate::camera::{Camera, CameraStatus, EncodedUnits, Encoding, Unit};
+use crate::class::Span;
+use crate::config::{CameraSource, Config};
 use crate::journal::{Journal, JournalError};
 use crate::store::{AliveRow, StoreError};
 use evidence::record::GapCause;
@@ -62,6 +63,8 @@ pub struct CameraRecording {
 const PULSE: Duration = Duration::from_secs(1);
 /// Every so many pulses it is looked whether a lesson is over.
 const ACCOUNT_EVERY: u64 = 5;
+/// Pictures are encoded from this long before a span begins.
+const ENCODE_AHEAD: SignedDuration = SignedDuration::from_secs(4);
 /// A span that is wanted only after it has begun by this much came late.
 const LATE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -76,8 +79,11 @@ struct Shared {
     root: PathBuf,
     required_share: f64,
     rollcall_minutes: i64,
-    wanted: Mutex<Option<Wanted>>,
+    /// What each of the recorders is to record, in their order.
+    wanted: Mutex<Vec<Vec<Wanted>>>,
     recorders: Mutex<Vec<State>>,
+    /// Cameras that lessons need now and that are not recorded.
+    missing: Mutex<Vec<(String, Span)>>,
     stop: AtomicBool,
 }
 
@@ -101,19 +107,27 @@ impl Service {
         }
         let mut plan = Plan::new(config);
         let now = journal.clock().now();
+        let encoding = Encoding {
+            encoder: config.recording.encoder.clone(),
+            fps: config.recording.encoded_fps,
+            kilobits: config.recording.encoded_kilobits,
+        };
         let mut workers = Vec::new();
         for (at, camera) in cameras.iter().enumerate() {
             let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
                 continue;
             };
             let told = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
+            let is_coded = matches!(settings.source, CameraSource::Rtsp { .. });
             let settings = Settings {
                 folder: root.join(camera.name()),
                 zone: journal.zone().clone(),
                 segment: Duration::from_secs(config.recording.segment_seconds),
                 stall: Duration::from_secs_f64(settings.stall_seconds),
             };
-            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), camera.units()));
+            let units =
+                if is_coded { Units::Sent(camera.units()) } else { Units::Encoded(camera.encoded(encoding.clone())) };
+            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), units));
         }
         let states = workers.iter().map(|(at, ..)| State {
             camera: cameras[*at].name().to_owned(),
@@ -122,20 +136,33 @@ impl Service {
             gap: None,
             waiting: 0,
         });
+        let states: Vec<State> = states.collect();
+        let wanted = states.iter().map(|state| plan.wanted(&journal, &state.camera, now));
         let shared = Arc::new(Shared {
             required_share: config.recording.required_share,
             rollcall_minutes: config.recording.rollcall_minutes,
-            wanted: Mutex::new(plan.wanted(&journal, now)?),
+            wanted: Mutex::new(wanted.collect::<Result<_, _>>()?),
+            missing: Mutex::new(plan.missing(&journal, now)?),
             journal,
             root,
-            recorders: Mutex::new(states.collect()),
+            recorders: Mutex::new(states),
             stop: AtomicBool::new(false),
         });
         let service = Service { shared: shared.clone(), threads: Mutex::default() };
         for (index, (at, told, recorder, units)) in workers.into_iter().enumerate() {
             let (shared, cameras) = (shared.clone(), cameras.clone());
-            let worker = Worker { shared, index, camera: at, cameras, recorder, told, facts: VecDeque::new() };
-            service.spawn("recorder", move || worker.run(&units))?;
+            let worker = Worker {
+                shared,
+                index,
+                camera: at,
+                cameras,
+                units,
+                recorder,
+                told,
+                seen: None,
+                facts: VecDeque::new(),
+            };
+            service.spawn("recorder", move || worker.run())?;
         }
         service.spawn("recording plan", move || shared.follow(plan))?;
         Ok(service)
@@ -157,7 +184,13 @@ impl Service {
             gap: state.gap.map(|(since, cause)| (text(since), cause)),
             waiting: state.waiting,
         };
-        lock(&self.shared.recorders).iter().map(of).collect()
+        let mut status: Vec<_> = lock(&self.shared.recorders).iter().map(of).collect();
+        for (camera, span) in &*lock(&self.shared.missing) {
+            let gap = Some((text(span.from), GapCause::CameraAbsent));
+            let camera = camera.clone();
+            status.push(CameraRecording { camera, wanted: true, recording: false, gap, waiting: 0 });
+        }
+        status
     }
 }
 
@@ -185,10 +218,9 @@ impl Shared {
     fn follow(&self, mut plan: Plan) {
         let mut beat = 0;
         while !self.stop.load(Ordering::Relaxed) {
-            match plan.wanted(&self.journal, self.journal.clock().now()) {
-                Ok(wanted) => *lock(&self.wanted) = wanted,
-                // What was wanted before still is.
-                Err(error) => tracing::error!(%error, "the plan cannot be read"),
+            // What was wanted before still is.
+            if let Err(error) = self.read_plan(&mut plan) {
+                tracing::error!(%error, "the plan cannot be read");
             }
             if beat % ACCOUNT_EVERY == 0
                 && let Err(error) = self.close_lessons(&mut plan)
@@ -203,11 +235,27 @@ impl Shared {
         }
     }
 
+    fn read_plan(&self, plan: &mut Plan) -> Result<(), StoreError> {
+        let now = self.journal.clock().now();
+        let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
+        let wanted = cameras.iter().map(|camera| plan.wanted(&self.journal, camera, now));
+        let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+        *lock(&self.wanted) = wanted;
+        *lock(&self.missing) = plan.missing(&self.journal, now)?;
+        Ok(())
+    }
+
+    /// What a recorder is to record at `now`.
+    fn wanted(&self, index: usize, now: Timestamp) -> Option<Wanted> {
+        let wanted = lock(&self.wanted);
+        wanted.get(index)?.iter().find(|wanted| wanted.from <= now && now < wanted.until).copied()
+    }
+
     fn close_lessons(&self, plan: &mut Plan) -> Result<(), JournalError> {
         let cameras: Vec<String> = {
             let states = lock(&self.recorders);
             // What waits to be journalled belongs into the accounts.
-            if states.is_empty() || states.iter().any(|state| state.waiting > 0) {
+            if states.iter().any(|state| state.waiting > 0) {
                 return Ok(());
             }
             states.iter().map(|state| state.camera.clone()).collect()
@@ -228,20 +276,40 @@ impl Shared {
     }
 }
 
+/// Where a camera's coded pictures come from.
+enum Units {
+    /// It sends them.
+    Sent(Receiver<Unit>),
+    /// They are encoded here.
+    Encoded(EncodedUnits),
+}
+
+impl Units {
+    fn receiver(&self) -> &Receiver<Unit> {
+        match self {
+            Units::Sent(units) => units,
+            Units::Encoded(encoded) => encoded.units(),
+        }
+    }
+}
+
 struct Worker {
     shared: Arc<Shared>,
     index: usize,
     camera: usize,
     cameras: Arc<Vec<Camera>>,
+    units: Units,
     recorder: Recorder,
     /// Up to when an earlier run has told of the span that was wanted at the start.
     told: Option<Timestamp>,
+    /// What was wanted when that was looked at last.
+    seen: Option<Wanted>,
     /// What is yet to be journalled.
     facts: VecDeque<Fact>,
 }
 
 impl Worker {
-    fn run(mut self, units: &Receiver<Unit>) {
+    fn run(mut self) {
         let mut ticked = None;
         let mut is_first = true;
         while !self.shared.stop.load(Ordering::Relaxed) {
@@ -250,9 +318,14 @@ impl Worker {
                 self.tick(is_first);
                 is_first = false;
             }
-            match units.recv_timeout(PULSE / 4) {
+            match self.units.receiver().recv_timeout(PULSE / 4) {
                 Ok(unit) => {
                     let now = self.shared.now();
+                    // Looked at for each unit: at a border between spans, sound ends with the very first after it.
+                    let wanted = self.shared.wanted(self.index, now.wall);
+                    if wanted.is_some() && self.recorder.since().is_some() {
+                        self.facts.extend(self.recorder.set_wanted(wanted, None, now));
+                    }
                     self.facts.extend(self.recorder.take(unit, now));
                     if !self.facts.is_empty() {
                         self.journal();
@@ -269,19 +342,26 @@ impl Worker {
 
     fn tick(&mut self, is_first: bool) {
         let now = self.shared.now();
-        let wanted = *lock(&self.shared.wanted);
-        let told = self.told.take().filter(|_| is_first);
-        let told = match wanted {
-            Some(wanted)
-                if !is_first && now.wall.duration_since(wanted.from) > LATE && !self.recorder.wants(wanted) =>
-            {
-                let cause = GapCause::PlanLate;
-                self.facts.push_back(Fact::Gap { start: wanted.from, end: now.wall, cause });
-                Some(now.wall)
-            }
-            _ => told,
-        };
+        let wanted = self.shared.wanted(self.index, now.wall);
+        let mut told = self.told.take().filter(|_| is_first);
+        let known = std::mem::replace(&mut self.seen, wanted);
+        if let Some(wanted) = wanted.filter(|_| !is_first && known != wanted)
+            && now.wall.duration_since(wanted.from) > LATE
+        {
+            // What was recorded for another lesson, or has been told of, needs no telling.
+            let until = self.recorder.since().unwrap_or(now.wall);
+            self.tell_late(Span { from: wanted.from, until });
+            told = Some(until);
+        }
         self.facts.extend(self.recorder.set_wanted(wanted, told, now));
+        if let Units::Encoded(encoded) = &self.units {
+            // A little before it begins, so that its first moment is shown.
+            let soon = self.shared.wanted(self.index, now.wall + ENCODE_AHEAD);
+            encoded.set_wanted(wanted.or(soon).is_some());
+            if encoded.has_failed() {
+                self.recorder.cannot_encode();
+            }
+        }
         let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
         self.facts.extend(self.recorder.tick(now, state, unreachable));
         self.journal();
@@ -291,6 +371,18 @@ impl Worker {
         state.recording = self.recorder.is_recording();
         state.gap = self.recorder.pending();
         state.waiting = self.facts.len();
+    }
+
+    /// The plan came after `span` had begun, or all of it.
+    fn tell_late(&mut self, span: Span) {
+        if span.until.duration_since(span.from) <= LATE {
+            return;
+        }
+        let camera = self.cameras[self.camera].name();
+        let missing = account_of(&self.shared.journal, camera, span).map(|account| account.unexplained);
+        for missing in missing.unwrap_or_else(|_| vec![span]) {
+            self.facts.push_back(Fact::Gap { start: missing.from, end: missing.until, cause: GapCause::PlanLate });
+        }
     }
 
     /// Journals what there is to tell, in order; what fails is tried again.

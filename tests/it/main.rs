@@ -11,5 +11,6 @@ mod kill;
 mod network;
 mod protocol;
 mod recording;
+mod sources;
 mod status;
 mod sync;

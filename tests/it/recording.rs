@@ -30,7 +30,7 @@ pub struct Room {
 }
 
 /// A zone in which it is noon now, so that no test crosses midnight.
-fn noon() -> TimeZone {
+pub fn noon() -> TimeZone {
     let second = Timestamp::now().as_second().rem_euclid(86_400) as i32;
     let offset = 43_200 - second;
     TimeZone::fixed(Offset::from_seconds(offset - offset.rem_euclid(60)).expect("less than a day"))
@@ -118,7 +118,7 @@ impl Room {
     }
 }
 
-fn frame_hashes(path: &Path) -> Vec<String> {
+pub fn frame_hashes(path: &Path) -> Vec<String> {
     let output = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-i"])
         .arg(path)

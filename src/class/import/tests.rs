@@ -77,3 +77,50 @@ proptest! {
         let _ = parse("x.xlsx", &[b"PK\x03\x04", &bytes[..]].concat());
     }
 }
+
+/// A good plan with one lesson, whose last columns are `cells`.
+fn plan(kind: &str, cells: &str) -> String {
+    format!(
+        "[班级]\n班期编号,班期名称,工种\nC1,电工,电工\n\
+         [计划]\n日期,开始时间,结束时间,类型,培训内容,教师编号,录像摄像头,工位,录音\n\
+         2026-11-23,8:30,10:00,{kind},安全,T1,{cells}\n\
+         [学员]\n编号,姓名,身份证号\n001,张三,11010519491231002X\n[教师]\n编号,姓名,备案号\nT1,陈老师,B1\n"
+    )
+}
+
+#[test]
+fn a_lesson_names_its_cameras_workstations_and_sound() {
+    let csv = plan("实操", "front、back,1-3 B7,否：津人社2026-12号");
+    let import = parse("c.csv", csv.as_bytes()).expect("good");
+    assert!(import.warnings.is_empty(), "{:?}", import.warnings);
+    let lesson = &import.class.lessons[0];
+    assert_eq!(lesson.cameras, ["front", "back"]);
+    assert_eq!(lesson.workstations, ["1", "2", "3", "B7"]);
+    assert_eq!(lesson.sound, crate::class::SoundPolicy::Dropped { consent: "津人社2026-12号".into() });
+    let english = plan("practice", "all,A01-A02,no: consent 12/2026")
+        .replace("录像摄像头,工位,录音", "cameras,workstations,sound");
+    let lesson = parse("c.csv", english.as_bytes()).expect("good").class.lessons.remove(0);
+    assert_eq!((lesson.cameras.len(), lesson.workstations.join(" ").as_str()), (0, "A01 A02"));
+    assert_eq!(lesson.sound, crate::class::SoundPolicy::Dropped { consent: "consent 12/2026".into() });
+}
+
+#[test]
+fn mistakes_in_what_a_lesson_demands_are_told_with_their_place() {
+    for (cells, place, what) in [
+        ("前门,,", "sheet 计划, row 6, column G (录像摄像头)", "a-z"),
+        (",5-1,", "sheet 计划, row 6, column H (工位)", "before it begins"),
+        (",,否", "sheet 计划, row 6, column I (录音)", "否：津人社2026-12号"),
+        (",,随便", "sheet 计划, row 6, column I (录音)", "neither 是"),
+    ] {
+        let found = problems(&plan("理论", cells));
+        assert!(found[0].starts_with(place) && found[0].contains(what), "{cells}: {found:?}");
+    }
+}
+
+#[test]
+fn a_practice_lesson_without_workstations_is_warned_of() {
+    let warnings = parse("c.csv", plan("实操", ",,").as_bytes()).expect("good").warnings;
+    let warning = warnings.first().expect("a warning").to_string();
+    assert!(warning.starts_with("sheet 计划, row 6, column H (工位)") && warning.contains("6(1)"), "{warning}");
+    assert!(parse("c.csv", plan("理论", ",,").as_bytes()).expect("good").warnings.is_empty());
+}

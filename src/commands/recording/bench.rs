@@ -20,8 +20,14 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// A camera, rtsp://…; may be given several times
-    #[arg(long = "url", required = true)]
+    #[arg(long = "url", required_unless_present = "files")]
     urls: Vec<String>,
+    /// A film that is played like a USB camera, over and over, and encoded; may be given several times
+    #[arg(long = "file")]
+    files: Vec<PathBuf>,
+    /// Pictures a second of films
+    #[arg(long, default_value_t = 10)]
+    fps: u32,
     /// How long to record
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -73,7 +79,7 @@ impl BenchArgs {
         let scratch = tempfile::Builder::new().prefix("recording-bench-").tempdir_in(&self.dir)?;
         let folder = self.keep.clone().unwrap_or_else(|| scratch.path().to_owned());
         std::fs::create_dir_all(&folder)?;
-        let config = config(&folder, &self.urls)?;
+        let config = config(&folder, &self)?;
         let journal = Arc::new(journal(&config, self.seconds)?);
         let decode = if self.no_decoding { Decode::Nothing } else { Decode::KeyFrames };
         let cameras = Arc::new(config.cameras.iter().map(|camera| Camera::start(camera, decode)).collect::<Vec<_>>());
@@ -104,11 +110,19 @@ impl BenchArgs {
     }
 }
 
-fn config(folder: &Path, urls: &[String]) -> Result<Config> {
+fn config(folder: &Path, wanted: &BenchArgs) -> Result<Config> {
     let mut text = "[appliance]\nsite = \"bench\"\nroom = \"bench\"\nstate_dir = \"state\"\n\
                     [recording]\nfolder = \"recordings\"\n"
         .to_owned();
-    for (at, url) in urls.iter().enumerate() {
+    writeln!(text, "encoded_fps = {}", wanted.fps)?;
+    for (at, file) in wanted.files.iter().enumerate() {
+        let path = serde_json::to_string(&std::fs::canonicalize(file)?)?;
+        writeln!(
+            text,
+            "[[camera]]\nname = \"film{at}\"\nkind = \"file\"\npath = {path}\nrepeat = true\nrecord = true"
+        )?;
+    }
+    for (at, url) in wanted.urls.iter().enumerate() {
         let url = serde_json::to_string(url)?;
         writeln!(text, "[[camera]]\nname = \"camera{at}\"\nkind = \"rtsp\"\nurl = {url}")?;
     }

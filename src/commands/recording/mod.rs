@@ -75,13 +75,13 @@ impl RecordingArgs {
         let mut day = Day { date, lessons: Vec::new(), cameras: Vec::new() };
         for lesson in Plan::new(&config).lessons_on(&journal, date)? {
             let so_far = crate::class::Span { until: lesson.span.until.min(now), ..lesson.span };
-            for camera in cameras.iter().filter(|_| so_far.from < so_far.until) {
-                let account = account_of(&journal, &camera.name, so_far)?;
+            for camera in lesson.cameras.iter().filter(|_| so_far.from < so_far.until) {
+                let account = account_of(&journal, camera, so_far)?;
                 day.lessons.push(LessonAccount {
                     class: lesson.class.to_string(),
                     start: journal.time_text(lesson.start),
                     end: journal.time_text(so_far.until),
-                    camera: camera.name.clone(),
+                    camera: camera.clone(),
                     required_ms: account.required_ms,
                     recorded_ms: account.recorded_ms,
                     unexplained_ms: account.unexplained_ms(),
