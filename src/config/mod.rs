@@ -12,7 +12,7 @@ mod recording;
 mod retention;
 
 pub use alarm::AlarmConfig;
-pub use archive::ArchiveConfig;
+pub use archive::{ArchiveConfig, S3Config};
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
 pub use coverage::CoverageConfig;
@@ -215,6 +215,9 @@ impl Config {
         self.models.onnxruntime.as_mut().map(anchor);
         if let Some(sync) = &mut self.sync {
             anchor(&mut sync.ca);
+        }
+        if let Some(archive) = &mut self.archive {
+            archive.anchor(folder);
         }
         for camera in &mut self.cameras {
             if let CameraSource::File { path, .. } = &mut camera.source {

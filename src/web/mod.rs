@@ -53,7 +53,8 @@ impl App {
         let trouble = self.live.troubles().borrow().clone();
         let log = self.sync.borrow().clone();
         let recordings = self.recording.as_ref().map(|recording| recording.status()).unwrap_or_default();
-        let running = Running { cameras: &self.cameras, recordings };
+        let keeping = self.recording.as_ref().map(|recording| recording.keeping());
+        let running = Running { cameras: &self.cameras, recordings, keeping };
         status::gather(&self.config, &self.journal, Some(running), log, trouble).map_err(|error| internal(&error))
     }
 }
