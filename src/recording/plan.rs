@@ -45,6 +45,15 @@ impl Plan {
         }
     }
 
+    /// Of the room that `config` names, with the classes that are closed, as they stand now.
+    pub fn of_all_classes(config: &Config, journal: &Journal) -> Result<Plan, StoreError> {
+        let mut plan = Plan::new(config);
+        let reader = journal.store().read()?;
+        plan.version = Some(reader.people_version()?);
+        plan.classes = reader.classes()?.into_iter().map(|row| (row.class, Timestamp::MIN)).collect();
+        Ok(plan)
+    }
+
     /// The span that is to be recorded at `now`, if one is.
     pub(super) fn wanted(&mut self, journal: &Journal, now: Timestamp) -> Result<Option<Wanted>, StoreError> {
         let date = now.to_zoned_datetime(journal.zone().clone()).date();

@@ -6,7 +6,7 @@ use crate::class::ClassId;
 use evidence::record::GapCause;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A segment of a camera's recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +205,14 @@ impl View {
             .prepare_cached(&format!("SELECT {SEGMENT} FROM segments WHERE camera = ?1 ORDER BY seq DESC LIMIT 1"))?;
         let mut rows = statement.query([camera])?;
         rows.next()?.map(read_segment).transpose()
+    }
+
+    /// The cameras that anything is known of: a segment or a gap.
+    pub fn cameras_recorded(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT camera FROM segments UNION SELECT camera FROM gaps")?;
+        let cameras = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(cameras)
     }
 
     /// Whether a file belongs to a segment.
