@@ -5,8 +5,8 @@ use crate::camera::{Camera, CameraState, CameraStatus};
 use crate::clock::local;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
-use crate::recording::{CameraRecording, Keeping};
 pub use crate::recording::DiskStatus;
+use crate::recording::{CameraRecording, Keeping};
 use crate::sync::{SyncState, SyncStatus};
 use evidence::record::{ClockQuality, GapCause, WindowKind};
 use serde::{Deserialize, Serialize};
@@ -207,8 +207,8 @@ pub fn gather(
         });
     }
     drop(reader);
-    let (cameras, recordings, keeping) = running
-        .map_or((&[][..], Vec::new(), None), |running| (running.cameras, running.recordings, running.keeping));
+    let (cameras, recordings, keeping) =
+        running.map_or((&[][..], Vec::new(), None), |running| (running.cameras, running.recordings, running.keeping));
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),

@@ -103,7 +103,8 @@ impl Recordings {
         for (table, told, rows) in became {
             for (segment, seq) in told {
                 if rows.get(segment) != Some(seq) {
-                    let message = format!("record {seq} says that the segment of record {segment} is {table}, its row does not");
+                    let message =
+                        format!("record {seq} says that the segment of record {segment} is {table}, its row does not");
                     found.fail("wrong_row", table, Some(*seq), message);
                 }
             }
@@ -154,7 +155,9 @@ impl Recordings {
                 if files.hash { hash_file(&path).map(|(bytes, hash)| (bytes, Some(hash))) } else { length(&path) };
             if let Some(deletion) = self.deleted.get(seq) {
                 if looked.is_ok() {
-                    let message = format!("{name} was deleted by record {deletion}, but is still there; the next start removes it");
+                    let message = format!(
+                        "{name} was deleted by record {deletion}, but is still there; the next start removes it"
+                    );
                     found.add(Severity::Warning, "not_deleted", "recordings", Some(*seq), message);
                 }
                 continue;

@@ -46,7 +46,10 @@ impl RetentionConfig {
         for (key, value) in [("reserve_bytes", self.reserve_bytes), ("state_reserve_bytes", self.state_reserve_bytes)] {
             // A database that cannot be written cannot even note down that something was deleted.
             if value < 1 << 20 {
-                return wrong(key, format!("{value} is less than 1048576 (1 MiB): check-ins would fail with the recording"));
+                return wrong(
+                    key,
+                    format!("{value} is less than 1048576 (1 MiB): check-ins would fail with the recording"),
+                );
             }
         }
         if self.term_days == Some(0) {

@@ -36,10 +36,7 @@ fn values_that_cannot_be_meant_name_their_key() {
         ("[retention]\nterm_days = 0\n", "retention.term_days"),
         ("[archive]\nname = \"nas\"\n", "[archive.s3]"),
         ("[archive]\nfolder = \"nas\"\nmax_bytes_per_second = 1\n", "archive.max_bytes_per_second"),
-        (
-            "[archive.s3]\nendpoint = \"http://store\"\nbucket = \"b\"\ncredentials = \"c\"\n",
-            "archive.s3.endpoint",
-        ),
+        ("[archive.s3]\nendpoint = \"http://store\"\nbucket = \"b\"\ncredentials = \"c\"\n", "archive.s3.endpoint"),
         ("[checkin]\ncamera = \"door\"\n", "checkin.camera"),
     ] {
         let error = load(&format!("{MINIMAL}{extra}")).expect_err(key);

@@ -49,14 +49,18 @@ impl Held {
     /// The reasons in words, with what to do.
     pub fn text(&self) -> String {
         let reasons = [
-            (self.not_countersigned, "are not countersigned by the bureau: let the appliance reach it (`rollcall sync`)"),
+            (
+                self.not_countersigned,
+                "are not countersigned by the bureau: let the appliance reach it (`rollcall sync`)",
+            ),
             (self.not_archived, "are not archived: see `rollcall recording archive`"),
             (self.finding, "show what a finding that has not ended is about"),
             (self.lesson, "belong to lessons whose accounts are not made"),
         ];
         let told = reasons.iter().filter(|(amount, _)| amount.segments > 0);
-        let told: Vec<_> =
-            told.map(|(amount, why)| format!("{} segments ({} MB) {why}", amount.segments, amount.bytes >> 20)).collect();
+        let told: Vec<_> = told
+            .map(|(amount, why)| format!("{} segments ({} MB) {why}", amount.segments, amount.bytes >> 20))
+            .collect();
         if told.is_empty() { "there are no recordings: something else fills the disk".into() } else { told.join("; ") }
     }
 }

@@ -164,9 +164,9 @@ impl View {
 
     /// The latest moment that an archived segment shows.
     pub fn archived_until(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT max(end_ms) FROM segments WHERE seq = (SELECT max(segment) FROM archived)",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT max(end_ms) FROM segments WHERE seq = (SELECT max(segment) FROM archived)")?;
         statement.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(time).transpose()
     }
 

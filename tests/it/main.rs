@@ -10,5 +10,6 @@ mod hostile;
 mod kill;
 mod protocol;
 mod recording;
+mod recording_keep;
 mod status;
 mod sync;

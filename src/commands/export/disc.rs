@@ -237,7 +237,8 @@ fn copy(config: &Config, journal: &Journal, segment: &SegmentRow, folder: &Path,
 
 fn write(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
-    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written =
+        File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -61,7 +61,8 @@ impl StatusArgs {
 impl ArchiveArgs {
     /// Archives what is due.
     pub(super) fn run(self, path: &Path) -> Result<ExitCode> {
-        let missing = || format!("there is no [archive] in {}; docs/archive.md tells how to set one up", path.display());
+        let missing =
+            || format!("there is no [archive] in {}; docs/archive.md tells how to set one up", path.display());
         if self.init {
             let config = Config::load(path)?;
             let archive = config.archive.as_ref().with_context(missing)?;

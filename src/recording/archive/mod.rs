@@ -66,7 +66,9 @@ pub enum ArchiveError {
         key: String,
     },
     /// Files here are not what was recorded; all others are archived.
-    #[error("{count} segments are not archived, because their files are not what was recorded; the first is {first}. `rollcall check` tells more")]
+    #[error(
+        "{count} segments are not archived, because their files are not what was recorded; the first is {first}. `rollcall check` tells more"
+    )]
     Altered {
         /// How many.
         count: usize,

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// A folder with a file of this name is an archive: what is not mounted does not have one.
 pub(super) const MARKER: &str = "rollcall-archive";
-const MARKER_TEXT: &str = "Recordings of the training classroom are archived here by Rollcall.\n本文件夹存放培训教室的教学录像归档。\n";
+const MARKER_TEXT: &str =
+    "Recordings of the training classroom are archived here by Rollcall.\n本文件夹存放培训教室的教学录像归档。\n";
 /// Ends the name of a file that is being copied.
 const PART: &str = "part";
 /// What is read and written at once, bytes.
