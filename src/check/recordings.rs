@@ -2,7 +2,7 @@
 
 use super::{Found, Severity};
 use crate::recording::hash_file;
-use crate::store::{Reader, SegmentRow, StoreError};
+use crate::store::{Reader, SegmentRow, Store, StoreError};
 use evidence::record::{Archive, Data, Deletion, Gap, Record, Segment};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -142,7 +142,7 @@ impl Recordings {
     }
 
     /// Compares with the files, which takes as long as reading them does.
-    pub(super) fn files(&self, rows: &BTreeMap<u64, SegmentRow>, files: &Files, found: &mut Found) {
+    pub(super) fn files(&self, store: &Store, rows: &BTreeMap<u64, SegmentRow>, files: &Files, found: &mut Found) {
         let by_hash: HashMap<&str, u64> =
             self.segments.iter().map(|(seq, segment)| (segment.sha256.as_str(), *seq)).collect();
         for (seq, row) in rows {
@@ -182,6 +182,10 @@ impl Recordings {
                     ("altered_segment", format!("{name} has {bytes} bytes; {expected} were recorded"))
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // The daemon may have deleted it since the log was read.
+                    if store.read().and_then(|reader| reader.deletion_of(&row.path)).is_ok_and(|by| by.is_some()) {
+                        continue;
+                    }
                     ("missing_segment", format!("{name} is missing"))
                 }
                 Err(error) => ("unreadable", format!("{name} cannot be read: {error}")),

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often room and budgets are looked at.
 const CLEAN_EVERY: Duration = Duration::from_secs(5);
+/// … while nothing may be deleted though it should: that has been looked at in full.
+const STUCK_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether a day is closed and not archived.
 const ARCHIVE_EVERY: Duration = Duration::from_secs(300);
 /// After a failure the archive is tried again this much later, at first and at most.
@@ -75,17 +77,18 @@ impl Keeper {
 
     /// Cleans up until `stop`.
     pub(super) fn clean(&self, mut cleaner: Cleaner, stop: &AtomicBool) {
-        let mut last = None;
+        let mut next = Instant::now();
         while !stop.load(Ordering::Relaxed) {
-            if last.is_none_or(|last: Instant| last.elapsed() >= CLEAN_EVERY) {
-                last = Some(Instant::now());
-                self.clean_once(&mut cleaner);
+            if Instant::now() >= next {
+                let is_stuck = self.clean_once(&mut cleaner);
+                next = Instant::now() + if is_stuck { STUCK_EVERY } else { CLEAN_EVERY };
             }
             std::thread::sleep(PULSE);
         }
     }
 
-    fn clean_once(&self, cleaner: &mut Cleaner) {
+    /// Tells whether nothing may be deleted though it should.
+    fn clean_once(&self, cleaner: &mut Cleaner) -> bool {
         let room = self.reserve.look();
         if let Err(error) = &room {
             tracing::error!(%error, "the recordings' disk cannot be asked how full it is");
@@ -103,12 +106,14 @@ impl Keeper {
             amount: *amount,
             budget_bytes: self.config.retention.budget_of(camera),
         });
+        let is_stuck = cannot_delete.is_some();
         self.tell(|status| {
             status.disk = room.map(|room| room.disk);
             status.reserve_bytes = room.map_or(0, |room| room.reserve_bytes);
             status.cameras = cameras.collect();
             status.cannot_delete = cannot_delete;
         });
+        is_stuck
     }
 
     /// Archives closed days until `stop`.

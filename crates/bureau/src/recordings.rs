@@ -7,7 +7,7 @@ use crate::verify::time_of;
 use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
 use evidence::hex;
-use evidence::record::{Data, Deletion, Record, Segment};
+use evidence::record::{Data, DeletionReason, Record, Segment};
 use evidence::verdict::{Finding, Severity};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Folders within folders are followed this far: camera, date, and one to spare.
 const MAX_DEPTH: usize = 4;
@@ -46,8 +47,15 @@ impl<'r> Since<'r> {
 #[derive(Default)]
 pub(crate) struct Recordings {
     segments: BTreeMap<u64, Segment>,
-    /// Segment → the record that says that it was deleted, and when that was.
-    deleted: HashMap<u64, (u64, String, Deletion)>,
+    /// Segment → what its deletion's record says.
+    deleted: HashMap<u64, Arc<Deleted>>,
+}
+
+struct Deleted {
+    seq: u64,
+    time: String,
+    reason: DeletionReason,
+    archived: bool,
 }
 
 /// A file that was read: its SHA-256, or why it cannot be.
@@ -59,9 +67,9 @@ impl Recordings {
         match &record.data {
             Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
             Data::Deletion(deletion) => {
-                for segment in &deletion.segments {
-                    self.deleted.insert(*segment, (record.seq, record.time.clone(), deletion.clone()));
-                }
+                let (reason, archived) = (deletion.reason, deletion.archived);
+                let deleted = Arc::new(Deleted { seq: record.seq, time: record.time.clone(), reason, archived });
+                self.deleted.extend(deletion.segments.iter().map(|segment| (*segment, deleted.clone())));
             }
             _ => {}
         }
@@ -199,9 +207,10 @@ impl Recordings {
     }
 
     fn deletion(&self, segment: u64) -> String {
-        let Some((seq, time, deletion)) = self.deleted.get(&segment) else { return String::new() };
-        let reason = serde_json::to_value(deletion.reason).unwrap_or_default();
-        let archived = if deletion.archived { "the archive holds it" } else { "no archive holds it" };
+        let Some(deleted) = self.deleted.get(&segment) else { return String::new() };
+        let Deleted { seq, time, reason, archived } = &**deleted;
+        let reason = serde_json::to_value(reason).unwrap_or_default();
+        let archived = if *archived { "the archive holds it" } else { "no archive holds it" };
         let reason = reason.as_str().unwrap_or_default();
         format!("record {seq} says that it was deleted at {time} ({reason}); {archived}")
     }

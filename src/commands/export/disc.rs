@@ -126,11 +126,11 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
     gaps.sort_by_key(|row| row.seq);
     gaps.dedup_by_key(|row| row.seq);
     let seqs: Vec<u64> = segments.iter().map(|row| row.seq).collect();
-    export_log_with(journal, folder, &seqs)?;
+    let size = export_log_with(journal, folder, &seqs)?;
 
     let (mut disc, mut rows) = (Disc::default(), Vec::new());
     for segment in &segments {
-        rows.push(copy(config, journal, segment, folder, &mut disc)?);
+        rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
     }
     rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
     let text = |time| journal.time_text(time);
@@ -187,7 +187,18 @@ fn spans(config: &Config, journal: &Journal, request: &DiscRequest) -> Result<Ve
 const SECOND: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
 /// Copies one segment to where its record says that it belongs.
-fn copy(config: &Config, journal: &Journal, segment: &SegmentRow, folder: &Path, disc: &mut Disc) -> Result<Row> {
+///
+/// `size`: records in the exported log.
+fn copy(
+    config: &Config,
+    journal: &Journal,
+    segment: &SegmentRow,
+    size: u64,
+    folder: &Path,
+    disc: &mut Disc,
+) -> Result<Row> {
+    let meanwhile =
+        || format!("{} was deleted while the disc was written: write it again, into a new folder", segment.path);
     let reader = journal.store().read()?;
     let record = reader.record(segment.seq)?.context("a segment without its record: run `rollcall check`")?;
     let deletion = reader.deletion_of(&segment.path)?;
@@ -209,6 +220,7 @@ fn copy(config: &Config, journal: &Journal, segment: &SegmentRow, folder: &Path,
         absent: String::new(),
     };
     if let Some(deletion) = deletion {
+        ensure!(deletion < size, meanwhile());
         row.absent = format!("已删除（记录 {deletion}）deleted");
         return Ok(row);
     }
@@ -218,6 +230,7 @@ fn copy(config: &Config, journal: &Journal, segment: &SegmentRow, folder: &Path,
     match fs::copy(&from, &to) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            ensure!(journal.store().read()?.deletion_of(&segment.path)?.is_none(), meanwhile());
             disc.problems.push(format!("{} is missing; the disc will not verify", from.display()));
             row.absent = "缺失 missing".into();
             return Ok(row);

@@ -199,9 +199,7 @@ impl Archiver {
             }
         }
         let mut done = Amount::default();
-        if days.is_empty() {
-            return Ok(done);
-        }
+        // Also when nothing is due: that it is away should be known before it is needed.
         let target = match self.target.take() {
             Some(target) => target,
             None => Target::open(&self.settings)?,
