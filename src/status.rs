@@ -7,12 +7,12 @@ use crate::clock::local;
 use crate::config::Config;
 use crate::coverage::CameraWatch;
 use crate::journal::{Journal, JournalError};
-use crate::recording::CameraRecording;
+pub use crate::recording::DiskStatus;
+use crate::recording::{CameraRecording, Keeping};
 use crate::store::FindingRow;
 use crate::sync::{SyncState, SyncStatus};
 use evidence::record::{ClockQuality, FindingKind, GapCause, WindowKind};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Below this share of free space the disk is called low.
 const LOW_DISK: f64 = 0.05;
@@ -53,6 +53,9 @@ pub struct Status {
     pub log: SyncStatus,
     /// The disk that the state is on; absent when it cannot be asked.
     pub disk: Option<DiskStatus>,
+    /// What is kept of the recordings; absent when the appliance does not run.
+    #[serde(default)]
+    pub keeping: Option<Keeping>,
     /// What needs attention.
     pub attention: Vec<Attention>,
 }
@@ -79,15 +82,6 @@ pub struct ClassStatus {
     pub arrived: usize,
     /// Trainees accepted on departure today.
     pub departed: usize,
-}
-
-/// A disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskStatus {
-    /// Bytes that the appliance can still write.
-    pub free_bytes: u64,
-    /// Bytes in all.
-    pub total_bytes: u64,
 }
 
 /// Something that staff should look after.
@@ -133,6 +127,25 @@ pub enum Attention {
     },
     /// The disk cannot be asked how full it is.
     DiskUnknown,
+    /// The recordings' disk cannot be asked how full it is.
+    RecordingsDiskUnknown,
+    /// The recordings' disk is full up to its reserve: nothing is recorded.
+    RecordingsDiskFull {
+        /// Bytes left.
+        free_bytes: u64,
+        /// Bytes that are to stay free.
+        reserve_bytes: u64,
+    },
+    /// Recordings should be deleted and may not be.
+    CannotDelete {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Recordings cannot be archived.
+    NotArchived {
+        /// Why, and what to do.
+        message: String,
+    },
     /// People of a class can be recognised by nothing yet.
     NotEnrolled {
         /// The class.
@@ -182,6 +195,8 @@ pub struct Running<'a> {
     pub alarms: Vec<Alarm>,
     /// Who could not be told of them.
     pub undelivered: Vec<Undelivered>,
+    /// What is kept of them.
+    pub keeping: Option<Keeping>,
 }
 
 /// Looks at everything.
@@ -237,7 +252,7 @@ pub fn gather(
     let findings = reader.open_findings()?.into_iter().map(finding);
     let findings: Vec<Attention> = findings.collect();
     drop(reader);
-    let Running { cameras, recordings, coverage, alarms, undelivered } = running.unwrap_or_default();
+    let Running { cameras, recordings, coverage, alarms, undelivered, keeping } = running.unwrap_or_default();
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),
@@ -251,7 +266,8 @@ pub fn gather(
         coverage,
         alarms,
         log,
-        disk: disk(&config.appliance.state_dir),
+        disk: crate::recording::disk(&config.appliance.state_dir).ok(),
+        keeping,
         attention: Vec::new(),
     };
     status.attention = attention(&status, now.timestamp().as_second(), trouble);
@@ -289,6 +305,9 @@ fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attentio
             }
         }
     }
+    if let Some(keeping) = &status.keeping {
+        found.extend(of_keeping(keeping));
+    }
     if status.clock == ClockQuality::Unset {
         found.push(Attention::ClockUnset);
     }
@@ -310,20 +329,19 @@ fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attentio
     found
 }
 
-/// The disk that `path` is on.
-fn disk(path: &Path) -> Option<DiskStatus> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `path` ends in NUL and `found` has the size of the struct that statvfs fills in when it returns 0.
-    #[allow(unsafe_code)]
-    let found = unsafe {
-        if libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0 {
-            return None;
+fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
+    let mut found = Vec::new();
+    match keeping.disk {
+        None => found.push(Attention::RecordingsDiskUnknown),
+        Some(DiskStatus { free_bytes, .. }) if free_bytes < keeping.reserve_bytes => {
+            found.push(Attention::RecordingsDiskFull { free_bytes, reserve_bytes: keeping.reserve_bytes });
         }
-        found.assume_init()
-    };
-    Some(DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize })
+        Some(_) => {}
+    }
+    found.extend(keeping.cannot_delete.clone().map(|message| Attention::CannotDelete { message }));
+    let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
+    found.extend(problem.map(|message| Attention::NotArchived { message }));
+    found
 }
 
 /// A finding in words.
@@ -374,6 +392,15 @@ impl std::fmt::Display for Attention {
             Attention::ClockUnset => write!(f, "nothing vouches for the clock; check the network time (NTP)"),
             Attention::DiskLow { free_bytes } => write!(f, "the disk is nearly full: {} MB left", free_bytes >> 20),
             Attention::DiskUnknown => write!(f, "the disk cannot be asked how full it is"),
+            Attention::RecordingsDiskUnknown => write!(f, "the recordings' disk cannot be asked how full it is"),
+            Attention::RecordingsDiskFull { free_bytes, reserve_bytes } => write!(
+                f,
+                "the recordings' disk is full: {} MB are left, {} MB are to stay free; nothing is recorded",
+                free_bytes >> 20,
+                reserve_bytes >> 20
+            ),
+            Attention::CannotDelete { message } => write!(f, "recordings cannot be deleted: {message}"),
+            Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
             Attention::NotEnrolled { class, people } => {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
             }
@@ -440,6 +467,16 @@ impl std::fmt::Display for Status {
         )?;
         if let Some(disk) = self.disk {
             writeln!(f, "disk        {} of {} GB free", disk.free_bytes >> 30, disk.total_bytes >> 30)?;
+        }
+        if let Some(keeping) = &self.keeping {
+            for kept in &keeping.cameras {
+                let (segments, megabytes) = (kept.amount.segments, kept.amount.bytes >> 20);
+                writeln!(f, "kept        {}  {segments} segments, {megabytes} MB", kept.camera)?;
+            }
+            if let Some(archive) = &keeping.archive {
+                let until = archive.archived_until.as_deref().unwrap_or("nothing yet");
+                writeln!(f, "archive     {}  up to {until}; {} segments wait", archive.name, archive.waiting.segments)?;
+            }
         }
         for attention in &self.attention {
             writeln!(f, "attention   {attention}")?;

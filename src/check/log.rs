@@ -76,7 +76,7 @@ pub(super) fn check(
         }
     };
     if let Some(files) = files {
-        recordings.files(&rows, files, found);
+        recordings.files(store, &rows, files, found);
     }
     let segments = rows.len() as u64;
     Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))

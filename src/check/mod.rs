@@ -110,6 +110,7 @@ fn other_device(store: &Store, log: &Log) -> Result<Option<String>, StoreError> 
 
 fn report(verdict: Verdict, found: Found, facts: log::Facts, receipts: &receipts::Receipts) -> Report {
     let mut problems = found.problems;
+    let (has_failed, verified) = (found.has_failed, verdict.verified);
     problems.extend(verdict.findings.into_iter().map(|finding| Problem {
         severity: finding.severity,
         code: finding.code,
@@ -127,7 +128,7 @@ fn report(verdict: Verdict, found: Found, facts: log::Facts, receipts: &receipts
         problems.push(Problem { severity, code, table, seq: None, message, since: None });
     }
     Report {
-        ok: problems.iter().all(|problem| problem.severity != Severity::Failure),
+        ok: verified && !has_failed,
         device: verdict.device,
         records: verdict.records,
         root: verdict.root,
@@ -146,6 +147,8 @@ fn report(verdict: Verdict, found: Found, facts: log::Facts, receipts: &receipts
 struct Found {
     problems: Vec<Problem>,
     left_out: u64,
+    /// Whether any problem is a failure, listed or not.
+    has_failed: bool,
 }
 
 impl Found {
@@ -161,6 +164,7 @@ impl Found {
         seq: Option<u64>,
         message: impl Into<String>,
     ) {
+        self.has_failed |= severity == Severity::Failure;
         if self.problems.len() == MAX_PROBLEMS {
             self.left_out += 1;
             return;

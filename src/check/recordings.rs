@@ -1,9 +1,9 @@
-//! Segments and gaps: their rows, their files and their order against the records that vouch for them.
+//! Segments and gaps: their rows, their files, their order and what became of them, against the records that tell.
 
 use super::{Found, Severity};
 use crate::recording::hash_file;
-use crate::store::{Reader, SegmentRow, StoreError};
-use evidence::record::{Data, Gap, Record, Segment};
+use crate::store::{Reader, SegmentRow, Store, StoreError};
+use evidence::record::{Archive, Data, Deletion, Gap, Record, Segment};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ pub struct Files {
 pub(super) struct Recordings {
     segments: BTreeMap<u64, Segment>,
     gaps: BTreeMap<u64, Gap>,
+    /// Segment → the record that says that it is archived, and that says that it was deleted.
+    archived: BTreeMap<u64, u64>,
+    deleted: BTreeMap<u64, u64>,
     /// The camera's newest segment so far.
     newest: HashMap<String, (u64, String)>,
 }
@@ -31,6 +34,19 @@ impl Recordings {
     pub(super) fn take(&mut self, seq: u64, record: Option<&Record>, found: &mut Found) {
         match record.map(|record| &record.data) {
             Some(Data::Gap(gap)) => drop(self.gaps.insert(seq, gap.clone())),
+            Some(Data::Archive(Archive { camera, segments, .. })) => {
+                self.are_segments("archive", seq, camera, segments, found);
+                self.archived.extend(segments.iter().map(|segment| (*segment, seq)));
+            }
+            Some(Data::Deletion(Deletion { camera, segments, archived, .. })) => {
+                self.are_segments("deletion", seq, camera, segments, found);
+                let is_archived = |segment: &u64| self.archived.contains_key(segment);
+                if *archived && !segments.iter().all(is_archived) {
+                    let message = format!("record {seq} deletes segments as archived that no record says are");
+                    found.fail("not_archived", "deleted", Some(seq), message);
+                }
+                self.deleted.extend(segments.iter().map(|segment| (*segment, seq)));
+            }
             Some(Data::Segment(segment)) => {
                 let before = self.newest.insert(segment.camera.clone(), (seq, segment.sha256.clone()));
                 if segment.previous != before.as_ref().map(|(_, sha256)| sha256.clone()) {
@@ -45,6 +61,14 @@ impl Recordings {
                 self.segments.insert(seq, segment.clone());
             }
             _ => {}
+        }
+    }
+
+    fn are_segments(&self, what: &str, seq: u64, camera: &str, segments: &[u64], found: &mut Found) {
+        let is_known = |segment: &u64| self.segments.get(segment).is_some_and(|segment| segment.camera == camera);
+        if let Some(wrong) = segments.iter().find(|segment| !is_known(segment)) {
+            let message = format!("the {what} of record {seq} names record {wrong}, which is no segment of {camera}");
+            found.fail("wrong_segment", "segments", Some(seq), message);
         }
     }
 
@@ -75,6 +99,20 @@ impl Recordings {
             let message = format!("there is a row for record {seq}, which is no segment that verifies");
             found.fail("wrong_row", "segments", Some(*seq), message);
         }
+        let became = [("archived", &self.archived, reader.archived()?), ("deleted", &self.deleted, reader.deleted()?)];
+        for (table, told, rows) in became {
+            for (segment, seq) in told {
+                if rows.get(segment) != Some(seq) {
+                    let message =
+                        format!("record {seq} says that the segment of record {segment} is {table}, its row does not");
+                    found.fail("wrong_row", table, Some(*seq), message);
+                }
+            }
+            for (segment, seq) in rows.iter().filter(|(segment, _)| !told.contains_key(segment)) {
+                let message = format!("a row says that the segment of record {segment} is {table}, but no record does");
+                found.fail("wrong_row", table, Some(*seq), message);
+            }
+        }
         let mut gaps: BTreeMap<u64, _> = reader.all_gaps()?.into_iter().map(|row| (row.seq, row)).collect();
         for (seq, gap) in &self.gaps {
             let is_same = gaps.remove(seq).is_some_and(|row| {
@@ -104,7 +142,7 @@ impl Recordings {
     }
 
     /// Compares with the files, which takes as long as reading them does.
-    pub(super) fn files(&self, rows: &BTreeMap<u64, SegmentRow>, files: &Files, found: &mut Found) {
+    pub(super) fn files(&self, store: &Store, rows: &BTreeMap<u64, SegmentRow>, files: &Files, found: &mut Found) {
         let by_hash: HashMap<&str, u64> =
             self.segments.iter().map(|(seq, segment)| (segment.sha256.as_str(), *seq)).collect();
         for (seq, row) in rows {
@@ -115,16 +153,27 @@ impl Recordings {
                 format!("{} of record {seq} (camera {}, {} to {})", row.path, row.camera, segment.start, segment.end);
             let looked =
                 if files.hash { hash_file(&path).map(|(bytes, hash)| (bytes, Some(hash))) } else { length(&path) };
+            if let Some(deletion) = self.deleted.get(seq) {
+                if looked.is_ok() {
+                    let message = format!(
+                        "{name} was deleted by record {deletion}, but is still there; the next start removes it"
+                    );
+                    found.add(Severity::Warning, "not_deleted", "recordings", Some(*seq), message);
+                }
+                continue;
+            }
             let (code, message) = match looked {
                 Ok((bytes, None)) if bytes == segment.bytes => continue,
                 Ok((_, Some(hash))) if hash == segment.sha256 => continue,
                 Ok((_, Some(hash))) => match by_hash.get(hash.as_str()).and_then(|other| self.segments.get(other)) {
                     Some(other) => {
-                        let (camera, start) = (&other.camera, &other.start);
-                        (
-                            "swapped_segment",
-                            format!("{name} holds another recording: that of camera {camera} at {start}"),
-                        )
+                        let (camera, start, here) = (&other.camera, &other.start, &segment.start);
+                        let what = format!("that of camera {camera} at {start}");
+                        if start.get(..10) == here.get(..10) {
+                            ("swapped_segment", format!("{name} holds another recording: {what}"))
+                        } else {
+                            ("other_day_segment", format!("{name} holds a recording of another day: {what}"))
+                        }
                     }
                     None => ("altered_segment", format!("{name} is not the file that was recorded")),
                 },
@@ -133,6 +182,10 @@ impl Recordings {
                     ("altered_segment", format!("{name} has {bytes} bytes; {expected} were recorded"))
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // The daemon may have deleted it since the log was read.
+                    if store.read().and_then(|reader| reader.deletion_of(&row.path)).is_ok_and(|by| by.is_some()) {
+                        continue;
+                    }
                     ("missing_segment", format!("{name} is missing"))
                 }
                 Err(error) => ("unreadable", format!("{name} cannot be read: {error}")),

@@ -12,7 +12,7 @@ mod recording;
 mod retention;
 
 pub use alarm::{AlarmConfig, AlarmKind, AlarmTarget, Language, SecretText, check_url};
-pub use archive::ArchiveConfig;
+pub use archive::{ArchiveConfig, S3Config};
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
 pub use coverage::CoverageConfig;
@@ -216,6 +216,9 @@ impl Config {
         self.alarm.anchor(folder);
         if let Some(sync) = &mut self.sync {
             anchor(&mut sync.ca);
+        }
+        if let Some(archive) = &mut self.archive {
+            archive.anchor(folder);
         }
         for camera in &mut self.cameras {
             if let CameraSource::File { path, .. } = &mut camera.source {

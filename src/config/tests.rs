@@ -32,6 +32,11 @@ fn values_that_cannot_be_meant_name_their_key() {
         ("[sync]\nbureau = \"http://bureau\"\nca = \"ca.pem\"\n", "sync.bureau"),
         ("[[camera]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ndevice = \"/dev/video0\"\n", "device"),
         ("[[camera]]\nname = \"a\"\nkind = \"webcam\"\n", "webcam"),
+        ("[retention]\nreserve_bytes = 0\n", "retention.reserve_bytes"),
+        ("[retention]\nterm_days = 0\n", "retention.term_days"),
+        ("[archive]\nname = \"nas\"\n", "[archive.s3]"),
+        ("[archive]\nfolder = \"nas\"\nmax_bytes_per_second = 1\n", "archive.max_bytes_per_second"),
+        ("[archive.s3]\nendpoint = \"http://store\"\nbucket = \"b\"\ncredentials = \"c\"\n", "archive.s3.endpoint"),
         ("[checkin]\ncamera = \"door\"\n", "checkin.camera"),
     ] {
         let error = load(&format!("{MINIMAL}{extra}")).expect_err(key);

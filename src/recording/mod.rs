@@ -5,19 +5,25 @@
 //! start. Nothing is kept outside lessons.
 
 mod accounts;
+pub mod archive;
 mod file;
+mod keep;
 mod mp4;
 mod plan;
 mod recorder;
 mod recover;
+pub mod retention;
 mod service;
+mod space;
 
 pub use accounts::account_of;
 pub use file::hash_file;
+pub use keep::{CameraKept, Keeping, keeping};
 pub use plan::{Lesson, Plan};
 pub use recorder::Wanted;
 pub(crate) use recover::files;
 pub use service::{CameraRecording, RecordingError, Service};
+pub use space::{DiskStatus, Reserve, Room, disk};
 
 use crate::journal::{Journal, JournalError};
 use crate::store::{GapRow, SegmentRow};

@@ -60,6 +60,15 @@ impl Plan {
         }
     }
 
+    /// Of the room that `config` names, with the classes that are closed, as they stand now.
+    pub fn of_all_classes(config: &Config, journal: &Journal) -> Result<Plan, StoreError> {
+        let mut plan = Plan::new(config);
+        let reader = journal.store().read()?;
+        plan.version = Some(reader.people_version()?);
+        plan.classes = reader.classes()?.into_iter().map(|row| (row.class, Timestamp::MIN)).collect();
+        Ok(plan)
+    }
+
     /// The cameras that are recorded.
     pub fn cameras(&self) -> &[String] {
         &self.cameras

@@ -5,6 +5,7 @@
 
 use super::file::{Closed, SegmentFile};
 use super::mp4::{self, Origin};
+use super::space::Reserve;
 use crate::camera::{CameraState, Format, Track, Unit};
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub(super) struct Settings {
     pub segment: Duration,
     /// No picture for this long is the end of a segment.
     pub stall: Duration,
+    /// What must stay free.
+    pub reserve: Reserve,
 }
 
 /// A group of pictures is written when the next begins; one that does not end is written at this length.
@@ -326,6 +329,7 @@ impl Recorder {
         let name = local.strftime("%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
         let begun = mp4::header(&format, sound(&format, with_sound))
             .map_err(io::Error::other)
+            .and_then(|header| self.settings.reserve.check(false).map(|()| header))
             .and_then(|header| SegmentFile::create(&self.settings.folder.join(name), &header));
         let file = match begun {
             Ok(file) => file,
@@ -357,7 +361,8 @@ impl Recorder {
         if let Some(open) = self.open.as_mut().filter(|_| !self.group.is_empty()) {
             open.fragments += 1;
             let bytes = mp4::fragment(open.fragments, &self.group, open.with_sound, next, open.origin);
-            match open.file.append(&bytes) {
+            let written = self.settings.reserve.check(true).and_then(|()| open.file.append(&bytes));
+            match written {
                 Ok(()) => {
                     let pictures = self.group.iter().filter(|unit| unit.track == Track::Video);
                     open.frames += pictures.count() as u64;

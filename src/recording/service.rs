@@ -1,8 +1,12 @@
 //! The recording as one thing to start and stop: a thread for each camera, and one that follows the plan.
 
 use super::accounts::{account_of, close_lessons};
+use super::archive::Archiver;
+use super::keep::{Keeper, Keeping};
 use super::plan::Plan;
 use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
+use super::retention::Cleaner;
+use super::space::Reserve;
 use super::{journal_fact, recover};
 use crate::camera::{Camera, CameraStatus, EncodedUnits, Encoding, Unit};
 use crate::class::Span;
@@ -71,6 +75,7 @@ const LATE: SignedDuration = SignedDuration::from_secs(5);
 /// A recording that is running. Stops when dropped.
 pub struct Service {
     shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -105,6 +110,7 @@ impl Service {
         if recovered > 0 {
             tracing::warn!(recovered, "segments that were left unfinished have been closed");
         }
+        let cleaner = Cleaner::start(config, &journal)?;
         let mut plan = Plan::new(config);
         let now = journal.clock().now();
         let encoding = Encoding {
@@ -124,6 +130,7 @@ impl Service {
                 zone: journal.zone().clone(),
                 segment: Duration::from_secs(config.recording.segment_seconds),
                 stall: Duration::from_secs_f64(settings.stall_seconds),
+                reserve: Reserve::new(config),
             };
             let units =
                 if is_coded { Units::Sent(camera.units()) } else { Units::Encoded(camera.encoded(encoding.clone())) };
@@ -148,7 +155,14 @@ impl Service {
             recorders: Mutex::new(states),
             stop: AtomicBool::new(false),
         });
-        let service = Service { shared: shared.clone(), threads: Mutex::default() };
+        let keeper = Arc::new(Keeper::new(config, shared.journal.clone()));
+        let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads: Mutex::default() };
+        if let Some(archiver) = Archiver::new(config, &shared.journal)? {
+            let (shared, keeper) = (shared.clone(), keeper.clone());
+            service.spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
+        }
+        let stop = shared.clone();
+        service.spawn("retention", move || keeper.clean(cleaner, &stop.stop))?;
         for (index, (at, told, recorder, units)) in workers.into_iter().enumerate() {
             let (shared, cameras) = (shared.clone(), cameras.clone());
             let worker = Worker {
@@ -195,6 +209,11 @@ impl Service {
 }
 
 impl Service {
+    /// How what is kept stands.
+    pub fn keeping(&self) -> Keeping {
+        self.keeper.status()
+    }
+
     /// Closes the open segments, journals what there is to tell and returns when that is done.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);

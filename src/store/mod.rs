@@ -29,7 +29,7 @@ pub use error::StoreError;
 pub use log::{LogRow, Receipt};
 pub use people::{ClassRow, ConsentRow, QrToken, Template};
 pub use pin::PinCheck;
-pub use recordings::{AliveRow, GapRow, SegmentRow};
+pub use recordings::{AliveRow, Amount, GapRow, KeptRow, SegmentRow};
 pub use settings::{Registration, SyncAlarm};
 
 use connection::Access;

@@ -6,6 +6,7 @@ use crate::class::ClassId;
 use evidence::record::GapCause;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A segment of a camera's recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,24 @@ pub struct AliveRow {
     pub gap: Option<(Timestamp, GapCause)>,
 }
 
+/// Segments, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Amount {
+    /// How many.
+    pub segments: u64,
+    /// Length of their files, bytes.
+    pub bytes: u64,
+}
+
+/// A segment whose file is here, and what the archive has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRow {
+    /// The segment.
+    pub segment: SegmentRow,
+    /// The `archive` record, if one tells that it is archived.
+    pub archived: Option<u64>,
+}
+
 const SEGMENT: &str = "seq, camera, start_ms, end_ms, path, bytes, sha256";
 const GAP: &str = "seq, camera, start_ms, end_ms, cause";
 
@@ -82,6 +101,103 @@ impl View {
         Ok(found)
     }
 
+    /// The segments of `camera` whose files are here and that begin at `from` or later, oldest first.
+    pub fn kept(&self, camera: &str, from: Timestamp, limit: usize) -> Result<Vec<KeptRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SEGMENT}, (SELECT archived.seq FROM archived WHERE archived.segment = segments.seq)
+             FROM segments WHERE camera = ?1 AND start_ms >= ?2
+             AND NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq)
+             ORDER BY start_ms, seq LIMIT ?3"
+        ))?;
+        let mut rows = statement.query(params![camera, from.as_millisecond(), limit as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let archived = row.get::<_, Option<i64>>(7)?.map(|seq| seq as u64);
+            found.push(KeptRow { segment: read_segment(row)?, archived });
+        }
+        Ok(found)
+    }
+
+    /// What is here of each camera. Looks at every segment that there has ever been.
+    pub fn kept_amounts(&self) -> Result<BTreeMap<String, Amount>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT camera, count(*), sum(bytes) FROM segments
+             WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq) GROUP BY camera",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (segments, bytes) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
+            found.insert(row.get(0)?, Amount { segments, bytes });
+        }
+        Ok(found)
+    }
+
+    /// The segments from record `first` on whose files are here and that no archive holds, in order of their records.
+    pub fn unarchived(&self, first: u64) -> Result<Vec<SegmentRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SEGMENT} FROM segments WHERE seq >= ?1
+             AND NOT EXISTS (SELECT 1 FROM archived WHERE archived.segment = segments.seq)
+             AND NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq) ORDER BY seq"
+        ))?;
+        let mut rows = statement.query([sql(first)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_segment(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The archived segments of the files below `prefix`, in order of their files.
+    pub fn archived_below(&self, prefix: &str) -> Result<Vec<SegmentRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SEGMENT} FROM segments WHERE path >= ?1 AND path < ?1 || char(1114111)
+             AND EXISTS (SELECT 1 FROM archived WHERE archived.segment = segments.seq) ORDER BY path"
+        ))?;
+        let mut rows = statement.query([prefix])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read_segment(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The latest moment that an archived segment shows.
+    pub fn archived_until(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT max(end_ms) FROM segments WHERE seq = (SELECT max(segment) FROM archived)")?;
+        statement.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(time).transpose()
+    }
+
+    /// The `deletion` record of the segment whose file this is or was, if there is one.
+    pub fn deletion_of(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT deleted.seq FROM deleted JOIN segments ON segments.seq = deleted.segment WHERE segments.path = ?1",
+        )?;
+        Ok(statement.query_row([path], |row| row.get::<_, i64>(0)).optional()?.map(|seq| seq as u64))
+    }
+
+    /// Every segment that an archive holds → its `archive` record.
+    pub fn archived(&self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        self.became("SELECT segment, seq FROM archived")
+    }
+
+    /// Every segment that was deleted → its `deletion` record.
+    pub fn deleted(&self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        self.became("SELECT segment, seq FROM deleted")
+    }
+
+    fn became(&self, query: &str) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        let mut rows = statement.query([])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            found.insert(row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
+        }
+        Ok(found)
+    }
+
     /// The segment of `camera` that was journalled last.
     pub fn last_segment(&self, camera: &str) -> Result<Option<SegmentRow>, StoreError> {
         let mut statement = self
@@ -89,6 +205,14 @@ impl View {
             .prepare_cached(&format!("SELECT {SEGMENT} FROM segments WHERE camera = ?1 ORDER BY seq DESC LIMIT 1"))?;
         let mut rows = statement.query([camera])?;
         rows.next()?.map(read_segment).transpose()
+    }
+
+    /// The cameras that anything is known of: a segment or a gap.
+    pub fn cameras_recorded(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT camera FROM segments UNION SELECT camera FROM gaps")?;
+        let cameras = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(cameras)
     }
 
     /// Whether a file belongs to a segment.
@@ -168,6 +292,23 @@ impl Write<'_> {
         self.connection().prepare_cached(&format!("INSERT INTO gaps ({GAP}) VALUES (?1, ?2, ?3, ?4, ?5)"))?.execute(
             params![sql(row.seq), row.camera, row.start.as_millisecond(), row.end.as_millisecond(), word(row.cause)],
         )?;
+        Ok(())
+    }
+
+    /// Notes down that `segments` are archived, as record `seq` of this transaction says.
+    pub fn put_archived(&self, seq: u64, segments: &[u64]) -> Result<(), StoreError> {
+        self.put_became("INSERT INTO archived (segment, seq) VALUES (?1, ?2)", seq, segments)
+    }
+
+    /// Notes down that the files of `segments` are deleted, as record `seq` of this transaction says.
+    pub fn put_deleted(&self, seq: u64, segments: &[u64]) -> Result<(), StoreError> {
+        self.put_became("INSERT INTO deleted (segment, seq) VALUES (?1, ?2)", seq, segments)
+    }
+
+    fn put_became(&self, query: &str, seq: u64, segments: &[u64]) -> Result<(), StoreError> {
+        for segment in segments {
+            self.connection().prepare_cached(query)?.execute(params![sql(*segment), sql(seq)])?;
+        }
         Ok(())
     }
 

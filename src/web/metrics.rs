@@ -60,6 +60,9 @@ fn collect(app: &App) -> Result<String, Response> {
         gauge(&mut registry, "resident_memory_bytes", "Resident memory of this process", bytes);
     }
     cameras(&mut registry, &status.cameras);
+    if let Some(keeping) = &status.keeping {
+        kept(&mut registry, keeping);
+    }
     if let Some(progress) = &app.progress {
         let frames = progress.frames.load(Ordering::Relaxed);
         registry.register("checkin_frames", "Frames looked at for faces", ConstCounter::new(frames));
@@ -107,6 +110,38 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     registry.register("camera_frames", "Frames since start", frames);
     registry.register("camera_last_frame_age_seconds", "Age of the last frame", age);
     registry.register("camera_frames_per_second", "Frames a second over the last seconds", fps);
+}
+
+fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
+    let (bytes, budget) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    for kept in &keeping.cameras {
+        let label = vec![("camera".to_owned(), kept.camera.clone())];
+        bytes.get_or_create(&label).set(kept.amount.bytes as i64);
+        if let Some(limit) = kept.budget_bytes {
+            budget.get_or_create(&label).set(limit as i64);
+        }
+    }
+    registry.register("recordings_bytes", "Bytes of recordings on this appliance", bytes);
+    registry.register("recordings_budget_bytes", "Bytes that a camera's recordings may take", budget);
+    let gauge = |registry: &mut Registry, name: &str, help: &str, value: i64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    // A disk that cannot be asked has no value, which is not 0 and not endless.
+    if let Some(disk) = keeping.disk {
+        gauge(registry, "recordings_disk_free_bytes", "Bytes free on the recordings' disk", disk.free_bytes as i64);
+        let reserve = keeping.reserve_bytes as i64;
+        gauge(registry, "recordings_reserve_bytes", "Bytes that recording leaves free there", reserve);
+    }
+    let is_stuck = i64::from(keeping.cannot_delete.is_some());
+    gauge(registry, "recordings_cannot_delete", "1 when recordings should be deleted and may not be", is_stuck);
+    if let Some(archive) = &keeping.archive {
+        let waiting = archive.waiting.bytes as i64;
+        gauge(registry, "archive_waiting_bytes", "Bytes of recordings that no archive holds yet", waiting);
+        let is_failing = i64::from(archive.problem.is_some());
+        gauge(registry, "archive_failing", "1 when the last try to archive has failed", is_failing);
+    }
 }
 
 /// What is wrong with what the cameras show, and how long each workstation was to be seen.

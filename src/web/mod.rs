@@ -70,6 +70,7 @@ impl App {
             coverage: self.coverage.as_ref().map(|coverage| coverage.status()).unwrap_or_default(),
             alarms: self.alarm.as_ref().map(|alarm| alarm.list()).unwrap_or_default(),
             undelivered: self.alarm.as_ref().map(|alarm| alarm.undelivered()).unwrap_or_default(),
+            keeping: self.recording.as_ref().map(|recording| recording.keeping()),
         };
         status::gather(&self.config, &self.journal, Some(running), log, trouble)
     }

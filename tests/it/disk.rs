@@ -8,12 +8,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// A file system of few bytes; `None` where none may be mounted.
-struct Small {
-    folder: tempfile::TempDir,
+pub struct Small {
+    pub folder: tempfile::TempDir,
 }
 
 impl Small {
-    fn mount(size: &str) -> Option<Small> {
+    pub fn mount(size: &str) -> Option<Small> {
         let folder = tempfile::tempdir().expect("a folder");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "small"])
@@ -26,7 +26,7 @@ impl Small {
         Some(Small { folder })
     }
 
-    fn grow(&self, size: &str) {
+    pub fn grow(&self, size: &str) {
         let option = format!("remount,size={size}");
         assert!(Command::new("mount").args(["-o", &option]).arg(self.folder.path()).status().expect("mount").success());
     }

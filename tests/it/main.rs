@@ -12,5 +12,6 @@ mod network;
 mod protocol;
 mod recording;
 mod sources;
+mod recording_keep;
 mod status;
 mod sync;

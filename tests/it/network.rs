@@ -70,7 +70,7 @@ fn a_cable_that_is_pulled_out_is_a_gap_of_the_network_to_the_second() {
     let Some(_server) = host.serve() else { return };
     let cut = std::env::var("ROLLCALL_CUT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let folder = tempfile::tempdir().expect("a folder");
-    let room = room_at(folder.path(), &format!("rtsp://{}/camera", host.address), SignedDuration::from_hours(1));
+    let room = room_at(folder.path(), &format!("rtsp://{}/camera", host.address), SignedDuration::from_hours(1), "");
     let (_cameras, service) = room.start();
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(4));

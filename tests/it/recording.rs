@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 /// An appliance in `folder` whose lesson began an hour ago and goes on for an hour; it records one network camera.
 pub struct Room {
-    config: Config,
-    journal: Arc<Journal>,
+    pub config: Config,
+    pub journal: Arc<Journal>,
     /// Of the whole lesson, with the roll call.
     lesson: Span,
 }
@@ -42,15 +42,20 @@ fn room(folder: &Path, port: u16) -> Room {
 
 /// `rest`: how long the lesson still lasts, when the room is new.
 fn room_until(folder: &Path, port: u16, rest: SignedDuration) -> Room {
-    room_at(folder, &format!("rtsp://127.0.0.1:{port}/camera"), rest)
+    room_with(folder, port, rest, "")
+}
+
+/// `more` settings stand at the end of the config.
+pub fn room_with(folder: &Path, port: u16, rest: SignedDuration, more: &str) -> Room {
+    room_at(folder, &format!("rtsp://127.0.0.1:{port}/camera"), rest, more)
 }
 
 /// Likewise, with the camera's address.
-pub fn room_at(folder: &Path, url: &str, rest: SignedDuration) -> Room {
+pub fn room_at(folder: &Path, url: &str, rest: SignedDuration, more: &str) -> Room {
     let file = folder.join("rollcall.toml");
     let text = format!(
         "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n[recording]\nsegment_seconds = 10\n\
-         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"{url}\"\nstall_seconds = 1.5\n"
+         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"{url}\"\nstall_seconds = 1.5\n{more}"
     );
     std::fs::write(&file, text).expect("written");
     let config = Config::load(&file).expect("a config");

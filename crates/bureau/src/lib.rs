@@ -12,6 +12,7 @@ mod folder;
 mod intake;
 mod pages;
 mod push;
+mod recordings;
 mod register;
 mod server;
 mod setup;

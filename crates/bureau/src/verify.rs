@@ -1,9 +1,12 @@
-//! `bureau verify`: an exported log against its signatures, its tree and its receipts, with nothing but the folder.
+//! `bureau verify`: an exported log against its signatures, its tree and its receipts, and the recordings beside it
+//! against their records, with nothing but the folder.
 
+use crate::recordings::{Recordings, Since};
 use crate::text::clean;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
+use evidence::record::Record;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -73,7 +76,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     }
     let witness = appliance.bureau.zip(bureau_key.or(appliance.bureau_key)).map(|(name, key)| Witness { name, key });
     let notes = read(&folder.join("checkpoint.txt"))?;
-    let (checkpoints, receipt) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
+    let (checkpoints, receipts) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
     if bureau_key.is_none() {
         findings.push(Finding {
             severity: Severity::Warning,
@@ -90,25 +93,31 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let file = open(&records)?;
     let mut lines = Lines { reader: BufReader::new(file), path: records };
     let signatures = Verifier::new(appliance.key);
+    let mut recordings = Recordings::default();
     loop {
         let batch = lines.next()?;
         if batch.is_empty() {
-            return Ok(finish(verifier, receipt, witness.as_ref()));
+            let since = Since::new(&receipts);
+            recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
+            return Ok(finish(verifier, receipts.last(), witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
         for (jws, outcome) in batch.iter().zip(checked) {
+            let is_its_own = |record: &&Record| record.seq == verifier.frontier().size() && record.device == log.origin;
+            if let Some(record) = outcome.as_ref().ok().filter(is_its_own) {
+                recordings.take(record);
+            }
             verifier.push_checked(jws, outcome);
         }
     }
 }
 
 /// The verdict, with what the bureau has vouched for, and what not.
-fn finish(verifier: LogVerifier, receipt: Option<Countersigned>, witness: Option<&Witness>) -> Verdict {
+fn finish(verifier: LogVerifier, receipt: Option<&Countersigned>, witness: Option<&Witness>) -> Verdict {
     let mut verdict = verifier.finish();
     if let (Some(receipt), Some(witness)) = (receipt, witness) {
         let size = receipt.checkpoint().size;
-        let time = i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
-        let time = time.map_or("an impossible time".into(), |time| time.to_string());
+        let time = time_of(receipt);
         if verdict.covered >= size {
             verdict.findings.push(Finding {
                 severity: Severity::Note,
@@ -136,6 +145,12 @@ fn finish(verifier: LogVerifier, receipt: Option<Countersigned>, witness: Option
         *time = clean(time, MAX_MESSAGE);
     }
     verdict
+}
+
+/// When a receipt was given.
+pub(crate) fn time_of(receipt: &Countersigned) -> String {
+    let time = i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
+    time.map_or("an impossible time".into(), |time| time.to_string())
 }
 
 /// A verdict that fits a screen: of many findings the worst, and among those the first, which are nearest the cause.
@@ -179,7 +194,8 @@ fn failure(code: &'static str, message: String) -> Finding {
     Finding { severity: Severity::Failure, code, seq: None, message }
 }
 
-/// The checkpoints of `checkpoint.txt`, and the newest receipt among them. One that is only signed is a warning.
+/// The checkpoints of `checkpoint.txt`, and the receipts among them, the newest last. One that is only signed is a
+/// warning.
 ///
 /// Notes follow one another; each ends where the next begins, with the appliance's id on a line of its own.
 fn checkpoints(
@@ -187,17 +203,15 @@ fn checkpoints(
     log: &Log,
     witness: Option<&Witness>,
     findings: &mut Vec<Finding>,
-) -> (Vec<Checkpoint>, Option<Countersigned>) {
+) -> (Vec<Checkpoint>, Vec<Countersigned>) {
     let mut known = Vec::new();
-    let mut newest: Option<Countersigned> = None;
+    let mut receipts: Vec<Countersigned> = Vec::new();
     for note in notes(text) {
         let receipt = witness.map(|witness| Countersigned::parse(&note, log, witness));
         match (receipt, Signed::parse(&note, log)) {
             (Some(Ok(receipt)), _) => {
                 known.push(receipt.checkpoint().clone());
-                if newest.as_ref().is_none_or(|newest| newest.checkpoint().size < receipt.checkpoint().size) {
-                    newest = Some(receipt);
-                }
+                receipts.push(receipt);
             }
             (_, Ok(signed)) => {
                 findings.push(Finding {
@@ -214,10 +228,11 @@ fn checkpoints(
             (_, Err(error)) => findings.push(failure("bad_checkpoint", format!("checkpoint.txt: {error}"))),
         }
     }
-    if newest.is_none() {
+    if receipts.is_empty() {
         findings.push(failure("no_receipt", "the bureau has countersigned nothing of this".into()));
     }
-    (known, newest)
+    receipts.sort_by_key(|receipt| receipt.checkpoint().size);
+    (known, receipts)
 }
 
 fn notes(text: &str) -> Vec<String> {

@@ -5,6 +5,7 @@
 
 mod base64;
 pub mod checkpoint;
+pub mod disc;
 pub mod jws;
 pub mod key;
 pub mod note;

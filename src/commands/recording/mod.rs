@@ -1,6 +1,7 @@
 //! `rollcall recording`: what was recorded of a day's lessons, and what was not and why.
 
 mod bench;
+mod keep;
 
 use super::appliance::open;
 use crate::recording::{Plan, account_of};
@@ -31,6 +32,10 @@ pub struct RecordingArgs {
 enum RecordingCommand {
     /// Measure what recording takes of this machine
     Bench(bench::BenchArgs),
+    /// What is kept, what may be deleted, and how far the archive reaches
+    Status(keep::StatusArgs),
+    /// Archive closed days now
+    Archive(keep::ArchiveArgs),
 }
 
 /// A day's recordings.
@@ -65,8 +70,11 @@ struct CameraDay {
 impl RecordingArgs {
     /// Prints it. Exit code 0: all that had to be recorded is, or its absence is explained; 1: something is not.
     pub fn run(self, path: &Path) -> Result<ExitCode> {
-        if let Some(RecordingCommand::Bench(command)) = self.command {
-            return command.run().map(|()| ExitCode::SUCCESS);
+        match self.command {
+            Some(RecordingCommand::Bench(command)) => return command.run().map(|()| ExitCode::SUCCESS),
+            Some(RecordingCommand::Status(command)) => return command.run(path),
+            Some(RecordingCommand::Archive(command)) => return command.run(path),
+            None => {}
         }
         let (config, journal) = open(path)?;
         let now = journal.clock().now();

@@ -1,20 +1,30 @@
 //! `rollcall export`: evidence for others, to be checked offline with `bureau verify` or any software that speaks
 //! RFC 7515, RFC 6962 and C2SP checkpoints. docs/evidence.md describes the folder.
 
+mod disc;
+
 use super::appliance;
 use crate::journal::Journal;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Receipts in an export besides the newest, at most.
+const MAX_OLDER: usize = 3000;
 
 /// `rollcall export …`
 #[derive(Debug, clap::Subcommand)]
 pub enum ExportCommand {
     /// The whole log: records.jws, checkpoint.txt, appliance.json
     Log(ExportLogArgs),
+    /// An evidence disc (录像光盘): a day's recordings, the log that vouches for them, and an index to open in a browser
+    Recording(disc::ExportRecordingArgs),
 }
+
+pub use disc::{Disc, DiscRequest, export_recording};
 
 /// `rollcall export log FOLDER`
 #[derive(Debug, clap::Args)]
@@ -26,8 +36,9 @@ pub struct ExportLogArgs {
 impl ExportCommand {
     /// Runs it.
     pub fn run(self, config_path: &Path) -> Result<ExitCode> {
-        let (_, journal) = appliance::open(config_path)?;
+        let (config, journal) = appliance::open(config_path)?;
         match self {
+            ExportCommand::Recording(command) => return command.run(&config, &journal),
             ExportCommand::Log(ExportLogArgs { folder }) => {
                 let size = export_log(&journal, &folder)?;
                 println!("{size} records in {}; check them with `bureau verify {0}`", folder.display());
@@ -41,6 +52,11 @@ impl ExportCommand {
 ///
 /// The log says that it was exported, as its last record in the folder.
 pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
+    export_log_with(journal, folder, &[])
+}
+
+/// As [`export_log`], with the oldest receipt over each of these records as well: they tell since when it was fixed.
+fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u64> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let is_empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
     ensure!(is_empty, "{} is not empty; nothing in it is overwritten: name a new folder", folder.display());
@@ -60,11 +76,20 @@ pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
 
     // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
     // one over everything that only the appliance has signed.
-    let (receipt, registration) = {
+    let (receipt, older, registration) = {
         let reader = journal.store().read()?;
-        (reader.newest_receipt()?, reader.registration()?)
+        let mut older = BTreeMap::new();
+        for seq in dated {
+            if let Some(receipt) = reader.oldest_receipt_over(*seq)? {
+                older.insert(receipt.size, receipt.note);
+            }
+        }
+        (reader.newest_receipt()?, older, reader.registration()?)
     };
     let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
+    let newest = receipt.as_ref().map_or(0, |receipt| receipt.size);
+    let every = older.len().div_ceil(MAX_OLDER).max(1);
+    notes.extend(older.into_iter().filter(|(size, _)| *size != newest).step_by(every).map(|(_, note)| note));
     if receipt.is_none_or(|receipt| receipt.size < size) {
         notes.push(journal.checkpoint(size)?.to_text());
     }

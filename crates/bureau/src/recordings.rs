@@ -1,0 +1,280 @@
+//! The recordings on an evidence disc (录像光盘) against their records: which file, whose, when, and since when.
+//!
+//! Where a file belongs follows from its signed record, and so does what must be in it. What a record says that was
+//! deleted is told apart from what is missing; what the disc does not claim to hold is not on it, and that is all.
+
+use crate::verify::time_of;
+use evidence::checkpoint::Countersigned;
+use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
+use evidence::hex;
+use evidence::record::{Data, DeletionReason, Record, Segment};
+use evidence::verdict::{Finding, Severity};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Folders within folders are followed this far: camera, date, and one to spare.
+const MAX_DEPTH: usize = 4;
+/// Longest `disc.json`, bytes.
+const MAX_CLAIM: u64 = 1 << 20;
+
+/// Between which receipts something must have happened.
+pub(crate) struct Since<'r> {
+    /// The newest last.
+    receipts: &'r [Countersigned],
+}
+
+impl<'r> Since<'r> {
+    pub(crate) fn new(receipts: &'r [Countersigned]) -> Since<'r> {
+        Since { receipts }
+    }
+
+    /// When what record `seq` vouches for can have changed.
+    fn text(&self, seq: u64) -> String {
+        let covering = self.receipts.iter().find(|receipt| receipt.checkpoint().size > seq);
+        match covering {
+            Some(receipt) => format!("countersigned at {}: it happened after that", time_of(receipt)),
+            None => "its record is not countersigned: nothing tells since when".into(),
+        }
+    }
+}
+
+/// What the log says of recordings.
+#[derive(Default)]
+pub(crate) struct Recordings {
+    segments: BTreeMap<u64, Segment>,
+    /// Segment → what its deletion's record says.
+    deleted: HashMap<u64, Arc<Deleted>>,
+}
+
+struct Deleted {
+    seq: u64,
+    time: String,
+    reason: DeletionReason,
+    archived: bool,
+}
+
+/// A file that was read: its SHA-256, or why it cannot be.
+type Contents = Result<String, String>;
+
+impl Recordings {
+    /// Takes a record that verifies and is in its place.
+    pub(crate) fn take(&mut self, record: &Record) {
+        match &record.data {
+            Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
+            Data::Deletion(deletion) => {
+                let (reason, archived) = (deletion.reason, deletion.archived);
+                let deleted = Arc::new(Deleted { seq: record.seq, time: record.time.clone(), reason, archived });
+                self.deleted.extend(deletion.segments.iter().map(|segment| (*segment, deleted.clone())));
+            }
+            _ => {}
+        }
+    }
+
+    /// Holds the files in `folder` against the records.
+    pub(crate) fn judge(&self, folder: &Path, device: &str, since: &Since<'_>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let root = folder.join(RECORDINGS);
+        let has_files = root.symlink_metadata().is_ok();
+        let claim = match claim(&folder.join(CLAIM)) {
+            Ok(claim) => claim,
+            Err(problem) => {
+                found.push(finding(Severity::Failure, "bad_claim", None, format!("{CLAIM}: {problem}")));
+                None
+            }
+        };
+        if claim.is_none() && !has_files {
+            if !self.segments.is_empty() {
+                let count = self.segments.len();
+                let message = format!("the records name {count} segments of recordings; none are in this folder");
+                found.push(finding(Severity::Note, "no_recordings", None, message));
+            }
+            return found;
+        }
+        match &claim {
+            Some(claim) if claim.device != device => {
+                let message = format!("{CLAIM} is of {}, but the log is that of {device}", claim.device);
+                found.push(finding(Severity::Failure, "wrong_claim", None, message));
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("without {CLAIM} nothing says which recordings should be here");
+                found.push(finding(Severity::Warning, "no_claim", None, message));
+            }
+        }
+        let mut paths = Vec::new();
+        if has_files {
+            list(&root, MAX_DEPTH, &mut paths, &mut found);
+        }
+        let files: HashMap<String, Contents> = paths
+            .into_par_iter()
+            .map(|path| {
+                let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
+                (name, hash(&path).map_err(|error| error.to_string()))
+            })
+            .collect();
+        self.compare(&files, claim.as_ref(), since, &mut found);
+        // The worst first: what is listed is limited.
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        found
+    }
+
+    fn compare(
+        &self,
+        files: &HashMap<String, Contents>,
+        claim: Option<&Claim>,
+        since: &Since<'_>,
+        found: &mut Vec<Finding>,
+    ) {
+        let by_hash: HashMap<&str, u64> =
+            self.segments.iter().map(|(seq, segment)| (segment.sha256.as_str(), *seq)).collect();
+        let mut known = HashSet::new();
+        let (mut good, mut elsewhere) = (0u64, 0u64);
+        for (seq, segment) in &self.segments {
+            let about = about(*seq, segment);
+            let mut fail = |code, message: String| found.push(finding(Severity::Failure, code, Some(*seq), message));
+            let Some(path) = path_of(segment) else {
+                fail("bad_segment", format!("the segment of record {seq} names no camera and time for its file"));
+                continue;
+            };
+            match files.get(&path) {
+                Some(Ok(hash)) if *hash == segment.sha256 => good += 1,
+                Some(Ok(hash)) => {
+                    let other = by_hash.get(hash.as_str()).and_then(|other| Some((*other, self.segments.get(other)?)));
+                    let (code, what) = match other {
+                        Some((other_seq, other)) => {
+                            let own = path_of(other).and_then(|path| files.get(&path)?.as_ref().ok());
+                            let other_about = self::about(other_seq, other);
+                            if own.is_some_and(|own| *own == segment.sha256) {
+                                ("swapped_segment", format!("is swapped with that of {other_about}"))
+                            } else if other.start.get(..10) != segment.start.get(..10) {
+                                ("other_day_segment", format!("is from another day: it is that of {other_about}"))
+                            } else {
+                                ("other_segment", format!("is another recording: that of {other_about}"))
+                            }
+                        }
+                        None => ("altered_segment", "is altered: it is not the file that was recorded".into()),
+                    };
+                    fail(code, format!("{RECORDINGS}/{path} ({about}) {what}. {}", since.text(*seq)));
+                }
+                Some(Err(problem)) => {
+                    fail("unreadable", format!("{RECORDINGS}/{path} ({about}) cannot be read: {problem}"));
+                }
+                None if self.deleted.contains_key(seq) => {
+                    if is_claimed(claim, segment) {
+                        let message = format!("{about} is not on this disc: {}", self.deletion(*seq));
+                        found.push(finding(Severity::Note, "deleted_segment", Some(*seq), message));
+                    } else {
+                        elsewhere += 1;
+                    }
+                }
+                None if is_claimed(claim, segment) => {
+                    let message = format!(
+                        "{RECORDINGS}/{path} ({about}) is missing: the disc claims to hold this span, and no record \
+                         says that it was deleted. {}",
+                        since.text(*seq)
+                    );
+                    fail("missing_segment", message);
+                }
+                None => elsewhere += 1,
+            }
+            known.insert(path);
+        }
+        for (path, hash) in files.iter().filter(|(path, _)| !known.contains(*path)) {
+            let other = hash.as_ref().ok().and_then(|hash| by_hash.get(hash.as_str()));
+            let whose = other.and_then(|seq| Some(about(*seq, self.segments.get(seq)?)));
+            let message = match whose {
+                Some(whose) => format!("{RECORDINGS}/{path} is that of {whose}, under a name that is not its own"),
+                None => format!("{RECORDINGS}/{path} is vouched for by no record"),
+            };
+            found.push(finding(Severity::Failure, "unknown_segment", None, message));
+        }
+        let on_disc = files.len();
+        let message = format!("{good} of {on_disc} files of recordings are exactly as they were recorded");
+        found.push(finding(Severity::Note, "segments", None, message));
+        if elsewhere > 0 {
+            let message = format!("{elsewhere} segments that the records name are not on this disc, nor claimed to be");
+            found.push(finding(Severity::Note, "not_on_disc", None, message));
+        }
+        for span in claim.iter().flat_map(|claim| &claim.spans) {
+            let message = format!("the disc claims all of camera {} from {} to {}", span.camera, span.from, span.until);
+            found.push(finding(Severity::Note, "claim", None, message));
+        }
+    }
+
+    fn deletion(&self, segment: u64) -> String {
+        let Some(deleted) = self.deleted.get(&segment) else { return String::new() };
+        let Deleted { seq, time, reason, archived } = &**deleted;
+        let reason = serde_json::to_value(reason).unwrap_or_default();
+        let archived = if *archived { "the archive holds it" } else { "no archive holds it" };
+        let reason = reason.as_str().unwrap_or_default();
+        format!("record {seq} says that it was deleted at {time} ({reason}); {archived}")
+    }
+}
+
+fn about(seq: u64, segment: &Segment) -> String {
+    format!("record {seq}, camera {}, {} to {}", segment.camera, segment.start, segment.end)
+}
+
+fn finding(severity: Severity, code: &'static str, seq: Option<u64>, message: String) -> Finding {
+    Finding { severity, code, seq, message }
+}
+
+fn is_claimed(claim: Option<&Claim>, segment: &Segment) -> bool {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let (Some(start), Some(end)) = (time(&segment.start), time(&segment.end)) else { return true };
+    claim.into_iter().flat_map(|claim| &claim.spans).filter(|span| span.camera == segment.camera).any(|span| {
+        match (time(&span.from), time(&span.until)) {
+            (Some(from), Some(until)) => start < until && from < end,
+            // A claim that cannot be read excuses nothing.
+            _ => true,
+        }
+    })
+}
+
+fn claim(path: &Path) -> Result<Option<Claim>, String> {
+    let file = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+        Ok(metadata) if !metadata.is_file() => return Err("is not a file".into()),
+        Ok(_) => File::open(path).map_err(|error| error.to_string())?,
+    };
+    let mut text = String::new();
+    file.take(MAX_CLAIM).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())
+}
+
+/// All files below `folder`. What is neither file nor folder is not followed, and told of.
+fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, found: &mut Vec<Finding>) {
+    let mut fail = |path: &Path, problem: String| {
+        found.push(finding(Severity::Failure, "unreadable", None, format!("{}: {problem}", path.display())));
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return fail(folder, error.to_string()),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+            Ok((path, kind)) if kind.is_file() => files.push(path),
+            Ok((path, kind)) if kind.is_dir() && depth > 1 => folders.push(path),
+            Ok((path, _)) => fail(&path, "is neither a recording nor a camera's or day's folder".into()),
+            Err(error) => fail(folder, error.to_string()),
+        }
+    }
+    folders.iter().for_each(|folder| list(folder, depth - 1, files, found));
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            length => hash.update(&buffer[..length]),
+        }
+    }
+}

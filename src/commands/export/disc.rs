@@ -1,0 +1,270 @@
+//! `rollcall export recording`: an evidence disc (录像光盘). Recordings, the log that vouches for them, and an index
+//! that opens in any browser and plays in any player.
+
+use super::export_log_with;
+use crate::class::{ClassId, Span};
+use crate::config::Config;
+use crate::journal::Journal;
+use crate::recording::{Plan, hash_file};
+use crate::store::{GapRow, SegmentRow};
+use anyhow::{Context, Result, ensure};
+use askama::Template;
+use evidence::disc::{CLAIM, Claim, ClaimedSpan, RECORDINGS, path_of};
+use evidence::jws::read_unverified;
+use evidence::record::{Data, GapCause};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// `rollcall export recording --date DAY FOLDER`
+#[derive(Debug, clap::Args)]
+pub struct ExportRecordingArgs {
+    /// The day, YYYY-MM-DD
+    #[arg(long)]
+    date: Date,
+    /// Only the lessons of this class, roll call included; the whole day when not given
+    #[arg(long)]
+    class: Option<String>,
+    /// Only this camera; all when not given
+    #[arg(long)]
+    camera: Option<String>,
+    /// A folder that does not exist yet, or is empty
+    folder: PathBuf,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct DiscRequest {
+    /// The local day.
+    pub date: Date,
+    /// Only this class's lessons.
+    pub class: Option<String>,
+    /// Only this camera.
+    pub camera: Option<String>,
+}
+
+/// What a disc holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Disc {
+    /// Segments on it.
+    pub segments: u64,
+    /// Their length, bytes.
+    pub bytes: u64,
+    /// Files that are not what was recorded, or not there though no record says that they were deleted.
+    pub problems: Vec<String>,
+}
+
+impl ExportRecordingArgs {
+    /// Writes it. Exit code 1: something on it will not verify.
+    pub(super) fn run(self, config: &Config, journal: &Journal) -> Result<ExitCode> {
+        let ExportRecordingArgs { date, class, camera, folder } = self;
+        let disc = export_recording(config, journal, &DiscRequest { date, class, camera }, &folder)?;
+        println!("{} segments, {} MB in {}; open index.html", disc.segments, disc.bytes >> 20, folder.display());
+        println!("check them with `bureau verify {}`", folder.display());
+        disc.problems.iter().for_each(|problem| eprintln!("rollcall: {problem}"));
+        Ok(if disc.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "disc.html")]
+struct Index {
+    date: Date,
+    site: String,
+    room: String,
+    device: String,
+    class: Option<String>,
+    segments: Vec<Row>,
+    gaps: Vec<GapLine>,
+}
+
+struct Row {
+    camera: String,
+    start: String,
+    end: String,
+    seconds: String,
+    megabytes: u64,
+    seq: u64,
+    path: Option<String>,
+    absent: String,
+}
+
+struct GapLine {
+    camera: String,
+    start: String,
+    end: String,
+    cause: &'static str,
+    seq: u64,
+}
+
+/// Writes an evidence disc into an empty folder, on disk when this returns.
+pub fn export_recording(config: &Config, journal: &Journal, request: &DiscRequest, folder: &Path) -> Result<Disc> {
+    let spans = spans(config, journal, request)?;
+    let (mut segments, mut gaps) = (Vec::<SegmentRow>::new(), Vec::<GapRow>::new());
+    let cameras: BTreeSet<String> = match &request.camera {
+        Some(camera) => [camera.clone()].into(),
+        // Also those that are no longer in the config.
+        None => journal.store().read()?.cameras_recorded()?,
+    };
+    for camera in &cameras {
+        for span in &spans {
+            let reader = journal.store().read()?;
+            segments.extend(reader.segments(camera, span.from, span.until)?);
+            gaps.extend(reader.gaps(camera, span.from, span.until)?);
+        }
+    }
+    ensure!(
+        !segments.is_empty() || !gaps.is_empty(),
+        "nothing was to be recorded then; `rollcall recording --date {}` tells of the day",
+        request.date
+    );
+    segments.sort_by_key(|row| row.seq);
+    segments.dedup_by_key(|row| row.seq);
+    gaps.sort_by_key(|row| row.seq);
+    gaps.dedup_by_key(|row| row.seq);
+    let seqs: Vec<u64> = segments.iter().map(|row| row.seq).collect();
+    let size = export_log_with(journal, folder, &seqs)?;
+
+    let (mut disc, mut rows) = (Disc::default(), Vec::new());
+    for segment in &segments {
+        rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
+    }
+    rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
+    let text = |time| journal.time_text(time);
+    let claimed = |camera: &String, span: &Span| ClaimedSpan {
+        camera: camera.clone(),
+        from: text(span.from),
+        until: text(span.until),
+    };
+    let claim = Claim {
+        v: 1,
+        device: journal.log().origin.clone(),
+        class: request.class.clone(),
+        spans: cameras.iter().flat_map(|camera| spans.iter().map(|span| claimed(camera, span))).collect(),
+    };
+    let index = Index {
+        date: request.date,
+        site: config.appliance.site.clone(),
+        room: config.appliance.room.clone(),
+        device: journal.log().origin.clone(),
+        class: request.class.clone(),
+        segments: rows,
+        gaps: gaps
+            .into_iter()
+            .map(|gap| GapLine {
+                camera: gap.camera,
+                start: text(gap.start),
+                end: text(gap.end),
+                cause: cause_words(gap.cause),
+                seq: gap.seq,
+            })
+            .collect(),
+    };
+    write(&folder.join("index.html"), &index.render()?)?;
+    write(&folder.join(CLAIM), &(serde_json::to_string_pretty(&claim)? + "\n"))?;
+    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
+    Ok(disc)
+}
+
+fn spans(config: &Config, journal: &Journal, request: &DiscRequest) -> Result<Vec<Span>> {
+    let Some(class) = &request.class else {
+        let midnight = |date: Date| Ok::<_, jiff::Error>(date.to_zoned_datetime(journal.zone().clone())?.timestamp());
+        let until = midnight(request.date.checked_add(1.day())?)?;
+        return Ok(vec![Span { from: midnight(request.date)?, until }]);
+    };
+    let class = ClassId::new(class).map_err(anyhow::Error::msg)?;
+    // Closed classes too: evidence is often asked for when a class is over.
+    let lessons = Plan::of_all_classes(config, journal)?.lessons_on(journal, request.date)?;
+    let spans: Vec<Span> = lessons.iter().filter(|lesson| lesson.class == class).map(|lesson| lesson.span).collect();
+    ensure!(!spans.is_empty(), "class {class} has no lesson in this room on {}", request.date);
+    let now = journal.clock().now();
+    Ok(spans.into_iter().map(|span| Span { until: span.until.min(now.max(span.from + SECOND)), ..span }).collect())
+}
+
+const SECOND: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+/// Copies one segment to where its record says that it belongs.
+///
+/// `size`: records in the exported log.
+fn copy(
+    config: &Config,
+    journal: &Journal,
+    segment: &SegmentRow,
+    size: u64,
+    folder: &Path,
+    disc: &mut Disc,
+) -> Result<Row> {
+    let meanwhile =
+        || format!("{} was deleted while the disc was written: write it again, into a new folder", segment.path);
+    let reader = journal.store().read()?;
+    let record = reader.record(segment.seq)?.context("a segment without its record: run `rollcall check`")?;
+    let deletion = reader.deletion_of(&segment.path)?;
+    drop(reader);
+    let place = match read_unverified(record.as_str()).map(|record| record.data) {
+        Ok(Data::Segment(record)) => path_of(&record),
+        _ => None,
+    };
+    let place = place.with_context(|| format!("record {} is no segment: run `rollcall check`", segment.seq))?;
+    let text = |time: Timestamp| journal.time_text(time);
+    let mut row = Row {
+        camera: segment.camera.clone(),
+        start: text(segment.start),
+        end: text(segment.end),
+        seconds: format!("{:.1}", segment.end.duration_since(segment.start).as_secs_f64()),
+        megabytes: segment.bytes >> 20,
+        seq: segment.seq,
+        path: None,
+        absent: String::new(),
+    };
+    if let Some(deletion) = deletion {
+        ensure!(deletion < size, meanwhile());
+        row.absent = format!("已删除（记录 {deletion}）deleted");
+        return Ok(row);
+    }
+    let (from, to) = (config.recordings().join(&segment.path), folder.join(RECORDINGS).join(&place));
+    let day = to.parent().unwrap_or(folder);
+    fs::create_dir_all(day).with_context(|| format!("cannot make {}", day.display()))?;
+    match fs::copy(&from, &to) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            ensure!(journal.store().read()?.deletion_of(&segment.path)?.is_none(), meanwhile());
+            disc.problems.push(format!("{} is missing; the disc will not verify", from.display()));
+            row.absent = "缺失 missing".into();
+            return Ok(row);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot copy {} to {}", from.display(), to.display())),
+    }
+    File::open(&to)?.sync_all().with_context(|| format!("cannot write {}", to.display()))?;
+    let (bytes, sha256) = hash_file(&to).with_context(|| format!("cannot read back {}", to.display()))?;
+    if sha256 != segment.sha256 {
+        disc.problems.push(format!("{} is not what was recorded; the disc will not verify", from.display()));
+    }
+    disc.segments += 1;
+    disc.bytes += bytes;
+    row.path = Some(format!("{RECORDINGS}/{place}"));
+    Ok(row)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let written =
+        File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn cause_words(cause: GapCause) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => "摄像头未连接 camera absent",
+        GapCause::CameraStalled => "摄像头没有画面 camera stalled",
+        GapCause::Network => "网络不通 network",
+        GapCause::DiskFull => "磁盘已满 disk full",
+        GapCause::WriteFailed => "录像无法写入 write failed",
+        GapCause::ApplianceOff => "设备未运行 appliance off",
+        GapCause::ClockStep => "时钟被调整 clock step",
+        GapCause::OperatorStop => "人工停止 operator stop",
+        GapCause::PlanLate => "计划导入时课程已开始 plan late",
+    }
+}

@@ -1,0 +1,116 @@
+//! `rollcall recording status`, `rollcall recording archive`: what is kept here, and what the archive holds.
+
+use crate::commands::appliance::open;
+use crate::config::Config;
+use crate::recording::archive::{Archiver, Pass};
+use crate::recording::retention::{Held, survey};
+use crate::recording::{Keeping, keeping};
+use crate::store::Amount;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+/// `rollcall recording status`
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `rollcall recording archive`
+#[derive(Debug, clap::Args)]
+pub struct ArchiveArgs {
+    /// Today as well, if all its lessons are over and accounted for
+    #[arg(long)]
+    now: bool,
+    /// Mark the folder as an archive (or try the store), and copy nothing
+    #[arg(long, conflicts_with = "now")]
+    init: bool,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    #[serde(flatten)]
+    keeping: Keeping,
+    /// What may be deleted when room is needed.
+    deletable: Amount,
+    /// What may not, and why.
+    held: Held,
+}
+
+impl StatusArgs {
+    /// Prints it. Exit code 1: the disk cannot be asked, or recording has no room.
+    pub(super) fn run(self, path: &Path) -> Result<ExitCode> {
+        let (config, journal) = open(path)?;
+        let keeping = keeping(&config, &journal)?;
+        let (_, deletable, held) = survey(&config, &journal)?;
+        let has_room = keeping.disk.is_some_and(|disk| disk.free_bytes >= keeping.reserve_bytes);
+        let kept = Kept { keeping, deletable, held };
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&kept)?);
+        } else {
+            print!("{kept}");
+        }
+        Ok(if has_room { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl ArchiveArgs {
+    /// Archives what is due.
+    pub(super) fn run(self, path: &Path) -> Result<ExitCode> {
+        let missing =
+            || format!("there is no [archive] in {}; docs/archive.md tells how to set one up", path.display());
+        if self.init {
+            let config = Config::load(path)?;
+            let archive = config.archive.as_ref().with_context(missing)?;
+            Archiver::init(archive)?;
+            println!("the archive {} is ready", archive.name);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (config, journal) = open(path)?;
+        let mut archiver = Archiver::new(&config, &journal)?.with_context(missing)?;
+        let pass = if self.now { Pass::WithToday } else { Pass::ClosedDays };
+        let done = archiver.run(&config, &journal, pass, &AtomicBool::new(false))?;
+        println!("{} segments, {} MB archived and read back", done.segments, done.bytes >> 20);
+        let waiting = archiver.status().waiting;
+        println!("{} segments, {} MB wait for their day to be closed", waiting.segments, waiting.bytes >> 20);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Keeping { disk, reserve_bytes, cameras, archive, .. } = &self.keeping;
+        match disk {
+            Some(disk) => writeln!(
+                f,
+                "disk        {} of {} MB free, {} MB of it stay free",
+                disk.free_bytes >> 20,
+                disk.total_bytes >> 20,
+                reserve_bytes >> 20
+            )?,
+            None => writeln!(f, "disk        UNKNOWN: it cannot be asked how full it is")?,
+        }
+        for kept in cameras {
+            let budget = kept.budget_bytes.map_or("no budget".into(), |bytes| format!("budget {} MB", bytes >> 20));
+            let (segments, megabytes) = (kept.amount.segments, kept.amount.bytes >> 20);
+            writeln!(f, "camera      {}  {segments} segments, {megabytes} MB, {budget}", kept.camera)?;
+        }
+        match archive {
+            Some(archive) => {
+                let until = archive.archived_until.as_deref().unwrap_or("nothing yet");
+                let (segments, megabytes) = (archive.waiting.segments, archive.waiting.bytes >> 20);
+                writeln!(f, "archive     {}  up to {until}; {segments} segments, {megabytes} MB wait", archive.name)?;
+            }
+            None => writeln!(f, "archive     none")?,
+        }
+        writeln!(f, "deletable   {} segments, {} MB", self.deletable.segments, self.deletable.bytes >> 20)?;
+        if self.held != Held::default() {
+            writeln!(f, "held        {}", self.held.text())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,507 @@
+//! What is kept of the recordings: room for check-ins, nothing deleted that may not be, an archive that is what was
+//! recorded, and evidence discs on which everything that was altered is named.
+
+use crate::camera::{Server, free_port};
+use crate::disk::Small;
+use crate::hostile::{BUREAU, bureau_key};
+use crate::recording::room_with;
+use evidence::checkpoint::Witness;
+use evidence::jws::read_unverified;
+use evidence::record::{Data, Deletion, DeletionReason, FindingKind, GapCause, Segment, Sound, VideoCodec};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use rollcall::check::{Files, Severity, check};
+use rollcall::clock::SystemClock;
+use rollcall::commands::export::{DiscRequest, export_recording};
+use rollcall::config::Config;
+use rollcall::journal::testing::{checkin, class};
+use rollcall::journal::{Journal, PlanSource};
+use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
+use rollcall::recording::retention::{Cleaned, Cleaner};
+use rollcall::recording::{Reserve, hash_file};
+use rollcall::store::{FindingRow, Registration, SegmentRow};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// An appliance with recordings of the last two days, three segments of a minute each.
+struct House {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    config: Config,
+    journal: Arc<Journal>,
+    segments: Vec<SegmentRow>,
+    /// The day before yesterday, and yesterday.
+    days: [Date; 2],
+}
+
+fn house(more: &str) -> House {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    let text = format!(
+        "[appliance]\nsite = \"南开区实训基地\"\nroom = \"301\"\nstate_dir = \"state\"\n[[camera]]\nname = \"back\"\n\
+         kind = \"rtsp\"\nurl = \"rtsp://127.0.0.1:1/camera\"\n{more}"
+    );
+    fs::write(path.join("rollcall.toml"), text).expect("written");
+    let config = Config::load(&path.join("rollcall.toml")).expect("a config");
+    let clock = Arc::new(SystemClock::default());
+    let state = &config.appliance.state_dir;
+    let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+    let today = Timestamp::now().to_zoned_datetime(config.timezone()).date();
+    let days = [today - 2.days(), today - 1.day()];
+    let mut house = House { _folder: folder, path, config, journal: Arc::new(journal), segments: Vec::new(), days };
+    let bureau = Registration { url: "https://bureau".into(), name: BUREAU.into(), key: bureau_key().verifying_key() };
+    let write = house.journal.store().begin().expect("begins");
+    write.set_registration(&bureau).expect("kept");
+    write.commit().expect("kept");
+    for (day, minute) in days.into_iter().flat_map(|day| (0..3).map(move |minute| (day, minute))) {
+        house.record(day, minute);
+    }
+    house
+}
+
+impl House {
+    /// A minute of recording from 8:00 on, as the recorder would leave it: file, record, row.
+    fn record(&mut self, day: Date, minute: i8) {
+        let start = day.at(8, minute, 0, 0).to_zoned(self.journal.zone().clone()).expect("a time");
+        let name = start.strftime("back/%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
+        let file = self.config.recordings().join(&name);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        film(&file, self.segments.len());
+        let (bytes, sha256) = hash_file(&file).expect("there");
+        let (start, end) = (start.timestamp(), start.timestamp() + SignedDuration::from_mins(1));
+        let mut row = SegmentRow { seq: 0, camera: "back".into(), start, end, path: name, bytes, sha256 };
+        let segment = Segment {
+            camera: row.camera.clone(),
+            start: self.journal.time_text(start),
+            end: self.journal.time_text(end),
+            frames: 10,
+            lost_packets: Some(0),
+            bytes,
+            sha256: row.sha256.clone(),
+            previous: self.segments.last().map(|last| last.sha256.clone()),
+            codec: VideoCodec::H264,
+            width: 160,
+            height: 120,
+            sound: Sound::None,
+            recovered: false,
+        };
+        let appended = self
+            .journal
+            .append_with(Data::Segment(segment), |write, seq| write.put_segment(&SegmentRow { seq, ..row.clone() }));
+        row.seq = appended.expect("appended").seq;
+        self.segments.push(row);
+    }
+
+    /// The bureau countersigns everything there is, at this time.
+    fn countersign(&self, unix_seconds: u64) {
+        let checkpoint = self.journal.checkpoint(self.journal.size()).expect("signed");
+        let note = checkpoint.countersign(BUREAU, &bureau_key(), unix_seconds).expect("a good name").to_text();
+        let witness = Witness { name: BUREAU.into(), key: bureau_key().verifying_key() };
+        self.journal.keep_receipt(&note, &witness).expect("kept");
+    }
+
+    fn file(&self, at: usize) -> PathBuf {
+        self.config.recordings().join(&self.segments[at].path)
+    }
+
+    /// Which of the segments' files are here.
+    fn here(&self) -> Vec<bool> {
+        (0..self.segments.len()).map(|at| self.file(at).exists()).collect()
+    }
+
+    fn clean(&self) -> Cleaned {
+        let mut cleaner = Cleaner::start(&self.config, &self.journal).expect("starts");
+        let room = Reserve::new(&self.config).look().expect("a disk");
+        cleaner.run(&self.config, &self.journal, Some(room)).expect("runs")
+    }
+
+    fn archive(&self) -> Result<u64, ArchiveError> {
+        let mut archiver = Archiver::new(&self.config, &self.journal).expect("readable").expect("there is an archive");
+        let done = archiver.run(&self.config, &self.journal, Pass::ClosedDays, &AtomicBool::new(false));
+        done.map(|done| done.segments)
+    }
+
+    /// What `rollcall check` finds: code, record, and since when.
+    fn problems(&self) -> Vec<(String, Option<u64>, String)> {
+        let files = Files { root: self.config.recordings(), hash: true };
+        let report = check(self.journal.store(), self.journal.log().key, Some(&files)).expect("readable");
+        let told = report.problems.into_iter();
+        told.map(|found| (found.code.to_owned(), found.seq, found.since.unwrap_or_default())).collect()
+    }
+
+    fn data(&self) -> Vec<Data> {
+        let records = self.journal.store().read().expect("reads").records(0, 1000, usize::MAX).expect("reads");
+        records.iter().map(|record| read_unverified(record.as_str()).expect("a record").data).collect()
+    }
+}
+
+/// A short film that is like no other.
+fn film(path: &Path, number: usize) {
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=160x120:rate=10"])
+        .args(["-vf", &format!("hue=h={}", number * 20), "-c:v", "libx264", "-preset", "ultrafast"])
+        .args(["-movflags", "frag_keyframe+empty_moov+default_base_moof"])
+        .arg(path)
+        .status();
+    assert!(made.expect("ffmpeg is installed").success());
+}
+
+#[test]
+fn a_full_disk_stops_the_recording_and_not_the_check_ins_and_it_comes_back() {
+    let Some(disk) = Small::mount("6m") else { return };
+    let port = free_port();
+    let Some(_server) = Server::start(port, "h264") else { return };
+    let reserve = "[retention]\nreserve_bytes = 2000000\nstate_reserve_bytes = 2000000\n";
+    let room = room_with(disk.folder.path(), port, SignedDuration::from_hours(1), reserve);
+    let (_cameras, service) = room.start();
+    room.wait_recording(&service, true);
+    let end = Instant::now() + Duration::from_secs(60);
+    while service.status()[0].gap.as_ref().is_none_or(|(_, cause)| *cause != GapCause::DiskFull) {
+        assert!(Instant::now() < end, "{:?} {:?}", service.status(), service.keeping());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // What is left is the check-ins'.
+    for number in 0..40 {
+        let person = format!("{number:02}");
+        let photo = vec![number; 10_000];
+        room.journal.check_in(checkin("2026-001", &person, "2026-11-24"), Some(&photo)).expect("there is room for it");
+    }
+    let end = Instant::now() + Duration::from_secs(20);
+    let cannot_delete = loop {
+        if let Some(message) = service.keeping().cannot_delete {
+            break message;
+        }
+        assert!(Instant::now() < end, "{:?}", service.keeping());
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(cannot_delete.contains("not countersigned"), "{cannot_delete}");
+    disk.grow("60m");
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
+    service.stop();
+    let account = room.account(room.segments().last().expect("some").end);
+    assert_eq!(account.unexplained, []);
+    assert_eq!(account.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::DiskFull, GapCause::ApplianceOff]);
+}
+
+#[test]
+fn nothing_is_deleted_that_may_not_be_and_what_may_goes_oldest_first() {
+    let mut house = house("[retention]\nbudget_bytes = 1\n[archive]\nfolder = \"nas\"\n");
+    let cleaned = house.clean();
+    assert_eq!((cleaned.deleted.segments, cleaned.held.not_countersigned.segments), (0, 6), "{cleaned:?}");
+    assert!(cleaned.wanting > 0 && cleaned.held.text().contains("rollcall sync"), "{}", cleaned.held.text());
+
+    house.countersign(1_790_000_000);
+    assert_eq!(house.clean().held.not_archived.segments, 6);
+
+    fs::create_dir(house.path.join("nas")).expect("made");
+    Archiver::init(house.config.archive.as_ref().expect("configured")).expect("marked");
+    assert_eq!(house.archive().expect("archived"), 6);
+    // A finding that goes on since yesterday 8:01 holds what it may be about.
+    let start = house.segments[4].start;
+    let finding = house.journal.append_with(
+        Data::Finding(evidence::record::Finding {
+            what: FindingKind::Covered,
+            camera: Some("back".into()),
+            workstation: None,
+            class: None,
+            start: house.journal.time_text(start),
+            end: None,
+            begun: None,
+            thumbnail: None,
+            measured: Default::default(),
+        }),
+        |write, seq| {
+            let (camera, what) = (Some("back".into()), FindingKind::Covered);
+            let row =
+                FindingRow { seq, what, camera, workstation: None, class: None, start, end: None, thumbnail: None };
+            write.put_finding(&row, None)
+        },
+    );
+    finding.expect("appended");
+    let cleaned = house.clean();
+    assert_eq!(house.here(), [false, false, false, false, true, true], "{cleaned:?}");
+    assert_eq!(cleaned.held.finding.segments, 2, "{cleaned:?}");
+    let deletions: Vec<Deletion> = house
+        .data()
+        .into_iter()
+        .filter_map(|data| if let Data::Deletion(deletion) = data { Some(deletion) } else { None })
+        .collect();
+    let expected: Vec<u64> = house.segments[..4].iter().map(|row| row.seq).collect();
+    assert_eq!(deletions.len(), 1);
+    assert_eq!((&deletions[0].segments, deletions[0].reason), (&expected, DeletionReason::Budget));
+    assert!(deletions[0].archived);
+    assert_eq!(house.problems(), [], "what a record says was deleted is not missing");
+    assert_eq!(house.clean().deleted.segments, 0);
+
+    // Killed after the record and before the deed: the next start does it.
+    house.record(house.days[1], 9);
+    let (seq, bytes) = (house.segments[6].seq, house.segments[6].bytes);
+    let deletion = Deletion {
+        camera: "back".into(),
+        segments: vec![seq],
+        bytes,
+        reason: DeletionReason::Reserve,
+        archived: false,
+    };
+    let deleted = house.journal.append_with(Data::Deletion(deletion), |write, by| write.put_deleted(by, &[seq]));
+    deleted.expect("appended");
+    let codes: Vec<_> = house.problems().into_iter().map(|(code, seq, _)| (code, seq)).collect();
+    assert_eq!(codes, [("not_deleted".to_owned(), Some(seq))]);
+    Cleaner::start(&house.config, &house.journal).expect("starts");
+    assert!(!house.file(6).exists());
+    assert_eq!(house.problems(), []);
+}
+
+#[test]
+fn a_lesson_without_its_account_keeps_its_recordings() {
+    let mut house = house("[retention]\nbudget_bytes = 1\n");
+    let mut plan = class("2026-001", &["1"], &["T1"]);
+    let today = Timestamp::now().to_zoned_datetime(house.journal.zone().clone()).date();
+    let (start, end) = (jiff::civil::time(0, 30, 0, 0), jiff::civil::time(23, 59, 59, 0));
+    (plan.lessons[0].date, plan.lessons[0].start, plan.lessons[0].end) = (today, start, end);
+    house.journal.import_class(&plan, &"00".repeat(32), PlanSource::File).expect("imported");
+    house.record(today, 0);
+    house.countersign(1_790_000_000);
+    let cleaned = house.clean();
+    assert_eq!((cleaned.deleted.segments, cleaned.held.lesson.segments), (6, 1), "{cleaned:?}");
+    assert_eq!(house.here().iter().filter(|here| **here).count(), 1);
+}
+
+#[test]
+fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded() {
+    let mut house = house("[archive]\nname = \"nas\"\nfolder = \"nas\"\nmax_bytes_per_second = 1000000\n");
+    let nas = house.path.join("nas");
+    fs::create_dir(&nas).expect("made");
+    let error = house.archive().expect_err("the share is not mounted");
+    assert!(matches!(error, ArchiveError::Unmarked(_)), "{error}");
+    assert_eq!(fs::read_dir(&nas).expect("there").count(), 0, "nothing lands on the bare mount point");
+    Archiver::init(house.config.archive.as_ref().expect("configured")).expect("marked");
+
+    // Stopped after the first: the rest is sent later, and the first is not sent again.
+    let object = |house: &House, at: usize| nas.join(&house.journal.log().origin).join(&house.segments[at].path);
+    let (first, stop) = (object(&house, 0), Arc::new(AtomicBool::new(false)));
+    let mut slow = house.config.clone();
+    slow.archive.as_mut().expect("configured").max_bytes_per_second = Some(2 * house.segments[0].bytes);
+    let watched = (first.clone(), stop.clone());
+    let watcher = std::thread::spawn(move || {
+        while !watched.0.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        watched.1.store(true, Ordering::Relaxed);
+    });
+    let mut archiver = Archiver::new(&slow, &house.journal).expect("readable").expect("there is an archive");
+    let error = archiver.run(&slow, &house.journal, Pass::ClosedDays, &stop).expect_err("stopped");
+    assert!(matches!(error, ArchiveError::Stopped), "{error}");
+    watcher.join().expect("done");
+    assert!(!object(&house, 5).exists());
+    let sent = fs::metadata(&first).expect("there").modified().expect("a time");
+    // One is there and is not what was recorded, one is half there, one is altered here.
+    fs::write(object(&house, 1), vec![0; house.segments[1].bytes as usize]).expect("written");
+    fs::write(object(&house, 2), b"half").expect("written");
+    let whole = fs::read(house.file(4)).expect("there");
+    fs::write(house.file(4), b"altered").expect("written");
+    let error = house.archive().expect_err("one is altered");
+    assert!(matches!(error, ArchiveError::Altered { count: 1, .. }), "{error}");
+    assert_eq!(fs::metadata(&first).expect("there").modified().expect("a time"), sent, "not sent again");
+    for at in [0, 1, 2, 3, 5] {
+        let expected = (house.segments[at].bytes, house.segments[at].sha256.clone());
+        assert_eq!(hash_file(&object(&house, at)).expect("there"), expected);
+    }
+    assert!(!object(&house, 4).exists());
+    fs::write(house.file(4), &whole).expect("written");
+    assert_eq!(house.archive().expect("archived"), 1);
+    assert_eq!(house.archive().expect("nothing is left to do"), 0);
+    let manifest = object(&house, 5).with_file_name("manifest.json");
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).expect("there")).expect("JSON");
+    let seqs: Vec<_> = manifest["segments"].as_array().expect("a list").iter().map(|one| one["seq"].as_u64()).collect();
+    assert_eq!(seqs, house.segments[3..].iter().map(|row| Some(row.seq)).collect::<Vec<_>>());
+    let archived: Vec<u64> = house
+        .data()
+        .into_iter()
+        .filter_map(|data| if let Data::Archive(archive) = data { Some(archive.segments) } else { None })
+        .flatten()
+        .collect();
+    assert_eq!(archived.len(), 6);
+    assert_eq!(house.problems(), []);
+    // Today is closed when its lessons are accounted for, and somebody asks for it.
+    let today = Timestamp::now().to_zoned_datetime(house.journal.zone().clone()).date();
+    house.record(today, 0);
+    assert_eq!(house.archive().expect("nothing is due"), 0);
+    let mut archiver = Archiver::new(&house.config, &house.journal).expect("readable").expect("there is an archive");
+    let done = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
+    assert_eq!(done.expect("archived").segments, 1);
+    fs::remove_file(nas.join("rollcall-archive")).expect("unmounted");
+    house.record(today, 1);
+    let error = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
+    assert!(matches!(error, Err(ArchiveError::Unmarked(_))), "{error:?}");
+    assert!(archiver.status().problem.as_ref().is_some_and(|problem| problem.contains("mounted")));
+}
+
+/// A server that speaks S3 (moto, of PyPI): `moto_server` on the path, or named by ROLLCALL_MOTO.
+struct Moto(std::process::Child);
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn moto(port: u16) -> Option<Moto> {
+    let program = std::env::var_os("ROLLCALL_MOTO").unwrap_or("moto_server".into());
+    let mut command = Command::new(program);
+    let child = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let Ok(child) = child else {
+        eprintln!(
+            "skipped: moto_server is missing; pip install 'moto[server]' into a venv and name it by ROLLCALL_MOTO"
+        );
+        return None;
+    };
+    let moto = Moto(child);
+    let end = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "moto does not listen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Some(moto)
+}
+
+/// One request, without a signature: moto asks for none.
+fn request(port: u16, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("listens");
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("answered");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    answer.split_off(end + 4)
+}
+
+#[test]
+fn a_store_that_speaks_s3_gets_every_segment_and_what_is_wrong_there_is_replaced() {
+    let port = free_port();
+    let Some(moto) = moto(port) else { return };
+    request(port, "PUT", "/class", b"");
+    let s3 = format!(
+        "[archive.s3]\nendpoint = \"http://127.0.0.1:{port}\"\nbucket = \"class\"\nprefix = \"nankai\"\n\
+         credentials = \"s3.toml\"\n"
+    );
+    let house = house(&s3);
+    let credentials = house.path.join("s3.toml");
+    fs::write(&credentials, "access_key_id = \"AKIDTEST\"\nsecret_access_key = \"hush-hush\"\n").expect("written");
+    let error = house.archive().expect_err("others may read the secret").to_string();
+    assert!(error.contains("chmod 600") && !error.contains("hush"), "{error}");
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("set");
+    // A wrong copy of the right length is there already.
+    let path = |at: usize| format!("/class/nankai/{}/{}", house.journal.log().origin, house.segments[at].path);
+    let at = |at: usize| path(at).replace('+', "%2B");
+    request(port, "PUT", &at(1), &vec![0; house.segments[1].bytes as usize]);
+    assert_eq!(house.archive().expect("archived"), 6);
+    for number in 0..6 {
+        let object = request(port, "GET", &at(number), b"");
+        assert_eq!(evidence::sha256_hex(&object), house.segments[number].sha256);
+    }
+    assert_eq!(house.problems(), []);
+    drop(moto);
+    let mut house = house;
+    house.record(house.days[1], 5);
+    let error = house.archive().expect_err("the store is away").to_string();
+    assert!(!error.contains("hush"), "{error}");
+}
+
+/// What `bureau verify` says of a disc: failures as `code seq`.
+fn failures(disc: &Path) -> Vec<(String, Option<u64>, String)> {
+    let verdict = bureau::verify(disc, Some(bureau_key().verifying_key())).expect("readable");
+    let failed: Vec<_> = verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Failure)
+        .map(|finding| (finding.code.to_owned(), finding.seq, finding.message.clone()))
+        .collect();
+    assert_eq!(verdict.verified, failed.is_empty(), "{verdict}");
+    failed
+}
+
+#[test]
+fn whatever_was_done_to_an_evidence_disc_is_named_with_file_record_camera_time_and_since_when() {
+    let house = house("[retention]\nbudget_bytes = 1\n");
+    house.countersign(1_790_000_000);
+    let disc = |name: &str, day: usize| {
+        let (folder, date) = (house.path.join(name), house.days[day]);
+        let request = DiscRequest { date, class: None, camera: None };
+        let disc = export_recording(&house.config, &house.journal, &request, &folder).expect("written");
+        assert_eq!(disc.problems, Vec::<String>::new());
+        (folder, disc)
+    };
+    let (first, made) = disc("first", 0);
+    assert_eq!(made.segments, 3);
+    let (second, _) = disc("second", 1);
+    assert_eq!(failures(&second), []);
+    let index = fs::read_to_string(first.join("index.html")).expect("there");
+    assert!(index.contains("教学录像光盘") && index.matches(".mp4\">").count() == 3, "{index}");
+    let place = |disc: &Path, at: usize| disc.join("recordings").join(&house.segments[at].path);
+    let whole: Vec<Vec<u8>> = (0..3).map(|at| fs::read(place(&first, at)).expect("there")).collect();
+    let expect = |expected: &[(&str, Option<usize>)], what: &str| {
+        let found = failures(&first);
+        let codes: Vec<_> = found.iter().map(|(code, seq, _)| (code.as_str(), *seq)).collect();
+        let expected: Vec<_> = expected.iter().map(|(code, at)| (*code, at.map(|at| house.segments[at].seq))).collect();
+        assert_eq!(codes, expected, "{what}: {found:?}");
+        for (_, _, message) in found.iter().filter(|(_, seq, _)| seq.is_some()) {
+            let named = ["camera back", ".mp4", "record ", "T08:0", "countersigned at 2026-09-"];
+            assert!(named.iter().all(|word| message.contains(word)), "{message}");
+        }
+    };
+    expect(&[], "untouched");
+    let mut changed = whole[0].clone();
+    changed[whole[0].len() / 2] ^= 1;
+    fs::write(place(&first, 0), &changed).expect("written");
+    expect(&[("altered_segment", Some(0))], "one bit");
+    fs::remove_file(place(&first, 0)).expect("removed");
+    expect(&[("missing_segment", Some(0))], "removed");
+    fs::write(place(&first, 0), &whole[1]).expect("written");
+    fs::write(place(&first, 1), &whole[0]).expect("written");
+    expect(&[("swapped_segment", Some(0)), ("swapped_segment", Some(1))], "two are swapped");
+    fs::write(place(&first, 0), &whole[0]).expect("written");
+    fs::copy(place(&second, 4), place(&first, 1)).expect("copied");
+    expect(&[("other_day_segment", Some(1))], "another day's");
+    fs::write(place(&first, 1), &whole[2]).expect("written");
+    expect(&[("other_segment", Some(1))], "twice the same");
+    fs::write(place(&first, 1), &whole[1]).expect("written");
+    fs::write(place(&first, 1).with_file_name("more.mp4"), b"more").expect("written");
+    expect(&[("unknown_segment", None)], "one more");
+    fs::remove_file(place(&first, 1).with_file_name("more.mp4")).expect("removed");
+    expect(&[], "as it was");
+
+    // The same on the appliance.
+    let since = |problems: Vec<(String, Option<u64>, String)>| {
+        assert!(problems.iter().all(|(_, _, since)| since.contains("2026-09-")), "{problems:?}");
+        problems.into_iter().map(|(code, seq, _)| (code, seq)).collect::<Vec<_>>()
+    };
+    let own = fs::read(house.file(3)).expect("there");
+    fs::copy(house.file(0), house.file(3)).expect("copied");
+    assert_eq!(since(house.problems()), [("other_day_segment".to_owned(), Some(house.segments[3].seq))]);
+    fs::write(house.file(3), own).expect("written");
+
+    // Deleted with a record, it is absent and not missing.
+    assert_eq!(house.clean().deleted.segments, 6);
+    let request = DiscRequest { date: house.days[0], class: None, camera: Some("back".into()) };
+    let third = house.path.join("third");
+    let made = export_recording(&house.config, &house.journal, &request, &third).expect("written");
+    assert_eq!((made.segments, made.problems), (0, Vec::new()));
+    let verdict = bureau::verify(&third, Some(bureau_key().verifying_key())).expect("readable");
+    assert!(verdict.verified, "{verdict}");
+    let deleted = verdict.findings.iter().filter(|finding| finding.code == "deleted_segment");
+    assert!(deleted.clone().all(|finding| finding.message.contains("no archive holds it")), "{verdict}");
+    assert_eq!(deleted.count(), 3);
+}
