@@ -105,6 +105,8 @@ impl Appliance {
                 cameras: cameras.clone(),
                 recording: Some(recording.clone()),
                 sync: sync.clone(),
+                access: web::Access::default(),
+                stills: web::Stills::default(),
             });
             pages = Some(tokio::spawn(async move {
                 if let Err(error) = web::serve(listener, app, stopping).await {
@@ -137,6 +139,8 @@ impl Appliance {
         let stopped = tokio::task::spawn_blocking(move || checkin.map_or(Ok(()), Service::stop)).await;
         for task in self.tasks.drain(..) {
             task.abort();
+            // What it was doing is done, or will not be.
+            let _ = task.await;
         }
         let recording = self.recording.clone();
         let _ = tokio::task::spawn_blocking(move || recording.stop()).await;

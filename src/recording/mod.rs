@@ -5,6 +5,7 @@
 //! start. Nothing is kept outside lessons.
 
 mod accounts;
+pub mod clip;
 mod file;
 mod mp4;
 mod plan;

@@ -2,7 +2,7 @@
 //!
 //! Read-only. Full names are shown: whoever sees this page stands at the appliance or administers it.
 
-use super::{App, asset, blocking, error, internal};
+use super::{App, asset, blocking, internal};
 use crate::camera::CameraState;
 use crate::class::{Role, Window, WindowPolicy, windows};
 use crate::clock::local;
@@ -11,18 +11,14 @@ use crate::store::CheckinRow;
 use crate::sync::SyncState;
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::extract::{Query, State};
+use axum::http::header::CACHE_CONTROL;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use evidence::record::{ClockQuality, GapCause, Method, WindowKind};
 use jiff::ZonedDateTime;
 use serde::Deserialize;
 use std::sync::Arc;
-
-/// Width of a camera's picture on the page, px.
-const PICTURE_WIDTH: u32 = 640;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -32,7 +28,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
             "/staff/staff.js",
             get(async || asset("text/javascript; charset=utf-8", include_str!("assets/staff.js"))),
         )
-        .route("/cameras/{name}", get(picture))
 }
 
 #[derive(Deserialize)]
@@ -41,14 +36,22 @@ struct Wanted {
     lang: String,
 }
 
-/// The two languages of every text on the page.
+/// The two languages of every text on the pages.
 #[derive(Clone, Copy)]
-struct Words {
+pub(super) struct Words {
     english: bool,
 }
 
 impl Words {
-    fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
+    pub(super) const CHINESE: Words = Words { english: false };
+    pub(super) const ENGLISH: Words = Words { english: true };
+
+    /// Those that an address asks for.
+    pub(super) fn of(lang: &str) -> Words {
+        if lang == "en" { Words::ENGLISH } else { Words::CHINESE }
+    }
+
+    pub(super) fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
         if self.english { english } else { chinese }
     }
 }
@@ -85,12 +88,12 @@ struct PersonView {
     state: String,
 }
 
-struct CameraView {
-    name: String,
-    mark: &'static str,
-    state: String,
-    detail: String,
-    has_picture: bool,
+pub(super) struct CameraView {
+    pub name: String,
+    pub mark: &'static str,
+    pub state: String,
+    pub detail: String,
+    pub has_picture: bool,
 }
 
 struct LogView {
@@ -102,7 +105,7 @@ struct LogView {
 }
 
 async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
-    let words = Words { english: wanted.lang == "en" };
+    let words = Words::of(&wanted.lang);
     let html = blocking(move || render(&app, words)).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Html(html)).into_response())
 }
@@ -231,7 +234,7 @@ fn windows_text(windows: &[Window], words: Words) -> String {
     windows.iter().map(text).collect::<Vec<_>>().join("  ·  ")
 }
 
-fn camera_view(camera: &crate::camera::CameraStatus, words: Words) -> CameraView {
+pub(super) fn camera_view(camera: &crate::camera::CameraStatus, words: Words) -> CameraView {
     let (mark, state) = match camera.state {
         CameraState::Live => ("good", words.t("正常", "live")),
         CameraState::Stalled => ("bad", words.t("画面停滞", "stalled")),
@@ -290,8 +293,23 @@ fn cause_words(cause: GapCause) -> &'static str {
     }
 }
 
+/// A gap's cause in a word or two, for legends and totals.
+pub(super) fn cause_name(cause: GapCause, words: Words) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => words.t("摄像头未连接", "camera absent"),
+        GapCause::CameraStalled => words.t("画面停滞", "camera stalled"),
+        GapCause::Network => words.t("网络中断", "network"),
+        GapCause::DiskFull => words.t("磁盘已满", "disk full"),
+        GapCause::WriteFailed => words.t("无法写入", "write failed"),
+        GapCause::ApplianceOff => words.t("设备关机", "appliance off"),
+        GapCause::ClockStep => words.t("时钟调整", "clock step"),
+        GapCause::OperatorStop => words.t("人工停止", "stopped by staff"),
+        GapCause::PlanLate => words.t("计划迟到", "plan came late"),
+    }
+}
+
 /// What needs attention, and what to do about it.
-fn sentence(attention: &Attention, words: Words) -> String {
+pub(super) fn sentence(attention: &Attention, words: Words) -> String {
     if words.english {
         return attention.to_string();
     }
@@ -316,19 +334,4 @@ fn sentence(attention: &Attention, words: Words) -> String {
         Attention::NoClass => "尚未导入班期：rollcall class template 生成导入表，填好后 rollcall class import。".into(),
         Attention::Trouble { message } => format!("签到记录无法写入：{message}"),
     }
-}
-
-/// A camera's newest picture.
-async fn picture(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Response> {
-    let none = || error(StatusCode::NOT_FOUND, "no_picture", "no such camera, or no picture of it yet");
-    let name = name.strip_suffix(".jpg").ok_or_else(none)?;
-    let camera = app.cameras.iter().find(|camera| camera.name() == name).ok_or_else(none)?;
-    let frame = camera.frames().get().ok_or_else(none)?;
-    let jpeg = blocking(move || {
-        let picture = &frame.picture;
-        let width = PICTURE_WIDTH.min(picture.width).max(1);
-        let height = (picture.height * width / picture.width.max(1)).max(1);
-        picture.scaled(width, height).to_jpeg(75).map_err(|problem| internal(&problem))
-    });
-    Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")], jpeg.await?).into_response())
 }
