@@ -1,9 +1,11 @@
 //! The appliance in operation: cameras, check-in, recording, sync, clock watch and pages, started together and stopped in order.
 
+use crate::alarm;
 use crate::camera::{Camera, Decode};
 use crate::checkin::live::Live;
 use crate::checkin::{Service, WorkerError};
 use crate::config::{CameraConfig, Config};
+use crate::coverage;
 use crate::journal::{Journal, JournalError};
 use crate::recording::{self, RecordingError};
 use crate::sync::{self, SyncStatus};
@@ -27,6 +29,9 @@ pub enum ApplianceError {
     /// The recording.
     #[error("the recording cannot begin: {0}")]
     Recording(#[from] RecordingError),
+    /// The watch over what the cameras show.
+    #[error("no thread could be started for the watch over the pictures: {0}")]
+    Coverage(std::io::Error),
     /// The check-in's thread ended without a word.
     #[error("the check-in has stopped")]
     CheckinEnded,
@@ -48,6 +53,8 @@ pub struct Appliance {
     pub checkin: Option<Service>,
     /// The recording of lessons.
     pub recording: Arc<recording::Service>,
+    /// The watch over what the recordings show.
+    pub coverage: Arc<coverage::Service>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -84,7 +91,11 @@ impl Appliance {
             }
             _ => None,
         };
+        coverage::close_left_open(&journal)?;
         let recording = Arc::new(recording::Service::start(&config, journal.clone(), cameras.clone())?);
+        let coverage = coverage::Service::start(&config, journal.clone(), cameras.clone());
+        let coverage = Arc::new(coverage.map_err(ApplianceError::Coverage)?);
+        let alarm = Arc::new(alarm::Service::new(&config, journal.clone()));
         let (stop, stopping) = watch::channel(false);
         let status = SyncStatus::of(&journal, config.sync.as_ref()).unwrap_or_else(|_| SyncStatus::unknown());
         let (status, sync) = watch::channel(status);
@@ -94,20 +105,24 @@ impl Appliance {
             // Without a bureau the log still grows, and the pages show how far.
             None => tokio::spawn(watch_log(journal.clone(), status)),
         });
+        let app = Arc::new(web::App {
+            config: config.clone(),
+            journal: journal.clone(),
+            live: live.clone(),
+            desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
+            progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
+            cameras: cameras.clone(),
+            recording: Some(recording.clone()),
+            coverage: Some(coverage.clone()),
+            alarm: Some(alarm.clone()),
+            sync: sync.clone(),
+            access: web::Access::default(),
+            stills: web::Stills::default(),
+        });
+        let source = app.clone();
+        tasks.push(tokio::spawn(alarm.run(Arc::new(move || source.gather().ok()))));
         let mut pages = None;
         if let Some(listener) = listener {
-            let app = Arc::new(web::App {
-                config: config.clone(),
-                journal: journal.clone(),
-                live: live.clone(),
-                desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
-                progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
-                cameras: cameras.clone(),
-                recording: Some(recording.clone()),
-                sync: sync.clone(),
-                access: web::Access::default(),
-                stills: web::Stills::default(),
-            });
             pages = Some(tokio::spawn(async move {
                 if let Err(error) = web::serve(listener, app, stopping).await {
                     tracing::error!(%error, "the pages are no longer served");
@@ -115,7 +130,7 @@ impl Appliance {
             }));
         }
         tasks.extend(pages);
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, stop, tasks })
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, stop, tasks })
     }
 
     /// Waits until the check-in fails, which it does not unless the models do.
@@ -142,8 +157,12 @@ impl Appliance {
             // What it was doing is done, or will not be.
             let _ = task.await;
         }
-        let recording = self.recording.clone();
-        let _ = tokio::task::spawn_blocking(move || recording.stop()).await;
+        let (coverage, recording) = (self.coverage.clone(), self.recording.clone());
+        let stop = move || {
+            coverage.stop();
+            recording.stop();
+        };
+        let _ = tokio::task::spawn_blocking(stop).await;
         self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;
         Ok(stopped.unwrap_or(Ok(()))?)
     }

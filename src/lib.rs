@@ -5,6 +5,7 @@
 //! Nobody but `journal` signs; nobody but `store` speaks SQL; nobody but `vision` holds an ONNX session;
 //! nobody but `camera` opens a device.
 
+pub mod alarm;
 pub mod appliance;
 pub mod camera;
 pub mod check;
@@ -22,3 +23,4 @@ pub mod store;
 pub mod sync;
 pub mod vision;
 pub mod web;
+pub mod words;

@@ -1,6 +1,7 @@
 //! Command line of the appliance: parses and dispatches, nothing else.
 
 use clap::Parser;
+use rollcall::commands::alarm::AlarmCommand;
 use rollcall::commands::camera::CameraCommand;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
@@ -44,6 +45,9 @@ enum Command {
     Camera(CameraCommand),
     /// What was recorded of a day's lessons, and what was not and why
     Recording(RecordingArgs),
+    /// Whether those who are to be told of alarms can be
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Status(command) => command.run(&config),
         Command::Camera(command) => command.run(&config),
         Command::Recording(command) => command.run(&config),
+        Command::Alarm(command) => command.run(&config),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

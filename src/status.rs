@@ -1,13 +1,16 @@
 //! What the appliance is doing, for `rollcall status`, `/api/status` and the staff page. Counts only: no name, no ID
 //! number.
 
+use crate::alarm::{Alarm, Undelivered};
 use crate::camera::{Camera, CameraState, CameraStatus};
 use crate::clock::local;
 use crate::config::Config;
+use crate::coverage::CameraWatch;
 use crate::journal::{Journal, JournalError};
 use crate::recording::CameraRecording;
+use crate::store::FindingRow;
 use crate::sync::{SyncState, SyncStatus};
-use evidence::record::{ClockQuality, GapCause, WindowKind};
+use evidence::record::{ClockQuality, FindingKind, GapCause, WindowKind};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -40,6 +43,12 @@ pub struct Status {
     /// How each camera's recording stands; empty when the appliance does not run.
     #[serde(default)]
     pub recordings: Vec<CameraRecording>,
+    /// How the watch over each camera's picture stands; empty when the appliance does not run.
+    #[serde(default)]
+    pub coverage: Vec<CameraWatch>,
+    /// What needed attention since the appliance started, newest first.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
     /// The log, and how far the bureau has countersigned it.
     pub log: SyncStatus,
     /// The disk that the state is on; absent when it cannot be asked.
@@ -133,6 +142,26 @@ pub enum Attention {
     },
     /// There is no class.
     NoClass,
+    /// Something is wrong with what a recording shows, or with a lesson.
+    Finding {
+        /// What.
+        what: FindingKind,
+        /// The camera, when it is about one.
+        camera: Option<String>,
+        /// The workstation, when it is about one.
+        workstation: Option<String>,
+        /// The class, when it is about no camera.
+        class: Option<String>,
+        /// Since when, RFC 3339.
+        since: String,
+    },
+    /// Somebody who is to be told of alarms cannot be.
+    AlarmUndelivered {
+        /// The target's name in the config.
+        target: String,
+        /// Why.
+        problem: String,
+    },
     /// Check-ins cannot be written down.
     Trouble {
         /// Why.
@@ -141,11 +170,18 @@ pub enum Attention {
 }
 
 /// What only the running appliance knows.
+#[derive(Default)]
 pub struct Running<'a> {
     /// Its cameras.
     pub cameras: &'a [Camera],
     /// How their recordings stand.
     pub recordings: Vec<CameraRecording>,
+    /// How the watches over their pictures stand.
+    pub coverage: Vec<CameraWatch>,
+    /// Alarms since start.
+    pub alarms: Vec<Alarm>,
+    /// Who could not be told of them.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// Looks at everything.
@@ -191,8 +227,17 @@ pub fn gather(
             name: class.name.clone(),
         });
     }
+    let finding = |row: FindingRow| Attention::Finding {
+        what: row.what,
+        class: row.class.filter(|_| row.camera.is_none()),
+        camera: row.camera,
+        workstation: row.workstation,
+        since: journal.time_text(row.start),
+    };
+    let findings = reader.open_findings()?.into_iter().map(finding);
+    let findings: Vec<Attention> = findings.collect();
     drop(reader);
-    let (cameras, recordings) = running.map_or((&[][..], Vec::new()), |running| (running.cameras, running.recordings));
+    let Running { cameras, recordings, coverage, alarms, undelivered } = running.unwrap_or_default();
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),
@@ -203,11 +248,18 @@ pub fn gather(
         classes,
         cameras: cameras.iter().map(Camera::status).collect(),
         recordings,
+        coverage,
+        alarms,
         log,
         disk: disk(&config.appliance.state_dir),
         attention: Vec::new(),
     };
     status.attention = attention(&status, now.timestamp().as_second(), trouble);
+    status.attention.extend(findings);
+    let undelivered = undelivered.into_iter();
+    status
+        .attention
+        .extend(undelivered.map(|Undelivered { target, problem }| Attention::AlarmUndelivered { target, problem }));
     Ok(status)
 }
 
@@ -274,6 +326,23 @@ fn disk(path: &Path) -> Option<DiskStatus> {
     Some(DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize })
 }
 
+/// A finding in words.
+pub fn finding_text(what: FindingKind) -> &'static str {
+    match what {
+        FindingKind::Dark => "the picture is too dark",
+        FindingKind::OverExposed => "the picture is over-exposed",
+        FindingKind::Blurred => "the picture is blurred",
+        FindingKind::Frozen => "the picture stands still",
+        FindingKind::Looped => "the picture repeats itself",
+        FindingKind::Covered => "the lens is covered",
+        FindingKind::Moved => "the camera was moved",
+        FindingKind::Replaced => "the picture shows another place",
+        FindingKind::WorkstationHidden => "it is not to be seen",
+        FindingKind::FewPeople => "fewer people are seen than have checked in",
+        FindingKind::NoRollCall => "no roll call was taken",
+    }
+}
+
 /// A gap's cause in words.
 pub fn cause_text(cause: GapCause) -> &'static str {
     match cause {
@@ -309,6 +378,18 @@ impl std::fmt::Display for Attention {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
             }
             Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
+            Attention::Finding { what, camera, workstation, class, since } => {
+                match (camera, workstation, class) {
+                    (Some(camera), Some(workstation), _) => write!(f, "camera {camera}, workstation {workstation}: ")?,
+                    (Some(camera), None, _) => write!(f, "camera {camera}: ")?,
+                    (None, _, Some(class)) => write!(f, "class {class}: ")?,
+                    (None, _, None) => {}
+                }
+                write!(f, "{} since {since}", finding_text(*what))
+            }
+            Attention::AlarmUndelivered { target, problem } => {
+                write!(f, "alarms do not reach {target}: {problem}; `rollcall alarm test`")
+            }
             Attention::Trouble { message } => write!(f, "check-ins cannot be written down: {message}"),
         }
     }

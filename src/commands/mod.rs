@@ -1,5 +1,6 @@
 //! The subcommands: each reads its arguments, calls the library and prints.
 
+pub mod alarm;
 pub mod appliance;
 pub mod camera;
 pub mod check;

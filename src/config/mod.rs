@@ -11,7 +11,7 @@ mod coverage;
 mod recording;
 mod retention;
 
-pub use alarm::AlarmConfig;
+pub use alarm::{AlarmConfig, AlarmKind, AlarmTarget, Language, SecretText, check_url};
 pub use archive::ArchiveConfig;
 pub use camera::{CameraConfig, CameraSource, FilePace, PixelFormat, RtspTransport};
 pub use checkin::{CheckinConfig, DecisionConfig, EnrolmentConfig, QualityConfig, WindowConfig};
@@ -213,6 +213,7 @@ impl Config {
         self.models.manifest.as_mut().map(anchor);
         self.recording.folder.as_mut().map(anchor);
         self.models.onnxruntime.as_mut().map(anchor);
+        self.alarm.anchor(folder);
         if let Some(sync) = &mut self.sync {
             anchor(&mut sync.ca);
         }

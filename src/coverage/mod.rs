@@ -5,4 +5,14 @@
 
 pub mod account;
 pub mod findings;
+mod journal;
+pub mod lesson;
 pub mod picture;
+mod rollcall;
+mod service;
+mod sights;
+mod watch;
+
+pub use journal::close_left_open;
+pub(crate) use journal::{Shown, planned, shown};
+pub use service::{CameraWatch, Service};

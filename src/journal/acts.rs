@@ -184,7 +184,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn require_person(&self, class: &ClassId, number: &str) -> Result<Person, JournalError> {
+    pub(super) fn require_person(&self, class: &ClassId, number: &str) -> Result<Person, JournalError> {
         match self.class(class)? {
             None => Err(JournalError::Refused(format!("class {class} is not known; import it first"))),
             Some(row) if row.closed.is_some() => Err(JournalError::Refused(format!("class {class} is closed"))),

@@ -6,12 +6,14 @@
 
 mod acts;
 mod error;
+mod lessons;
 #[doc(hidden)]
 pub mod testing;
 mod time;
 
 pub use acts::{EnrolledFace, PlanSource};
 pub use error::JournalError;
+pub use lessons::NewFinding;
 
 use crate::clock::Clock;
 use crate::store::keys::Keys;

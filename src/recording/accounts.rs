@@ -2,11 +2,13 @@
 
 use super::plan::{Lesson, Plan};
 use crate::class::Span;
+use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
 use crate::store::StoreError;
 use evidence::record::{CameraCoverage, Coverage, Data};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// A lesson's account is made this long after its end, when the last segment is closed and journalled.
 const AFTER: SignedDuration = SignedDuration::from_secs(10);
@@ -27,6 +29,7 @@ pub(super) fn close_lessons(
     plan: &mut Plan,
     cameras: &[String],
     required_share: f64,
+    rollcall_minutes: i64,
     now: Timestamp,
 ) -> Result<(), JournalError> {
     for lesson in plan.over(journal, now - AFTER)? {
@@ -34,13 +37,27 @@ pub(super) fn close_lessons(
         let mut complete = !cameras.is_empty();
         for camera in cameras {
             let account = account_of(journal, camera, lesson.span)?;
-            complete &= account.unexplained.is_empty() && account.share() >= required_share;
+            complete &= account.unexplained.is_empty();
             accounts.push(coverage_of(camera, &account));
         }
-        journal_coverage(journal, &lesson, accounts, required_share, complete)?;
+        let mut shown = coverage::shown(journal, &lesson.class, lesson.start, lesson.span, cameras, rollcall_minutes)?;
+        for account in &mut accounts {
+            account.impaired_ms = shown.impaired.remove(&account.camera).unwrap_or_default();
+            let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
+            complete &= share(visible, account.required_ms) >= required_share;
+        }
+        for account in &shown.workstations {
+            complete &= share(account.visible_ms, account.required_ms) >= required_share;
+        }
+        complete &= shown.is_roll_call_recorded;
+        journal_coverage(journal, &lesson, accounts, shown, required_share, complete)?;
         tracing::info!(class = %lesson.class, complete, "the lesson is over; its account is made");
     }
     Ok(())
+}
+
+fn share(part_ms: u64, whole_ms: u64) -> f64 {
+    if whole_ms == 0 { 1.0 } else { part_ms as f64 / whole_ms as f64 }
 }
 
 fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
@@ -51,6 +68,7 @@ fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
         recorded_ms: ms(account.recorded_ms),
         gaps_ms: account.gaps_ms.iter().map(|(cause, length)| (*cause, ms(*length))).collect(),
         unexplained_ms: ms(account.unexplained_ms()),
+        impaired_ms: BTreeMap::new(),
     }
 }
 
@@ -58,6 +76,7 @@ fn journal_coverage(
     journal: &Journal,
     lesson: &Lesson,
     cameras: Vec<CameraCoverage>,
+    shown: coverage::Shown,
     required_share: f64,
     complete: bool,
 ) -> Result<(), JournalError> {
@@ -68,8 +87,8 @@ fn journal_coverage(
             end: journal.time_text(lesson.span.until),
             from: journal.time_text(lesson.span.from),
             cameras,
-            workstations: Vec::new(),
-            roll_call: None,
+            workstations: shown.workstations,
+            roll_call: shown.roll_call,
             required_share,
             complete,
         });

@@ -75,6 +75,7 @@ struct Shared {
     journal: Arc<Journal>,
     root: PathBuf,
     required_share: f64,
+    rollcall_minutes: i64,
     wanted: Mutex<Option<Wanted>>,
     recorders: Mutex<Vec<State>>,
     stop: AtomicBool,
@@ -123,6 +124,7 @@ impl Service {
         });
         let shared = Arc::new(Shared {
             required_share: config.recording.required_share,
+            rollcall_minutes: config.recording.rollcall_minutes,
             wanted: Mutex::new(plan.wanted(&journal, now)?),
             journal,
             root,
@@ -210,7 +212,8 @@ impl Shared {
             }
             states.iter().map(|state| state.camera.clone()).collect()
         };
-        close_lessons(&self.journal, plan, &cameras, self.required_share, self.journal.clock().now())
+        let (share, minutes) = (self.required_share, self.rollcall_minutes);
+        close_lessons(&self.journal, plan, &cameras, share, minutes, self.journal.clock().now())
     }
 
     fn give_sign_of_life(&self) -> Result<(), StoreError> {

@@ -114,6 +114,13 @@ impl View {
         Ok(Some(ReferenceRow { camera: row.get(0)?, seq, picture: row.get(2)?, workstations }))
     }
 
+    /// The record of a camera's reference, if it has one: another record is another reference.
+    pub fn reference_seq(&self, camera: &str) -> Result<Option<u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT seq FROM camera_references WHERE camera = ?1")?;
+        let seq = statement.query_row([camera], |row| row.get::<_, i64>(0)).optional()?;
+        Ok(seq.map(|seq| seq as u64))
+    }
+
     /// The findings that go on, or went on, at some moment of the span, in order of time.
     pub fn findings(&self, from: Timestamp, until: Timestamp) -> Result<Vec<FindingRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
@@ -252,25 +259,49 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Notes down spans of sight; one that begins where it did before is made longer.
+    /// Notes down spans of sight, each in the place of what was known of that time before; spans of one state that touch
+    /// become one. An empty span changes nothing.
     pub fn put_sights(&self, rows: &[SightRow]) -> Result<(), StoreError> {
         for row in rows {
             let state = match row.sight {
                 Sight::Visible => "visible".to_owned(),
                 Sight::Hidden(cause) => word(cause),
             };
-            self.connection()
+            let (mut start, mut end) = (row.start.as_millisecond(), row.end.as_millisecond());
+            if start >= end {
+                continue;
+            }
+            let touching = params![row.workstation, row.camera, start, end];
+            let connection = self.connection();
+            let mut statement = connection.prepare_cached(
+                "SELECT start_ms, end_ms, state FROM sights
+                 WHERE workstation = ?1 AND camera = ?2 AND start_ms <= ?4 AND end_ms >= ?3",
+            )?;
+            let known = statement.query_map(touching, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let known = known.collect::<Result<Vec<(i64, i64, String)>, _>>()?;
+            connection
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO sights (workstation, camera, start_ms, end_ms, state)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "DELETE FROM sights WHERE workstation = ?1 AND camera = ?2 AND start_ms <= ?4 AND end_ms >= ?3",
                 )?
-                .execute(params![
-                    row.workstation,
-                    row.camera,
-                    row.start.as_millisecond(),
-                    row.end.as_millisecond(),
-                    state
-                ])?;
+                .execute(touching)?;
+            let mut pieces = Vec::new();
+            for (from, until, before) in known {
+                if before == state {
+                    (start, end) = (start.min(from), end.max(until));
+                } else {
+                    pieces.push((from, until.min(row.start.as_millisecond()), before.clone()));
+                    pieces.push((from.max(row.end.as_millisecond()), until, before));
+                }
+            }
+            pieces.push((start, end, state));
+            for (from, until, state) in pieces.into_iter().filter(|(from, until, _)| from < until) {
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO sights (workstation, camera, start_ms, end_ms, state)
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![row.workstation, row.camera, from, until, state])?;
+            }
         }
         Ok(())
     }

@@ -2,15 +2,15 @@
 
 use super::{App, blocking, internal};
 use crate::camera::CameraState;
+use crate::status::{Attention, Status};
 use crate::sync::SyncState;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use evidence::record::CheckinOutcome;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -71,6 +71,7 @@ fn collect(app: &App) -> Result<String, Response> {
             micros,
         );
     }
+    coverage(&mut registry, &status);
     let today = crate::clock::local(&**app.journal.clock(), app.journal.zone()).date();
     let reader = app.journal.store().read().map_err(|error| internal(&error))?;
     let counts = reader.outcomes_on(today).map_err(|error| internal(&error))?;
@@ -86,7 +87,7 @@ fn collect(app: &App) -> Result<String, Response> {
 
 fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     let state = Family::<Labels, Gauge>::default();
-    let frames = Family::<Labels, prometheus_client::metrics::counter::Counter>::default();
+    let frames = Family::<Labels, Counter>::default();
     let age = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     let fps = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     for camera in cameras {
@@ -108,8 +109,50 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     registry.register("camera_frames_per_second", "Frames a second over the last seconds", fps);
 }
 
-fn word(outcome: CheckinOutcome) -> String {
-    serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+/// What is wrong with what the cameras show, and how long each workstation was to be seen.
+fn coverage(registry: &mut Registry, status: &Status) {
+    let findings = Family::<Labels, Gauge>::default();
+    let gaps = Family::<Labels, Gauge>::default();
+    for attention in &status.attention {
+        match attention {
+            Attention::Finding { what, camera, workstation, .. } => {
+                let mut labels = vec![("what".into(), word(what))];
+                labels.push(("camera".into(), camera.clone().unwrap_or_default()));
+                labels.push(("workstation".into(), workstation.clone().unwrap_or_default()));
+                findings.get_or_create(&labels).inc();
+            }
+            Attention::NotRecorded { camera, cause, .. } => {
+                let labels = vec![("camera".into(), camera.clone()), ("cause".into(), word(cause))];
+                gaps.get_or_create(&labels).set(1);
+            }
+            _ => {}
+        }
+    }
+    registry.register("finding_open", "1 for each finding that goes on", findings);
+    registry.register("recording_gap_open", "1 while a lesson goes on and a camera is not recorded", gaps);
+    let seconds = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    let samples = Family::<Labels, Counter>::default();
+    let watching = Family::<Labels, Gauge>::default();
+    for watch in &status.coverage {
+        let label = || ("camera".to_owned(), watch.camera.clone());
+        samples.get_or_create(&vec![label()]).inc_by(watch.samples);
+        watching.get_or_create(&vec![label()]).set(i64::from(watch.watching));
+        for (workstation, state, length) in &watch.seconds {
+            let labels = vec![label(), ("workstation".into(), workstation.clone()), ("state".into(), state.clone())];
+            seconds.get_or_create(&labels).inc_by(*length);
+        }
+    }
+    registry.register("coverage_samples", "Pictures judged since start", samples);
+    registry.register("coverage_watching", "1 while a lesson goes on that the camera has to show", watching);
+    registry.register(
+        "coverage_workstation_seconds",
+        "Seconds since start that a workstation was visible, hidden or unknown, as judged at the time",
+        seconds,
+    );
+}
+
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn resident_bytes() -> Option<i64> {

@@ -16,11 +16,13 @@ mod workstations;
 pub use access::Access;
 pub use workstations::Stills;
 
+use crate::alarm;
 use crate::camera::Camera;
 use crate::checkin::live::Live;
 use crate::checkin::{Desk, Progress};
 use crate::config::Config;
-use crate::journal::Journal;
+use crate::coverage;
+use crate::journal::{Journal, JournalError};
 use crate::recording;
 use crate::status::{self, Running, Status};
 use crate::sync::SyncStatus;
@@ -51,6 +53,10 @@ pub struct App {
     pub progress: Option<Arc<Progress>>,
     /// The recording of lessons, where there is one.
     pub recording: Option<Arc<recording::Service>>,
+    /// The watch over what the cameras show, where there is one.
+    pub coverage: Option<Arc<coverage::Service>>,
+    /// The alarms, where there are some.
+    pub alarm: Option<Arc<alarm::Service>>,
     /// The cameras.
     pub cameras: Arc<Vec<Camera>>,
     /// How far the bureau has countersigned.
@@ -63,11 +69,22 @@ pub struct App {
 
 impl App {
     fn status(&self) -> Result<Status, Response> {
+        self.gather().map_err(|error| internal(&error))
+    }
+
+    /// What the appliance is doing.
+    pub fn gather(&self) -> Result<Status, JournalError> {
         let trouble = self.live.troubles().borrow().clone();
         let log = self.sync.borrow().clone();
         let recordings = self.recording.as_ref().map(|recording| recording.status()).unwrap_or_default();
-        let running = Running { cameras: &self.cameras, recordings };
-        status::gather(&self.config, &self.journal, Some(running), log, trouble).map_err(|error| internal(&error))
+        let running = Running {
+            cameras: &self.cameras,
+            recordings,
+            coverage: self.coverage.as_ref().map(|coverage| coverage.status()).unwrap_or_default(),
+            alarms: self.alarm.as_ref().map(|alarm| alarm.list()).unwrap_or_default(),
+            undelivered: self.alarm.as_ref().map(|alarm| alarm.undelivered()).unwrap_or_default(),
+        };
+        status::gather(&self.config, &self.journal, Some(running), log, trouble)
     }
 }
 

@@ -65,6 +65,7 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::ClockUnset
             | Attention::NotEnrolled { .. }
             | Attention::NoClass
+            | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )
 }

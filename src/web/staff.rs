@@ -9,6 +9,7 @@ use crate::clock::local;
 use crate::status::{Attention, Status};
 use crate::store::CheckinRow;
 use crate::sync::SyncState;
+use crate::words::chinese;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
@@ -278,21 +279,6 @@ fn log_view(status: &Status, words: Words, now: &ZonedDateTime) -> LogView {
     }
 }
 
-/// Why nothing is recorded, and what to do about it.
-fn cause_words(cause: GapCause) -> &'static str {
-    match cause {
-        GapCause::CameraAbsent => "摄像头未连接，请检查电源和接线",
-        GapCause::CameraStalled => "摄像头没有画面，请重新启动摄像头",
-        GapCause::Network => "网络不通，请检查网线和交换机",
-        GapCause::DiskFull => "磁盘已满，请联系维护人员",
-        GapCause::WriteFailed => "录像无法写入磁盘，请联系维护人员",
-        GapCause::ApplianceOff => "设备刚启动，录像即将开始",
-        GapCause::ClockStep => "时钟被调整",
-        GapCause::OperatorStop => "录像被人工停止",
-        GapCause::PlanLate => "计划导入时课程已开始",
-    }
-}
-
 /// A gap's cause in a word or two, for legends and totals.
 pub(super) fn cause_name(cause: GapCause, words: Words) -> &'static str {
     match cause {
@@ -310,28 +296,5 @@ pub(super) fn cause_name(cause: GapCause, words: Words) -> &'static str {
 
 /// What needs attention, and what to do about it.
 pub(super) fn sentence(attention: &Attention, words: Words) -> String {
-    if words.english {
-        return attention.to_string();
-    }
-    match attention {
-        Attention::Camera { camera, state, problem } => {
-            let state = if *state == CameraState::Stalled { "画面停滞" } else { "未连接" };
-            let problem = problem.as_ref().map_or(String::new(), |problem| format!("（{problem}）"));
-            format!("摄像头 {camera} {state}{problem}：请检查电源、线缆和网络。")
-        }
-        Attention::NotRecorded { camera, since, cause } => {
-            format!("正在上课，但摄像头 {camera} 自 {} 起没有录像：{}。", &since[11..16], cause_words(*cause))
-        }
-        Attention::SyncAlarm { message } => format!("监管平台核验未通过，已停止上传：{message}"),
-        Attention::NotRegistered => "尚未在监管平台注册：向区人社局索取注册码，运行 rollcall register 注册码。".into(),
-        Attention::Unsent { records } => format!("{records} 条记录超过一天未获签认：请检查网络。记录不会丢失。"),
-        Attention::ClockUnset => "本机时间未经校准，记录会注明：请检查网络对时（NTP）。".into(),
-        Attention::DiskLow { free_bytes } => format!("磁盘空间不足，仅剩 {} MB：请联系维护人员。", free_bytes >> 20),
-        Attention::DiskUnknown => "无法读取磁盘剩余空间：请联系维护人员。".into(),
-        Attention::NotEnrolled { class, people } => {
-            format!("班期 {class} 有 {people} 人未登记人脸：在打卡屏登记，或发放个人二维码。")
-        }
-        Attention::NoClass => "尚未导入班期：rollcall class template 生成导入表，填好后 rollcall class import。".into(),
-        Attention::Trouble { message } => format!("签到记录无法写入：{message}"),
-    }
+    if words.english { attention.to_string() } else { chinese(attention) }
 }

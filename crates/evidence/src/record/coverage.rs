@@ -225,4 +225,7 @@ pub struct CameraCoverage {
     pub gaps_ms: BTreeMap<GapCause, u64>,
     /// Neither shown nor explained, ms: always 0, unless something is wrong with the appliance.
     pub unexplained_ms: u64,
+    /// Of what is recorded: the picture shows nothing of the lesson, by what was found then, ms.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub impaired_ms: BTreeMap<FindingKind, u64>,
 }

@@ -1,0 +1,131 @@
+//! What needs attention now, held against what did before: beginnings and ends. Pure.
+
+use crate::status::Attention;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Alarms that are kept to be shown.
+const KEPT: usize = 50;
+
+/// Something that needed attention, and whether it still does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What.
+    pub attention: Attention,
+    /// When it was noticed, RFC 3339.
+    pub begun: String,
+    /// When it was noticed that it no longer does; absent while it goes on.
+    pub ended: Option<String>,
+}
+
+/// An alarm begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It needs attention.
+    Begun(Attention),
+    /// It no longer does.
+    Ended(Attention),
+}
+
+/// Alarms since start.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    /// Oldest first; those that go on are never dropped.
+    kept: VecDeque<(Option<Timestamp>, Timestamp, Attention)>,
+}
+
+impl Alarms {
+    /// Takes what needs attention now; tells what has begun and what has ended.
+    pub fn take(&mut self, now: Timestamp, attention: &[Attention]) -> Vec<Event> {
+        let mut events = Vec::new();
+        let wanted: Vec<&Attention> = attention.iter().filter(|one| is_alarm(one, attention)).collect();
+        for (ended, _, known) in self.kept.iter_mut().filter(|(ended, ..)| ended.is_none()) {
+            match wanted.iter().find(|one| is_same(one, known)) {
+                // Figures in it may have changed: the newest are shown.
+                Some(one) => *known = (*one).clone(),
+                None => {
+                    *ended = Some(now);
+                    events.push(Event::Ended(known.clone()));
+                }
+            }
+        }
+        for one in wanted {
+            if !self.kept.iter().any(|(ended, _, known)| ended.is_none() && is_same(one, known)) {
+                self.kept.push_back((None, now, one.clone()));
+                events.push(Event::Begun(one.clone()));
+            }
+        }
+        while self.kept.len() > KEPT {
+            let Some(oldest) = self.kept.iter().position(|(ended, ..)| ended.is_some()) else { break };
+            self.kept.remove(oldest);
+        }
+        events
+    }
+
+    /// All that are kept, newest first.
+    pub fn list(&self, text: impl Fn(Timestamp) -> String) -> Vec<Alarm> {
+        let of = |(ended, begun, attention): &(Option<Timestamp>, Timestamp, Attention)| Alarm {
+            attention: attention.clone(),
+            begun: text(*begun),
+            ended: ended.map(&text),
+        };
+        self.kept.iter().rev().map(of).collect()
+    }
+}
+
+/// Whether somebody has to be told, wherever they are. What belongs to setting up is shown on the page only; a camera
+/// whose recording is missing is told of once.
+fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
+    let is_told =
+        |name: &str| all.iter().any(|one| matches!(one, Attention::NotRecorded { camera, .. } if camera == name));
+    match attention {
+        Attention::Camera { camera, .. } => !is_told(camera),
+        Attention::NotRegistered
+        | Attention::ClockUnset
+        | Attention::NotEnrolled { .. }
+        | Attention::NoClass
+        | Attention::AlarmUndelivered { .. } => false,
+        _ => true,
+    }
+}
+
+/// Whether both are about the same, though figures in them may differ.
+fn is_same(one: &Attention, other: &Attention) -> bool {
+    match (one, other) {
+        (Attention::Camera { camera: one, .. }, Attention::Camera { camera: other, .. }) => one == other,
+        (
+            Attention::NotRecorded { camera: one, since, .. },
+            Attention::NotRecorded { camera: other, since: other_since, .. },
+        ) => one == other && since == other_since,
+        (Attention::Finding { .. }, Attention::Finding { .. }) => one == other,
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::CameraState;
+    use evidence::record::GapCause;
+
+    #[test]
+    fn each_event_is_told_once_and_its_end_once() {
+        let mut alarms = Alarms::default();
+        let mut take = |attention: &[Attention]| alarms.take(Timestamp::UNIX_EPOCH, attention);
+        let low = |free_bytes| Attention::DiskLow { free_bytes };
+        let absent = Attention::Camera { camera: "back".into(), state: CameraState::Absent, problem: None };
+        let gap = Attention::NotRecorded {
+            camera: "back".into(),
+            since: "2026-11-24T08:00:00.000+08:00".into(),
+            cause: GapCause::CameraAbsent,
+        };
+        assert_eq!(take(&[low(9), Attention::NoClass]), [Event::Begun(low(9))]);
+        assert_eq!(take(&[low(8)]), [], "the same, with another figure");
+        let events = take(&[low(7), absent, gap.clone()]);
+        assert_eq!(events, [Event::Begun(gap.clone())], "the camera's own state is not told beside its gap");
+        assert_eq!(take(&[]), [Event::Ended(low(7)), Event::Ended(gap)]);
+        assert_eq!(take(&[]), []);
+        assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
+    }
+}

@@ -1,0 +1,131 @@
+//! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
+
+use super::lesson::{CameraView, impaired, workstation_account};
+use crate::class::{ClassId, Lesson, Span};
+use crate::journal::{Journal, JournalError};
+use crate::store::{Sight, StoreError, View};
+use evidence::record::{FindingKind, PeopleSeen, RollCallSpan, WorkstationCoverage};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Closes the findings that an earlier run has left open: they end with its last sign of life. To be called before
+/// anything is recorded. A roll call that is missing goes on to be missing.
+pub fn close_left_open(journal: &Journal) -> Result<(), JournalError> {
+    let (open, alive) = {
+        let reader = journal.store().read()?;
+        (reader.open_findings()?, reader.alive()?)
+    };
+    for row in open.iter().filter(|row| row.what != FindingKind::NoRollCall) {
+        let of_camera = alive.iter().find(|alive| Some(&alive.camera) == row.camera.as_ref()).map(|alive| alive.at);
+        let end = of_camera.or_else(|| alive.iter().map(|alive| alive.at).max()).unwrap_or(row.start);
+        journal.end_finding(row, end, BTreeMap::new())?;
+    }
+    Ok(())
+}
+
+/// What a lesson's plan needs, by the class's newest plan.
+pub(crate) fn planned(
+    view: &View,
+    class: &ClassId,
+    start: Timestamp,
+    journal: &Journal,
+) -> Result<Option<Lesson>, StoreError> {
+    let local = start.to_zoned_datetime(journal.zone().clone());
+    let lessons = view.class(class)?.map(|row| row.class.lessons).unwrap_or_default();
+    Ok(lessons.into_iter().find(|lesson| lesson.date == local.date() && lesson.start == local.time()))
+}
+
+/// What a lesson's recording shows beside the time that was recorded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    /// Each workstation that the plan needs.
+    pub workstations: Vec<WorkstationCoverage>,
+    /// The roll call, if one was taken in time.
+    pub roll_call: Option<RollCallSpan>,
+    /// Whether a camera has recorded the whole of it.
+    pub is_roll_call_recorded: bool,
+    /// For each camera, how long its recording shows nothing of the lesson, by finding, ms.
+    pub impaired: BTreeMap<String, BTreeMap<FindingKind, u64>>,
+}
+
+/// Puts together what `cameras` have shown of the lesson that begins at `start`. `span` is what had to be recorded of it.
+pub(crate) fn shown(
+    journal: &Journal,
+    class: &ClassId,
+    start: Timestamp,
+    span: Span,
+    cameras: &[String],
+    rollcall_minutes: i64,
+) -> Result<Shown, StoreError> {
+    let reader = journal.store().read()?;
+    let mut shown = Shown::default();
+    let (mut segments, mut marked) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
+    let findings = reader.findings(span.from, span.until)?;
+    for camera in cameras {
+        let rows = reader.segments(camera, span.from, span.until)?;
+        let spans: Vec<Span> = rows.iter().map(|row| Span { from: row.start, until: row.end }).collect();
+        let of_camera = findings.iter().filter(|row| row.camera.as_ref() == Some(camera) && row.workstation.is_none());
+        let during = |end: Option<(Timestamp, u64)>| end.map_or(span.until, |(end, _)| end);
+        let of_camera: Vec<_> =
+            of_camera.map(|row| (Span { from: row.start, until: during(row.end) }, row.what)).collect();
+        let ms = impaired(span, &spans, &of_camera).into_iter().map(|(what, ms)| (what, unsigned(ms)));
+        shown.impaired.insert(camera.clone(), ms.collect());
+        segments.insert(camera.clone(), spans);
+        for workstation in reader.reference(camera)?.map(|row| row.workstations).unwrap_or_default() {
+            marked.entry(workstation.workstation).or_default().insert(camera.clone());
+        }
+    }
+    let planned = planned(&reader, class, start, journal)?;
+    let looks = reader.looks(span.from, span.until)?;
+    for workstation in planned.map(|lesson| lesson.workstations).unwrap_or_default() {
+        let rows = reader.sights(&workstation, span.from, span.until)?;
+        let mut views: BTreeMap<String, CameraView> = BTreeMap::new();
+        // Marked now, or when it was looked at.
+        let known = marked.get(&workstation).into_iter().flatten().chain(rows.iter().map(|row| &row.camera));
+        for camera in known.filter(|camera| segments.contains_key(*camera)) {
+            let of_camera = rows.iter().filter(|row| &row.camera == camera);
+            let sights: Vec<(Span, Sight)> =
+                of_camera.map(|row| (Span { from: row.start, until: row.end }, row.sight)).collect();
+            let segments = segments.get(camera).cloned().unwrap_or_default();
+            views.insert(camera.clone(), CameraView { segments, sights });
+        }
+        let (names, views): (Vec<String>, Vec<CameraView>) = views.into_iter().unzip();
+        let account = workstation_account(span, &views);
+        let mut people: Option<PeopleSeen> = None;
+        for look in looks.iter().filter(|look| look.workstation.as_ref() == Some(&workstation)) {
+            let seen = people.get_or_insert_default();
+            match look.people {
+                None => seen.unknown += 1,
+                Some(0) => seen.absent += 1,
+                Some(_) => seen.present += 1,
+            }
+        }
+        shown.workstations.push(WorkstationCoverage {
+            workstation,
+            cameras: names,
+            required_ms: unsigned(account.required_ms),
+            visible_ms: unsigned(account.visible_ms),
+            hidden_ms: account.hidden_ms.into_iter().map(|(cause, ms)| (cause, unsigned(ms))).collect(),
+            unknown_ms: unsigned(account.unknown_ms),
+            people,
+        });
+    }
+    let latest = start + SignedDuration::from_mins(rollcall_minutes);
+    let taken = reader.rollcalls(class, start)?;
+    let in_time = |from: Timestamp| span.from <= from && from <= latest.min(span.until);
+    if let Some(row) = taken.iter().find(|row| in_time(row.start)) {
+        // One that nobody has ended lasted no longer than it may.
+        let end = row.end.map_or(latest, |(end, _)| end).min(span.until).max(row.start);
+        let during = Span { from: row.start, until: end };
+        shown.is_roll_call_recorded = segments
+            .values()
+            .any(|segments| crate::coverage::account::account(during, segments, &[]).unexplained.is_empty());
+        let text = |time| journal.time_text(time);
+        shown.roll_call = Some(RollCallSpan { start: text(row.start), end: row.end.map(|(end, _)| text(end)) });
+    }
+    Ok(shown)
+}
+
+fn unsigned(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or_default()
+}

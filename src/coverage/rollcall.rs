@@ -1,0 +1,91 @@
+//! A lesson without a roll call in its first minutes is a finding, until one begins or the lesson is over.
+
+use crate::journal::{Journal, JournalError, NewFinding};
+use crate::recording::Plan;
+use evidence::record::FindingKind;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Looks at the lessons that go on, and at the findings that do.
+pub(super) fn look(journal: &Journal, plan: &mut Plan, minutes: i64, now: Timestamp) -> Result<(), JournalError> {
+    let day = |time: Timestamp| time.to_zoned_datetime(journal.zone().clone()).date();
+    let patience = SignedDuration::from_mins(minutes);
+    let mut open = journal.store().read()?.open_findings()?;
+    open.retain(|row| row.what == FindingKind::NoRollCall);
+    for row in &open {
+        let lessons = plan.lessons_on(journal, day(row.start - patience))?;
+        let is_its = |class: &str| row.class.as_deref() == Some(class);
+        let lesson =
+            lessons.iter().find(|lesson| is_its(lesson.class.as_str()) && lesson.start + patience == row.start);
+        let end = match lesson {
+            // The plan was changed: there is no such lesson any more.
+            None => Some(now),
+            Some(lesson) => {
+                let taken = journal.store().read()?.rollcalls(&lesson.class, lesson.start)?;
+                let begun = taken.first().map(|taken| taken.start);
+                begun.or((lesson.span.until <= now).then_some(lesson.span.until))
+            }
+        };
+        if let Some(end) = end {
+            journal.end_finding(row, end, BTreeMap::new())?;
+        }
+    }
+    for lesson in plan.lessons_on(journal, day(now))? {
+        let due = lesson.start + patience;
+        let is_due = due <= now && now < lesson.span.until;
+        let is_told = open.iter().any(|row| row.start == due && row.class.as_deref() == Some(lesson.class.as_str()));
+        if !is_due || is_told || !journal.store().read()?.rollcalls(&lesson.class, lesson.start)?.is_empty() {
+            continue;
+        }
+        journal.begin_finding(
+            NewFinding {
+                what: FindingKind::NoRollCall,
+                camera: None,
+                workstation: None,
+                class: Some(lesson.class.clone()),
+                start: due,
+                measured: BTreeMap::new(),
+            },
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::ClassId;
+    use crate::clock::TestClock;
+    use crate::config::Config;
+    use crate::journal::{PlanSource, testing};
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_lesson_without_a_roll_call_is_a_finding_until_one_is_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\n").expect("written");
+        let mut plan = Plan::new(&Config::load(&file).expect("a config"));
+        let time = |text: &str| -> Timestamp { text.parse().expect("a time") };
+        let clock = Arc::new(TestClock::at(time("2026-11-23T00:00:00Z")));
+        let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+        let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock.clone(), zone);
+        let journal = journal.expect("initialised");
+        let class = testing::class("2026-001", &["1"], &["T1"]);
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        let mut open_at = |text: &str| {
+            clock.step_to(time(text));
+            look(&journal, &mut plan, 15, time(text)).expect("looks");
+            journal.store().read().expect("reads").open_findings().expect("reads").len()
+        };
+        assert_eq!(open_at("2026-11-23T00:14:59Z"), 0);
+        assert_eq!(open_at("2026-11-23T00:15:00Z"), 1);
+        assert_eq!(open_at("2026-11-23T00:15:01Z"), 1, "told once");
+        let id = ClassId::new("2026-001").expect("valid");
+        journal.begin_rollcall(&id, time("2026-11-23T00:00:00Z"), "T1").expect("begins");
+        assert_eq!(open_at("2026-11-23T00:15:02Z"), 0);
+        assert_eq!(open_at("2026-11-23T03:00:00Z"), 0);
+    }
+}

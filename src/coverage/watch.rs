@@ -1,0 +1,300 @@
+//! The watch over one camera's picture: samples → findings and sights → journal and database.
+//!
+//! What cannot be written down waits, in order, and is tried again. A step of the wall clock, a camera that sends no
+//! pictures and the end of a lesson each end what goes on; what still holds begins anew.
+
+use super::findings::{Change, Findings};
+use super::picture::Judge;
+use super::service::{CameraWatch, Current};
+use super::sights::{LONGEST_PAUSE, Sights};
+use crate::camera::{Camera, Frame};
+use crate::class::ClassId;
+use crate::config::CoverageConfig;
+use crate::journal::{Journal, JournalError, NewFinding};
+use crate::picture::Picture;
+use crate::store::{FindingRow, StoreError};
+use evidence::record::FindingKind;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How often a picture is judged.
+const EVERY: Duration = Duration::from_secs(2);
+/// How often sights are written down.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// Good pictures in a row, of which the last becomes the reference of a camera that has none.
+const GOOD_FOR_REFERENCE: u32 = 3;
+/// Widths of what is kept, px.
+const THUMBNAIL_WIDTH: u32 = 320;
+const REFERENCE_WIDTH: u32 = 1280;
+/// Wall and monotonic time may drift apart by this much between two samples: slewing, not a step.
+const TOLERANCE: SignedDuration = SignedDuration::from_millis(500);
+
+/// See the module.
+pub(super) struct Watch {
+    index: usize,
+    name: String,
+    limits: CoverageConfig,
+    begun: Instant,
+    lesson: Option<(ClassId, Timestamp)>,
+    judge: Option<(Option<u64>, Judge)>,
+    findings: Findings,
+    sights: Sights,
+    /// Findings that are journalled and go on.
+    open: Vec<FindingRow>,
+    waiting: VecDeque<Waiting>,
+    last: Option<Last>,
+    good: u32,
+    samples: u64,
+    /// When sights were last written down; `None`: they are to be written now.
+    written: Option<Instant>,
+}
+
+/// A change that is yet to be journalled, with what belongs to it.
+struct Waiting {
+    change: Change,
+    class: Option<ClassId>,
+    thumbnail: Option<Vec<u8>>,
+}
+
+/// The last sample.
+#[derive(Clone, Copy)]
+struct Last {
+    number: u64,
+    captured: Instant,
+    wall: Timestamp,
+}
+
+impl Watch {
+    pub fn new(index: usize, name: &str, limits: &CoverageConfig) -> Watch {
+        Watch {
+            index,
+            name: name.into(),
+            limits: limits.clone(),
+            begun: Instant::now(),
+            lesson: None,
+            judge: None,
+            findings: Findings::new(limits),
+            sights: Sights::new(name),
+            open: Vec::new(),
+            waiting: VecDeque::new(),
+            last: None,
+            good: 0,
+            samples: 0,
+            written: None,
+        }
+    }
+
+    /// The camera's place among all cameras.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    pub fn status(&self, lessons: Option<&[Current]>) -> CameraWatch {
+        CameraWatch {
+            camera: self.name.clone(),
+            watching: lessons.is_some() && self.lesson.is_some(),
+            has_reference: self.judge.as_ref().is_some_and(|(reference, _)| reference.is_some()),
+            samples: self.samples,
+            workstations: self.sights.now().map(|(name, state)| (name.to_owned(), state.to_owned())).collect(),
+            seconds: self.sights.seconds().map(|(name, state, s)| (name.to_owned(), state.to_owned(), s)).collect(),
+            waiting: self.waiting.len(),
+        }
+    }
+
+    /// Judges the newest picture if one is due. `lesson` is the one that goes on, if one does.
+    pub fn turn(&mut self, journal: &Journal, camera: &Camera, lesson: Option<&Current>) {
+        let lesson = lesson.map(|lesson| (lesson.class.clone(), lesson.start));
+        if lesson != self.lesson {
+            self.close(journal.clock().now());
+            self.judge = None;
+            self.lesson = lesson;
+            self.last = None;
+        }
+        if self.lesson.is_some() {
+            self.look(journal, camera);
+        }
+        self.write(journal);
+    }
+
+    /// The end of all of it.
+    pub fn end(&mut self, journal: &Journal) {
+        self.close(journal.clock().now());
+        self.written = None;
+        self.write(journal);
+        if !self.waiting.is_empty() {
+            tracing::error!(camera = self.name, "findings could not be journalled before the end");
+        }
+    }
+
+    fn look(&mut self, journal: &Journal, camera: &Camera) {
+        let frame = camera.frames().get();
+        let is_new = |frame: &Frame| self.last.is_none_or(|last| last.number < frame.number);
+        let pause = Duration::try_from(LONGEST_PAUSE).unwrap_or(EVERY);
+        match (frame.filter(|frame| is_new(frame)), self.last) {
+            (Some(frame), Some(last)) if frame.captured.saturating_duration_since(last.captured) < EVERY => {}
+            // A picture from before the lesson, or from a camera that has long been silent, shows nothing of now.
+            (Some(frame), _) if frame.captured.elapsed() < pause => self.sample(journal, &frame),
+            (_, Some(last)) if last.captured.elapsed() > pause => {
+                self.close(last.wall);
+                self.last = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn sample(&mut self, journal: &Journal, frame: &Frame) {
+        let age = SignedDuration::try_from(frame.captured.elapsed()).unwrap_or_default();
+        let wall = journal.clock().now() - age;
+        if let Some(last) = self.last {
+            let lived = SignedDuration::try_from(frame.captured.duration_since(last.captured)).unwrap_or_default();
+            let shown = wall.duration_since(last.wall);
+            if (shown - lived).abs() > TOLERANCE {
+                tracing::warn!(camera = self.name, "the clock was stepped; findings end and begin anew");
+                self.close(last.wall);
+            }
+        }
+        if let Err(error) = self.refresh(journal) {
+            tracing::error!(%error, camera = self.name, "the reference picture cannot be read");
+        }
+        let Some((reference, judge)) = &mut self.judge else { return };
+        let has_reference = reference.is_some();
+        let sample = judge.look(&frame.picture, frame.captured.saturating_duration_since(self.begun));
+        let changes = self.findings.take(wall, &sample);
+        self.sights.take(wall, &sample, &changes);
+        self.queue(changes, Some(&frame.picture));
+        self.last = Some(Last { number: frame.number, captured: frame.captured, wall });
+        self.samples += 1;
+        self.good = if sample.conditions.is_empty() { self.good + 1 } else { 0 };
+        if !has_reference && self.good >= GOOD_FOR_REFERENCE {
+            self.good = 0;
+            if let Err(error) = self.set_reference(journal, &frame.picture) {
+                tracing::error!(%error, camera = self.name, "its reference picture could not be kept; trying again");
+            }
+        }
+    }
+
+    /// Makes the judge anew when the reference is another one.
+    fn refresh(&mut self, journal: &Journal) -> Result<(), StoreError> {
+        let reader = journal.store().read()?;
+        let seq = reader.reference_seq(&self.name)?;
+        if self.judge.as_ref().is_some_and(|(known, _)| *known == seq) {
+            return Ok(());
+        }
+        let row = reader.reference(&self.name)?;
+        let workstations = row.as_ref().map(|row| row.workstations.clone()).unwrap_or_default();
+        let picture = row.and_then(|row| match Picture::decode(&row.picture) {
+            Ok(picture) => Some(picture),
+            Err(error) => {
+                tracing::error!(%error, camera = self.name, "its reference picture cannot be decoded; set it anew");
+                None
+            }
+        });
+        self.judge = Some((seq, Judge::new(picture.as_ref(), workstations)));
+        Ok(())
+    }
+
+    /// The first good picture of the first lesson is how the picture should be, until staff say otherwise.
+    fn set_reference(&self, journal: &Journal, picture: &Picture) -> Result<(), JournalError> {
+        let Some(jpeg) = jpeg(picture, REFERENCE_WIDTH, 90) else { return Ok(()) };
+        journal.set_reference(&self.name, &jpeg, &[], "appliance")?;
+        tracing::info!(camera = self.name, "its first good picture is its reference now; staff can mark workstations");
+        Ok(())
+    }
+
+    /// Ends what goes on: nobody looks any more.
+    fn close(&mut self, at: Timestamp) {
+        let at = self.last.map_or(at, |last| last.wall);
+        let changes = self.findings.close(at);
+        self.sights.close(&changes);
+        self.queue(changes, None);
+        self.findings = Findings::new(&self.limits);
+        self.good = 0;
+        self.written = None;
+    }
+
+    fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>) {
+        for change in changes {
+            let is_begun = matches!(change, Change::Begun { .. });
+            let thumbnail = picture.filter(|_| is_begun).and_then(|picture| jpeg(picture, THUMBNAIL_WIDTH, 70));
+            let class = self.lesson.as_ref().map(|(class, _)| class.clone());
+            self.waiting.push_back(Waiting { change, class, thumbnail });
+        }
+    }
+
+    /// Journals what waits, in order, and writes sights down.
+    fn write(&mut self, journal: &Journal) {
+        while let Some(next) = self.waiting.front() {
+            match journal_change(journal, &self.name, &mut self.open, next) {
+                Ok(()) => drop(self.waiting.pop_front()),
+                Err(error) => {
+                    tracing::error!(%error, camera = self.name, "a finding could not be journalled; trying again");
+                    return;
+                }
+            }
+        }
+        if self.written.is_some_and(|written| written.elapsed() < WRITE_EVERY) {
+            return;
+        }
+        self.written = Some(Instant::now());
+        let rows = self.sights.take_rows();
+        if rows.is_empty() {
+            return;
+        }
+        let write = || {
+            let write = journal.store().begin()?;
+            write.put_sights(&rows)?;
+            write.commit()
+        };
+        if let Err(error) = write() {
+            tracing::error!(%error, camera = self.name, "sights could not be written down; trying again");
+            self.sights.put_back(rows);
+        }
+    }
+}
+
+fn journal_change(
+    journal: &Journal,
+    camera: &str,
+    open: &mut Vec<FindingRow>,
+    waiting: &Waiting,
+) -> Result<(), JournalError> {
+    let is = |row: &FindingRow, what: FindingKind, workstation: Option<&String>| {
+        row.what == what && row.workstation.as_ref() == workstation
+    };
+    match &waiting.change {
+        Change::Begun { what, workstation, since, measured } => {
+            let workstation = workstation.as_ref().map(|(name, _)| name.clone());
+            let new = NewFinding {
+                what: *what,
+                camera: Some(camera.to_owned()),
+                workstation: workstation.clone(),
+                class: waiting.class.clone(),
+                start: *since,
+                measured: measured.clone(),
+            };
+            let row = journal.begin_finding(new, waiting.thumbnail.as_deref())?;
+            tracing::warn!(camera, ?what, workstation, "a finding has begun");
+            open.push(row);
+        }
+        Change::Ended { what, workstation, end, measured } => {
+            let Some(at) = open.iter().position(|row| is(row, *what, workstation.as_ref())) else { return Ok(()) };
+            journal.end_finding(&open[at], *end, measured.clone())?;
+            tracing::info!(camera, ?what, workstation, "a finding has ended");
+            open.swap_remove(at);
+        }
+    }
+    Ok(())
+}
+
+fn jpeg(picture: &Picture, width: u32, quality: u8) -> Option<Vec<u8>> {
+    let width = width.min(picture.width).max(1);
+    let height = (picture.height * width / picture.width.max(1)).max(1);
+    match picture.scaled(width, height).to_jpeg(quality) {
+        Ok(jpeg) => Some(jpeg),
+        Err(error) => {
+            tracing::error!(%error, "a small picture cannot be made");
+            None
+        }
+    }
+}

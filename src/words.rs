@@ -1,0 +1,79 @@
+//! What needs attention, in Chinese, and what to do about it. In English it says itself (`Display`).
+
+use crate::camera::CameraState;
+use crate::status::Attention;
+use evidence::record::{FindingKind, GapCause};
+
+/// Hour and minute of a time in RFC 3339.
+fn minute(time: &str) -> &str {
+    time.get(11..16).unwrap_or(time)
+}
+
+/// What is wrong with what a recording shows, and what to do about it.
+pub fn finding_words(what: FindingKind) -> &'static str {
+    match what {
+        FindingKind::Dark => "画面过暗，请开灯",
+        FindingKind::OverExposed => "画面过曝，请检查光线和摄像头设置",
+        FindingKind::Blurred => "画面模糊，请清洁镜头、调整对焦",
+        FindingKind::Frozen => "画面静止不动，请重新启动摄像头",
+        FindingKind::Looped => "画面重复播放，请检查摄像头及其线路",
+        FindingKind::Covered => "镜头被遮挡，请移开遮挡物",
+        FindingKind::Moved => "摄像头被移动，请转回原位，或重新设定基准画面",
+        FindingKind::Replaced => "画面不是原来的场所，请检查摄像头及其线路",
+        FindingKind::WorkstationHidden => "工位看不见，请移开遮挡物或调整摄像头",
+        FindingKind::FewPeople => "画面中的人数少于签到人数",
+        FindingKind::NoRollCall => "尚未课前点名，请教师在打卡屏点名",
+    }
+}
+
+/// Why nothing is recorded, and what to do about it.
+fn cause_words(cause: GapCause) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => "摄像头未连接，请检查电源和接线",
+        GapCause::CameraStalled => "摄像头没有画面，请重新启动摄像头",
+        GapCause::Network => "网络不通，请检查网线和交换机",
+        GapCause::DiskFull => "磁盘已满，请联系维护人员",
+        GapCause::WriteFailed => "录像无法写入磁盘，请联系维护人员",
+        GapCause::ApplianceOff => "设备刚启动，录像即将开始",
+        GapCause::ClockStep => "时钟被调整",
+        GapCause::OperatorStop => "录像被人工停止",
+        GapCause::PlanLate => "计划导入时课程已开始",
+    }
+}
+
+/// What needs attention, and what to do about it.
+pub fn chinese(attention: &Attention) -> String {
+    match attention {
+        Attention::Camera { camera, state, problem } => {
+            let state = if *state == CameraState::Stalled { "画面停滞" } else { "未连接" };
+            let problem = problem.as_ref().map_or(String::new(), |problem| format!("（{problem}）"));
+            format!("摄像头 {camera} {state}{problem}：请检查电源、线缆和网络。")
+        }
+        Attention::NotRecorded { camera, since, cause } => {
+            format!("正在上课，但摄像头 {camera} 自 {} 起没有录像：{}。", minute(since), cause_words(*cause))
+        }
+        Attention::SyncAlarm { message } => format!("监管平台核验未通过，已停止上传：{message}"),
+        Attention::NotRegistered => "尚未在监管平台注册：向区人社局索取注册码，运行 rollcall register 注册码。".into(),
+        Attention::Unsent { records } => format!("{records} 条记录超过一天未获签认：请检查网络。记录不会丢失。"),
+        Attention::ClockUnset => "本机时间未经校准，记录会注明：请检查网络对时（NTP）。".into(),
+        Attention::DiskLow { free_bytes } => format!("磁盘空间不足，仅剩 {} MB：请联系维护人员。", free_bytes >> 20),
+        Attention::DiskUnknown => "无法读取磁盘剩余空间：请联系维护人员。".into(),
+        Attention::NotEnrolled { class, people } => {
+            format!("班期 {class} 有 {people} 人未登记人脸：在打卡屏登记，或发放个人二维码。")
+        }
+        Attention::NoClass => "尚未导入班期：rollcall class template 生成导入表，填好后 rollcall class import。".into(),
+        Attention::Finding { what, camera, workstation, class, since } => {
+            let place = match (camera, workstation, class) {
+                (Some(camera), Some(workstation), _) => format!("摄像头 {camera} 工位 {workstation} "),
+                (Some(camera), None, _) => format!("摄像头 {camera} "),
+                (None, _, Some(class)) => format!("班期 {class} "),
+                (None, _, None) => String::new(),
+            };
+            format!("{place}自 {} 起{}。", minute(since), finding_words(*what))
+        }
+        Attention::AlarmUndelivered { target, problem } => {
+            format!("报警无法送达 {target}（{problem}）：请检查网络和 [alarm] 设置，运行 rollcall alarm test。")
+        }
+        Attention::Trouble { message } => format!("签到记录无法写入：{message}"),
+    }
+}
