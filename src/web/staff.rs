@@ -16,7 +16,7 @@ use axum::extract::{Query, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use evidence::record::{ClockQuality, GapCause, Method, WindowKind};
+use evidence::record::{ClockQuality, FindingKind, GapCause, Method, WindowKind};
 use jiff::ZonedDateTime;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -68,6 +68,15 @@ struct Page {
     cameras: Vec<CameraView>,
     log: LogView,
     clock: String,
+    findings: Vec<FindingView>,
+}
+
+struct FindingView {
+    what: &'static str,
+    place: String,
+    time: String,
+    open: bool,
+    thumbnail: Option<String>,
 }
 
 struct ClassView {
@@ -129,9 +138,44 @@ fn render(app: &App, words: Words) -> Result<String, Response> {
             }
             ClockQuality::Unset => words.t("未校时", "never synchronised").into(),
         },
+        findings: findings(app, words, &now).map_err(|problem| internal(&problem))?,
         status,
     };
     page.render().map_err(|problem| internal(&problem))
+}
+
+/// Findings shown at most.
+const FINDINGS: usize = 12;
+
+/// Today's findings, newest first.
+fn findings(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<FindingView>, crate::store::StoreError> {
+    let from = now.start_of_day().map_or(now.timestamp(), |start| start.timestamp());
+    let rows = app.journal.store().read()?.findings(from, now.timestamp())?;
+    let view = |row: crate::store::FindingRow| FindingView {
+        what: finding_name(row.what, words),
+        place: [row.camera, row.workstation].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        time: row.start.to_zoned_datetime(now.time_zone().clone()).strftime("%H:%M:%S").to_string(),
+        open: row.end.is_none(),
+        thumbnail: row.thumbnail,
+    };
+    Ok(rows.into_iter().rev().take(FINDINGS).map(view).collect())
+}
+
+/// A finding in a word or two.
+fn finding_name(what: FindingKind, words: Words) -> &'static str {
+    match what {
+        FindingKind::Dark => words.t("画面过暗", "dark"),
+        FindingKind::OverExposed => words.t("画面过曝", "over-exposed"),
+        FindingKind::Blurred => words.t("画面模糊", "blurred"),
+        FindingKind::Frozen => words.t("画面静止", "frozen"),
+        FindingKind::Looped => words.t("画面循环", "looped"),
+        FindingKind::Covered => words.t("镜头被遮挡", "covered"),
+        FindingKind::Moved => words.t("摄像头移位", "camera moved"),
+        FindingKind::Replaced => words.t("画面不是本教室", "another place"),
+        FindingKind::WorkstationHidden => words.t("工位看不到", "workstation hidden"),
+        FindingKind::FewPeople => words.t("人数少于签到", "fewer people than checked in"),
+        FindingKind::NoRollCall => words.t("没有课前点名", "no roll call"),
+    }
 }
 
 fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView>, crate::store::StoreError> {
