@@ -1,10 +1,13 @@
 //! A kiosk for tests of its pages: a real appliance with a class of today, before whose camera a QR code, a photo or
 //! nothing is held, and to whose pages a test can say, over standard input, whatever a camera rarely shows.
 //!
-//! `kiosk_stage none|qr|PHOTO` prints the pages' address. Each line of standard input is JSON with one of the keys
-//! `outcome`, `expectation`, `pending`, `enrolling`, `trouble`, as `checkin::live` has them. Ends with standard input.
+//! `kiosk_stage none|qr|PHOTO|recordings` prints the pages' address. `recordings` has a day behind it: segments of a
+//! moving picture with sound, gaps, findings and a roll call, journalled as the appliance does. Each line of standard input is JSON with one of the keys
+//! `outcome`, `expectation`, `pending`, `enrolling`, `trouble`, as `checkin::live` has them, or `records` and a kind. Ends with standard input.
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rollcall::appliance::Appliance;
 use rollcall::checkin::live::{Enrolling, Expectation, Live, Outcome, PendingQr};
 use rollcall::clock::{SystemClock, local};
@@ -27,7 +30,12 @@ enum Say {
     Pending(Option<PendingQr>),
     Enrolling(Option<Enrolling>),
     Trouble(Option<String>),
+    /// Prints the payloads of the log's records of that kind, as one line of JSON.
+    Records(String),
 }
+
+#[path = "stage/day.rs"]
+mod day;
 
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1).context("none, qr, or a photo")?;
@@ -48,6 +56,16 @@ fn main() -> Result<()> {
     let video = folder.path().join("film.mkv");
     match wanted.as_str() {
         "none" => {}
+        "recordings" => {
+            day::lessons(&journal)?;
+            day::record(&journal, &config.recordings())?;
+            let mut moving = Picture::black(1280, 720);
+            for (at, pixel) in moving.rgb.chunks_exact_mut(3).enumerate() {
+                let (x, y) = (at % 1280, at / 1280);
+                pixel.fill(if (x / 160 + y / 120) % 2 == 0 { 70 } else { 170 });
+            }
+            still(&moving, &folder.path().join("room.jpg"), &video)?;
+        }
         "qr" => {
             let token = journal.store().read()?.qr_token(&class.id, "02")?.context("02 is on the roster")?;
             still(&code(&token.to_text())?, &folder.path().join("code.jpg"), &video)?;
@@ -59,19 +77,22 @@ fn main() -> Result<()> {
     }
     // A camera whose file is not there is a camera that is absent, which a test wants to see as well.
     let camera = "[[camera]]\nname = \"front\"\nkind = \"file\"\npath = \"film.mkv\"\nrepeat = true\n";
-    std::fs::write(&config_file, format!("{head}{camera}"))?;
+    // Nothing listens there: a network camera that is off.
+    let off = "[[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"rtsp://127.0.0.1:9/camera\"\n";
+    let off = if wanted == "recordings" { off } else { "" };
+    std::fs::write(&config_file, format!("{head}{camera}{off}"))?;
     let config = Config::load(&config_file)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(config.web.listen).await?;
         println!("http://{}", listener.local_addr()?);
         let appliance = Appliance::start(config, journal, Some(vision), Some(listener))?;
-        let live = appliance.live.clone();
-        tokio::task::spawn_blocking(move || obey(&live)).await??;
+        let (live, journal) = (appliance.live.clone(), appliance.journal.clone());
+        tokio::task::spawn_blocking(move || obey(&live, &journal)).await??;
         Ok(appliance.stop().await?)
     })
 }
 
-fn obey(live: &Live) -> Result<()> {
+fn obey(live: &Live, journal: &Journal) -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         match serde_json::from_str(&line?)? {
             Say::Outcome(outcome) => live.tell(Arc::new(outcome)),
@@ -79,9 +100,22 @@ fn obey(live: &Live) -> Result<()> {
             Say::Pending(pending) => live.wait_for_pin(pending),
             Say::Enrolling(enrolling) => live.show_enrolling(enrolling),
             Say::Trouble(trouble) => live.trouble(trouble),
+            Say::Records(kind) => println!("{}", records(journal, &kind)?),
         }
     }
     Ok(())
+}
+
+fn records(journal: &Journal, kind: &str) -> Result<serde_json::Value> {
+    let mut found = Vec::new();
+    for signed in journal.store().read()?.records(0, usize::MAX >> 1, usize::MAX >> 1)? {
+        let payload = signed.as_str().split('.').nth(1).context("a JWS has three parts")?;
+        let record: serde_json::Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload)?)?;
+        if record["kind"] == kind {
+            found.push(record);
+        }
+    }
+    Ok(found.into())
 }
 
 /// A QR code as it is held before a camera.

@@ -121,6 +121,8 @@ impl Appliance {
             coverage: Some(coverage.clone()),
             alarm: Some(alarm.clone()),
             sync: sync.clone(),
+            access: web::Access::default(),
+            stills: web::Stills::default(),
         });
         let source = app.clone();
         tasks.push(tokio::spawn(alarm.run(Arc::new(move || source.gather().ok()))));
@@ -165,6 +167,8 @@ impl Appliance {
         let stopped = tokio::task::spawn_blocking(move || checkin.map_or(Ok(()), Service::stop)).await;
         for task in self.tasks.drain(..) {
             task.abort();
+            // What it was doing is done, or will not be.
+            let _ = task.await;
         }
         let (coverage, recording, people) = (self.coverage.clone(), self.recording.clone(), self.people.take());
         let stop = move || {

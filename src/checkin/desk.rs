@@ -202,23 +202,27 @@ impl Desk {
         answer.await.unwrap_or(Err(DeskError::NoCamera))
     }
 
-    /// Checks a teacher's PIN; tells the class.
     fn admit(&self, staff: &Staff) -> Result<ClassId, DeskError> {
-        let class = ClassId::new(&staff.class).map_err(DeskError::Refused)?;
-        let store = self.journal.store();
-        let teaches = store.read()?.person(&class, &staff.number)?.is_some_and(|person| person.role == Role::Teacher);
-        if !teaches {
-            return Err(DeskError::Refused(format!("{} is not a teacher of class {class}", mask(&staff.number))));
-        }
-        let now = self.journal.clock().now();
-        match store.check_pin(&class, &staff.number, &staff.pin, now)? {
-            PinCheck::Right => Ok(class),
-            PinCheck::Wrong { left } => Err(DeskError::WrongPin { left }),
-            PinCheck::NotSet => Err(DeskError::NoPin),
-            PinCheck::Locked { until } => {
-                let until = until.to_zoned_datetime(self.journal.zone().clone());
-                Err(DeskError::Locked { until: until.strftime("%H:%M").to_string() })
-            }
+        admit(&self.journal, staff)
+    }
+}
+
+/// Checks a teacher's PIN; tells the class.
+pub fn admit(journal: &Journal, staff: &Staff) -> Result<ClassId, DeskError> {
+    let class = ClassId::new(&staff.class).map_err(DeskError::Refused)?;
+    let store = journal.store();
+    let teaches = store.read()?.person(&class, &staff.number)?.is_some_and(|person| person.role == Role::Teacher);
+    if !teaches {
+        return Err(DeskError::Refused(format!("{} is not a teacher of class {class}", mask(&staff.number))));
+    }
+    let now = journal.clock().now();
+    match store.check_pin(&class, &staff.number, &staff.pin, now)? {
+        PinCheck::Right => Ok(class),
+        PinCheck::Wrong { left } => Err(DeskError::WrongPin { left }),
+        PinCheck::NotSet => Err(DeskError::NoPin),
+        PinCheck::Locked { until } => {
+            let until = until.to_zoned_datetime(journal.zone().clone());
+            Err(DeskError::Locked { until: until.strftime("%H:%M").to_string() })
         }
     }
 }

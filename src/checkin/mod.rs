@@ -17,7 +17,7 @@ mod service;
 mod track;
 mod worker;
 
-pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, RosterEntry, Staff};
+pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, RosterEntry, Staff, admit};
 pub use service::Service;
 pub use worker::{Progress, WorkerError};
 

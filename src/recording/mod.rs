@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod archive;
+pub mod clip;
 mod file;
 mod keep;
 mod mp4;

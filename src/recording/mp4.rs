@@ -12,7 +12,7 @@ use mp4_atom::{
 };
 use std::io::Read;
 
-const VIDEO: u32 = 1;
+pub(super) const VIDEO: u32 = 1;
 const AUDIO: u32 = 2;
 /// `sample_is_non_sync_sample`, `sample_depends_on` 1.
 const DEPENDS: u32 = 0x0101_0000;
@@ -181,6 +181,20 @@ fn traf(track_id: u32, units: &[&Unit], next: Option<i64>, origin: Origin) -> Op
         trun: vec![Trun { data_offset: Some(0), samples: TrunSamples::Explicit(samples.collect()) }],
         ..Default::default()
     })
+}
+
+/// Length of one track's part of a fragment, in ticks.
+pub(super) fn ticks(traf: &Traf) -> u64 {
+    let default = traf.tfhd.default_sample_duration.unwrap_or_default();
+    let samples = traf.trun.iter().flat_map(|trun| trun.samples.iter());
+    samples.map(|sample| u64::from(sample.duration.unwrap_or(default))).sum()
+}
+
+/// A fragment's first moment and the first after it, by one track, seconds since the file's beginning.
+pub(super) fn times(moof: &Moof, track: u32, rate: f64) -> (f64, f64) {
+    let Some(traf) = moof.traf.iter().find(|traf| traf.tfhd.track_id == track) else { return (0.0, 0.0) };
+    let start = traf.tfdt.as_ref().map_or(0, |tfdt| tfdt.base_media_decode_time);
+    (start as f64 / rate, (start + ticks(traf)) as f64 / rate)
 }
 
 /// What a file holds, as far as it is whole.

@@ -31,6 +31,7 @@ pub use people::{ClassRow, ConsentRow, QrToken, Template};
 pub use pin::PinCheck;
 pub use recordings::{AliveRow, Amount, GapRow, KeptRow, SegmentRow};
 pub use settings::{Registration, SyncAlarm};
+pub(crate) use words::word;
 
 use connection::Access;
 use keys::StoreKey;

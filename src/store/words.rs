@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 
 /// The word of a plain enum value.
-pub(super) fn word<T: Serialize>(value: T) -> String {
+pub(crate) fn word<T: Serialize>(value: T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("a plain enum serialises to a word, not {other:?}"),

@@ -3,10 +3,11 @@
 //! `/kiosk/live` is a WebSocket. Binary messages are pictures: a big-endian u32 with the length of a JSON header
 //! (`number`, `captured_unix_ms`, `faces`), the header, a JPEG. Text messages are JSON with a `type`: `recent`
 //! (the last outcomes, when the page connects or has fallen behind), `outcome`, `expectation`, `pending_qr`,
-//! `enrolling`, `status` (every second: a page that hears nothing for some seconds is cut off). A page that is slow
-//! misses pictures, never outcomes.
+//! `enrolling`, `status` (every second: a page that hears nothing for some seconds is cut off), `room` (every other
+//! second: lessons whose roll call can be taken, and what staff should look after). A page that is slow misses
+//! pictures, never outcomes.
 
-use super::{App, asset, blocking, internal};
+use super::{App, asset, blocking, internal, rollcall};
 use crate::camera::CameraState;
 use crate::checkin::live::LivePicture;
 use crate::checkin::{CONSENT_NOTICE, Desk, DeskError, EnrolRequest, Staff};
@@ -24,12 +25,17 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 
 const HTML: &str = include_str!("assets/kiosk.html");
 const CSS: &str = include_str!("assets/kiosk.css");
 const JS: &str = include_str!("assets/kiosk.js");
 const DIALOGS_JS: &str = include_str!("assets/kiosk-dialogs.js");
+const ROLLCALL_JS: &str = include_str!("assets/kiosk-rollcall.js");
 const TEXT_JS: &str = include_str!("assets/kiosk-text.js");
+
+/// How often it is looked at lessons, roll calls and alarms.
+const ROOM_EVERY: Duration = Duration::from_secs(2);
 
 /// Outcomes that a page is told of when it connects.
 const RECENT: usize = 5;
@@ -42,6 +48,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/kiosk/kiosk.css", get(async || asset("text/css; charset=utf-8", CSS)))
         .route("/kiosk/kiosk.js", get(async || asset(JAVASCRIPT, JS)))
         .route("/kiosk/kiosk-dialogs.js", get(async || asset(JAVASCRIPT, DIALOGS_JS)))
+        .route("/kiosk/kiosk-rollcall.js", get(async || asset(JAVASCRIPT, ROLLCALL_JS)))
         .route("/kiosk/kiosk-text.js", get(async || asset(JAVASCRIPT, TEXT_JS)))
         .route("/kiosk/live", get(open))
         .route("/kiosk/notice", get(async || asset("text/plain; charset=utf-8", CONSENT_NOTICE)))
@@ -59,7 +66,7 @@ async fn open(State(app): State<Arc<App>>, upgrade: WebSocketUpgrade) -> Respons
     })
 }
 
-async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
+async fn feed(mut socket: WebSocket, app: &Arc<App>) -> Result<(), axum::Error> {
     let mut pictures = app.live.pictures();
     let mut expectations = app.live.expectations();
     let mut pending = app.live.pending_qr();
@@ -70,6 +77,7 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
     pending.mark_changed();
     enrolling.mark_changed();
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut room = watch_room(app.clone());
     loop {
         let message = tokio::select! {
             biased;
@@ -82,6 +90,7 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
             _ = enrolling.changed() => text("enrolling", json!({ "enrolling": *enrolling.borrow_and_update() })),
             _ = expectations.changed() => text("expectation", json!({ "expectation": *expectations.borrow_and_update() })),
             _ = seconds.tick() => text("status", status(app)),
+            Some(room) = room.recv() => text("room", room),
             from_page = socket.recv() => match from_page {
                 // The page has nothing to say here; pings are answered by themselves.
                 Some(Ok(_)) => continue,
@@ -97,6 +106,27 @@ async fn feed(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
         };
         socket.send(message).await?;
     }
+}
+
+/// Looks at the room away from the threads that serve, every other second, until nobody listens.
+fn watch_room(app: Arc<App>) -> mpsc::Receiver<Value> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let app = app.clone();
+            // What fails is in the program's log; it is tried again.
+            if let Ok(room) = blocking(move || rollcall::state(&app)).await
+                && sender.send(room).await.is_err()
+            {
+                return;
+            }
+            tokio::select! {
+                () = sender.closed() => return,
+                () = tokio::time::sleep(ROOM_EVERY) => {}
+            }
+        }
+    });
+    receiver
 }
 
 fn text(kind: &str, mut value: Value) -> Message {
@@ -166,7 +196,7 @@ fn desk(app: &App) -> Result<Desk, Response> {
     app.desk.clone().ok_or_else(|| refusal(&DeskError::NoCamera))
 }
 
-fn refusal(problem: &DeskError) -> Response {
+pub(super) fn refusal(problem: &DeskError) -> Response {
     let status = match problem {
         DeskError::WrongPin { .. } | DeskError::NoPin => StatusCode::FORBIDDEN,
         DeskError::Locked { .. } => StatusCode::TOO_MANY_REQUESTS,

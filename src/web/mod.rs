@@ -1,12 +1,20 @@
 //! The local pages: kiosk, staff page, metrics. On loopback only: they have no login yet.
 //!
-//! Reads everything; the only things that can be done here are the desk's, each with a teacher's PIN.
+//! Reads everything; whatever is done here needs a teacher's PIN, and so does a look at a recording.
 
+mod access;
 mod errors;
 mod guard;
 mod kiosk;
+mod media;
 mod metrics;
+mod recordings;
+mod rollcall;
 mod staff;
+mod workstations;
+
+pub use access::Access;
+pub use workstations::Stills;
 
 use crate::alarm;
 use crate::camera::Camera;
@@ -27,6 +35,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use errors::{error, internal};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -52,6 +61,10 @@ pub struct App {
     pub cameras: Arc<Vec<Camera>>,
     /// How far the bureau has countersigned.
     pub sync: watch::Receiver<SyncStatus>,
+    /// Who may look at recordings.
+    pub access: Access,
+    /// Pictures that may become a camera's reference.
+    pub stills: Stills,
 }
 
 impl App {
@@ -76,6 +89,9 @@ impl App {
     }
 }
 
+/// How often it is looked whether somebody has stopped looking at a recording.
+const VIEWINGS_EVERY: Duration = Duration::from_secs(5);
+
 /// Longest body of a request.
 const MAX_BODY: usize = 16 << 10;
 
@@ -84,7 +100,12 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/api/status", get(api_status))
+        .merge(access::routes())
         .merge(kiosk::routes())
+        .merge(media::routes())
+        .merge(recordings::routes())
+        .merge(rollcall::routes())
+        .merge(workstations::routes())
         .merge(staff::routes())
         .merge(metrics::routes())
         .fallback(async || error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address"))
@@ -101,8 +122,22 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch::Receiv
     };
     // Open kiosk pages must not hold up a stop.
     tokio::select! {
-        served = async { axum::serve(listener, router(app)).await } => served,
-        () = stopped => Ok(()),
+        served = async { axum::serve(listener, router(app.clone())).await } => served,
+        () = journal_viewings(app.clone()) => Ok(()),
+        () = stopped => {
+            access::flush(&app, true);
+            Ok(())
+        }
+    }
+}
+
+/// Journals what was looked at once nobody does any more. Never ends.
+async fn journal_viewings(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(VIEWINGS_EVERY);
+    loop {
+        ticks.tick().await;
+        let app = app.clone();
+        let _ = tokio::task::spawn_blocking(move || access::flush(&app, false)).await;
     }
 }
 

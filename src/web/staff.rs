@@ -2,7 +2,7 @@
 //!
 //! Read-only. Full names are shown: whoever sees this page stands at the appliance or administers it.
 
-use super::{App, asset, blocking, error, internal};
+use super::{App, asset, blocking, internal};
 use crate::camera::CameraState;
 use crate::class::{Role, Window, WindowPolicy, windows};
 use crate::clock::local;
@@ -12,18 +12,14 @@ use crate::sync::SyncState;
 use crate::words::chinese;
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::extract::{Query, State};
+use axum::http::header::CACHE_CONTROL;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use evidence::record::{ClockQuality, Method, WindowKind};
+use evidence::record::{ClockQuality, FindingKind, GapCause, Method, WindowKind};
 use jiff::ZonedDateTime;
 use serde::Deserialize;
 use std::sync::Arc;
-
-/// Width of a camera's picture on the page, px.
-const PICTURE_WIDTH: u32 = 640;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -33,7 +29,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
             "/staff/staff.js",
             get(async || asset("text/javascript; charset=utf-8", include_str!("assets/staff.js"))),
         )
-        .route("/cameras/{name}", get(picture))
 }
 
 #[derive(Deserialize)]
@@ -42,14 +37,22 @@ struct Wanted {
     lang: String,
 }
 
-/// The two languages of every text on the page.
+/// The two languages of every text on the pages.
 #[derive(Clone, Copy)]
-struct Words {
+pub(super) struct Words {
     english: bool,
 }
 
 impl Words {
-    fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
+    pub(super) const CHINESE: Words = Words { english: false };
+    pub(super) const ENGLISH: Words = Words { english: true };
+
+    /// Those that an address asks for.
+    pub(super) fn of(lang: &str) -> Words {
+        if lang == "en" { Words::ENGLISH } else { Words::CHINESE }
+    }
+
+    pub(super) fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
         if self.english { english } else { chinese }
     }
 }
@@ -65,6 +68,15 @@ struct Page {
     cameras: Vec<CameraView>,
     log: LogView,
     clock: String,
+    findings: Vec<FindingView>,
+}
+
+struct FindingView {
+    what: &'static str,
+    place: String,
+    time: String,
+    open: bool,
+    thumbnail: Option<String>,
 }
 
 struct ClassView {
@@ -86,12 +98,12 @@ struct PersonView {
     state: String,
 }
 
-struct CameraView {
-    name: String,
-    mark: &'static str,
-    state: String,
-    detail: String,
-    has_picture: bool,
+pub(super) struct CameraView {
+    pub name: String,
+    pub mark: &'static str,
+    pub state: String,
+    pub detail: String,
+    pub has_picture: bool,
 }
 
 struct LogView {
@@ -103,7 +115,7 @@ struct LogView {
 }
 
 async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
-    let words = Words { english: wanted.lang == "en" };
+    let words = Words::of(&wanted.lang);
     let html = blocking(move || render(&app, words)).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Html(html)).into_response())
 }
@@ -126,9 +138,44 @@ fn render(app: &App, words: Words) -> Result<String, Response> {
             }
             ClockQuality::Unset => words.t("未校时", "never synchronised").into(),
         },
+        findings: findings(app, words, &now).map_err(|problem| internal(&problem))?,
         status,
     };
     page.render().map_err(|problem| internal(&problem))
+}
+
+/// Findings shown at most.
+const FINDINGS: usize = 12;
+
+/// Today's findings, newest first.
+fn findings(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<FindingView>, crate::store::StoreError> {
+    let from = now.start_of_day().map_or(now.timestamp(), |start| start.timestamp());
+    let rows = app.journal.store().read()?.findings(from, now.timestamp())?;
+    let view = |row: crate::store::FindingRow| FindingView {
+        what: finding_name(row.what, words),
+        place: [row.camera, row.workstation].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        time: row.start.to_zoned_datetime(now.time_zone().clone()).strftime("%H:%M:%S").to_string(),
+        open: row.end.is_none(),
+        thumbnail: row.thumbnail,
+    };
+    Ok(rows.into_iter().rev().take(FINDINGS).map(view).collect())
+}
+
+/// A finding in a word or two.
+fn finding_name(what: FindingKind, words: Words) -> &'static str {
+    match what {
+        FindingKind::Dark => words.t("画面过暗", "dark"),
+        FindingKind::OverExposed => words.t("画面过曝", "over-exposed"),
+        FindingKind::Blurred => words.t("画面模糊", "blurred"),
+        FindingKind::Frozen => words.t("画面静止", "frozen"),
+        FindingKind::Looped => words.t("画面循环", "looped"),
+        FindingKind::Covered => words.t("镜头被遮挡", "covered"),
+        FindingKind::Moved => words.t("摄像头移位", "camera moved"),
+        FindingKind::Replaced => words.t("画面不是本教室", "another place"),
+        FindingKind::WorkstationHidden => words.t("工位看不到", "workstation hidden"),
+        FindingKind::FewPeople => words.t("人数少于签到", "fewer people than checked in"),
+        FindingKind::NoRollCall => words.t("没有课前点名", "no roll call"),
+    }
 }
 
 fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView>, crate::store::StoreError> {
@@ -232,7 +279,7 @@ fn windows_text(windows: &[Window], words: Words) -> String {
     windows.iter().map(text).collect::<Vec<_>>().join("  ·  ")
 }
 
-fn camera_view(camera: &crate::camera::CameraStatus, words: Words) -> CameraView {
+pub(super) fn camera_view(camera: &crate::camera::CameraStatus, words: Words) -> CameraView {
     let (mark, state) = match camera.state {
         CameraState::Live => ("good", words.t("正常", "live")),
         CameraState::Stalled => ("bad", words.t("画面停滞", "stalled")),
@@ -276,22 +323,22 @@ fn log_view(status: &Status, words: Words, now: &ZonedDateTime) -> LogView {
     }
 }
 
-/// What needs attention, and what to do about it.
-fn sentence(attention: &Attention, words: Words) -> String {
-    if words.english { attention.to_string() } else { chinese(attention) }
+/// A gap's cause in a word or two, for legends and totals.
+pub(super) fn cause_name(cause: GapCause, words: Words) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => words.t("摄像头未连接", "camera absent"),
+        GapCause::CameraStalled => words.t("画面停滞", "camera stalled"),
+        GapCause::Network => words.t("网络中断", "network"),
+        GapCause::DiskFull => words.t("磁盘已满", "disk full"),
+        GapCause::WriteFailed => words.t("无法写入", "write failed"),
+        GapCause::ApplianceOff => words.t("设备关机", "appliance off"),
+        GapCause::ClockStep => words.t("时钟调整", "clock step"),
+        GapCause::OperatorStop => words.t("人工停止", "stopped by staff"),
+        GapCause::PlanLate => words.t("计划迟到", "plan came late"),
+    }
 }
 
-/// A camera's newest picture.
-async fn picture(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Response> {
-    let none = || error(StatusCode::NOT_FOUND, "no_picture", "no such camera, or no picture of it yet");
-    let name = name.strip_suffix(".jpg").ok_or_else(none)?;
-    let camera = app.cameras.iter().find(|camera| camera.name() == name).ok_or_else(none)?;
-    let frame = camera.frames().get().ok_or_else(none)?;
-    let jpeg = blocking(move || {
-        let picture = &frame.picture;
-        let width = PICTURE_WIDTH.min(picture.width).max(1);
-        let height = (picture.height * width / picture.width.max(1)).max(1);
-        picture.scaled(width, height).to_jpeg(75).map_err(|problem| internal(&problem))
-    });
-    Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")], jpeg.await?).into_response())
+/// What needs attention, and what to do about it.
+pub(super) fn sentence(attention: &Attention, words: Words) -> String {
+    if words.english { attention.to_string() } else { chinese(attention) }
 }

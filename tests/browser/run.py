@@ -1,22 +1,22 @@
 """The pages in a real browser: every outcome is seen, in both languages; staff's dialogs work; axe finds nothing serious.
 
-usage: run.py STAGE PHOTO SCREENSHOTS   (the kiosk_stage example, a photo of one face, a folder for pictures)
+usage: run.py STAGE PHOTO SCREENSHOTS [TEST]…   (the kiosk_stage example, a photo of one face, a folder for pictures,
+the tests to run; all without)
 """
 
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
-from axe_playwright_python.sync_playwright import Axe
+import recordings
+import room
+from common import PHOTO, SHOTS, accessible, frames, shot, stage, type_pin
 from playwright.sync_api import expect, sync_playwright
 
-STAGE, PHOTO, SHOTS = sys.argv[1:4]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 TIME = "2026-11-24T08:12:00+08:00"
 
 OUTCOMES = {  # outcome → what the page says in Chinese and in English, and the colour of the frame
@@ -41,53 +41,6 @@ def outcome(name, **more):
         "seq": 7, "time": TIME, "outcome": name, "method": "face", "window": "arrival", "role": "trainee" if known else None,
         "name": "张*" if known else None, "person": "01" if known else None, "class": "TJNK-2026-0138" if known else None,
         "next_opens": "12:00" if name == "outside_window" else None, "latency_ms": 31.0, **more}}
-
-
-@contextmanager
-def stage(what):
-    """A real appliance, before whose camera `what` is held."""
-    process = subprocess.Popen([STAGE, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://"), f"the stage did not start: {address!r}"
-
-        def say(message):
-            process.stdin.write(json.dumps(message) + "\n")
-            process.stdin.flush()
-
-        yield address, say, process
-    finally:
-        if process.stdin and not process.stdin.closed:
-            process.stdin.close()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def shot(page, name):
-    page.screenshot(path=os.path.join(SHOTS, f"{name}.png"))
-
-
-def frames(page, above, seconds=20):
-    """Waits until the page has drawn a frame with a number above `above` (its policy forbids wait_for_function)."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if int(page.evaluate("document.documentElement.dataset.frame ?? 0")) > above:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"no frame above {above} was drawn in {seconds} s")
-
-
-def accessible(page, what):
-    found = Axe().run(page).response["violations"]
-    grave = [f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:120]})" for v in found if v["impact"] in ("serious", "critical")]
-    assert not grave, f"axe on {what}: " + "; ".join(grave)
-
-
-def type_pin(page, dialog, pin):
-    for digit in pin:
-        dialog.get_by_role("button", name=digit, exact=True).click()
 
 
 def every_outcome(browser):
@@ -297,8 +250,10 @@ def staff_page(browser):
 def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for test in (every_outcome, latency, qr_code, enrolment, gone_and_back, left_alone, staff_page):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        tests = (every_outcome, latency, qr_code, enrolment, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        wanted = sys.argv[4:]
+        for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()
             test(browser)
             print(f"ok  {test.__name__}  {time.monotonic() - began:.0f} s", flush=True)

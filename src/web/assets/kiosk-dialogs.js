@@ -10,7 +10,7 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-async function ask(path, body) {
+export async function ask(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
     .catch(() => null);
   if (!answer) throw { code: "failed" };
@@ -21,7 +21,7 @@ async function ask(path, body) {
 
 function problemText({ code, detail, error }) {
   const text = t(code ?? "failed", { detail });
-  return code === "refused" ? `${text}: ${error}` : text;
+  return code === "refused" || code === "rollcall_refused" ? `${text}: ${error}` : text;
 }
 
 // A choice of teachers and a PIN pad; `done(teacher, pin)` may throw a problem, which is shown.
@@ -188,4 +188,10 @@ export const enrolling = () => progress;
 
 export function relabelDialogs() {
   if (pending) showPending(pending);
+}
+
+// Asks for a teacher's PIN to do one thing, and closes when it is done.
+export function choosePinAct(title, lead, teachers, label, act) {
+  const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: leave });
+  fillEnrolment(title, lead, pinPad(teachers, async (teacher, pin) => { await act(teacher, pin); leave(); }, label, [cancel]));
 }

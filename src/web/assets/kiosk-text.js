@@ -16,6 +16,7 @@ export const TEXT = {
     enrol_title: "登记人脸", enrol_lead: "请教师选择姓名并输入密码", choose_person: "选择要登记的人", enrolled: "已登记", not_enrolled: "未登记", declined: "未同意", notice_title: "请 {name} 本人阅读告知书", consent: "本人同意", decline: "不同意，使用二维码", already_consents: "本人已同意，开始登记",
     capturing: "请 {name} 看镜头", progress: "慢慢左右转头一点  {good} / {wanted}", enrol_done: "{name} 登记成功", close: "完成", another: "登记下一位",
     wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码", refused: "无法登记", gone: "二维码已失效，请重新出示", no_good_face: "没有拍到清楚的正脸，请再试", no_camera: "摄像头未运行", failed: "未能保存，请再试",
+    rollcall_on: "正在课前点名", rollcall_begin: "开始点名", rollcall_end: "结束点名", rollcall_begin_lead: "点名会在录像中做标记。请任课教师选择姓名并输入密码。", rollcall_end_lead: "请任课教师选择姓名并输入密码。", rollcall_refused: "不能点名", no_lesson: "现在不是这个班的上课时间",
   },
   en: {
     title: "Check-in", idle: "Face the camera", idle_more: "Stand in the middle of the picture and look at the camera", looking: "Looking…",
@@ -33,6 +34,7 @@ export const TEXT = {
     enrol_title: "Enrol a face", enrol_lead: "Teacher: choose your name and give your PIN", choose_person: "Who is to be enrolled?", enrolled: "enrolled", not_enrolled: "not enrolled", declined: "has not consented", notice_title: "{name}, please read this notice yourself", consent: "I consent", decline: "I decline and use a QR code", already_consents: "Has consented: begin",
     capturing: "{name}, look here", progress: "Turn your head a little, slowly  {good} of {wanted}", enrol_done: "{name} is enrolled", close: "Done", another: "Enrol another",
     wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet", refused: "Not enrolled", gone: "The code has expired; show it again", no_good_face: "No clear picture of one face; try again", no_camera: "The camera is not running", failed: "Not saved; try again",
+    rollcall_on: "Roll call", rollcall_begin: "Begin roll call", rollcall_end: "End roll call", rollcall_begin_lead: "The roll call is bookmarked in the recording. Teacher: choose your name and give your PIN.", rollcall_end_lead: "Teacher: choose your name and give your PIN.", rollcall_refused: "No roll call", no_lesson: "No lesson of this class goes on now",
   },
 };
 

@@ -1,5 +1,6 @@
 // The kiosk's page: the mirrored picture, the faces in it, results, counts. Everything comes over one WebSocket.
 import { enrolling, openEnrolment, relabelDialogs, showEnrolling, showPending } from "./kiosk-dialogs.js";
+import { relabelRoom, showRoom } from "./kiosk-rollcall.js";
 import { lang, setLanguage, t } from "./kiosk-text.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -236,6 +237,7 @@ function connect() {
     else if (message.type === "recent") { recent = message.outcomes; showRecent(); }
     else if (message.type === "expectation") { expectation = message.expectation; showClass(); }
     else if (message.type === "status") { status = message; showStatus(); }
+    else if (message.type === "room") showRoom(message);
     else if (message.type === "pending_qr") showPending(message.pending);
     else if (message.type === "enrolling") showEnrolling(message.enrolling);
   };
@@ -267,7 +269,7 @@ function relabel() {
   Object.assign($("#language"), { textContent: other === "en" ? "English" : "中文", lang: other });
   $("#sound").textContent = t(voice ? "sound_on" : "sound_off");
   $("#sound").setAttribute("aria-pressed", voice);
-  showClass(); showStatus(document.documentElement.dataset.connected === "yes"); showRecent(); relabelDialogs();
+  showClass(); showStatus(document.documentElement.dataset.connected === "yes"); showRecent(); relabelDialogs(); relabelRoom();
   delete $(".stage").dataset.key;
   presentNow();
 }

@@ -8,7 +8,7 @@ function update(now, then) {
   if (!same) { now.replaceWith(then.cloneNode(true)); return; }
   if (now.nodeType === Node.TEXT_NODE) { now.data = then.data; return; }
   for (const { name } of [...now.attributes]) if (!then.hasAttribute(name)) now.removeAttribute(name);
-  for (const { name, value } of then.attributes) if (now.getAttribute(name) !== value && name !== "src") now.setAttribute(name, value);
+  for (const { name, value } of then.attributes) if (now.getAttribute(name) !== value && !(name === "src" && now.closest("figure"))) now.setAttribute(name, value);
   const [old, fresh] = [[...now.childNodes], [...then.childNodes]];
   fresh.forEach((node, at) => (at < old.length ? update(old[at], node) : now.append(node.cloneNode(true))));
   old.slice(fresh.length).forEach((node) => node.remove());

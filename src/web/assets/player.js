@@ -1,0 +1,222 @@
+// Plays one camera's segments one after another as if they were one recording (Media Source Extensions).
+// A segment is put where the one before it ends, so that no border is seen; each keeps its wall time beside it.
+import { post } from "/staff/identify.js";
+import { describe } from "./mp4.js";
+
+const AHEAD_SECONDS = 20; // buffered ahead at 1×; more when it plays faster
+const BEHIND_SECONDS = 30;
+const TICK_MS = 100;
+const TELL_MS = 20_000; // the appliance is told that somebody still looks
+const BREAK_MS = 500; // a shorter hole between segments is none that anybody sees
+const MAX_SOUND_RATE = 2;
+
+export class Player {
+  // `on` has time(wall), jump(from, until), skipped(wall, why), unsupported(codec), ended(), identify() → promise of truth.
+  constructor(video, on) {
+    Object.assign(this, { video, on, segments: [], run: null, rate: 1, picture: 0.04, told: 0, current: null });
+    video.addEventListener("ended", () => this.atEnd());
+    video.addEventListener("play", () => this.tell(true));
+    setInterval(() => this.tick(), TICK_MS);
+    addEventListener("pagehide", () => this.run && navigator.sendBeacon("/recordings/viewing", new Blob([JSON.stringify({ playing: false })], { type: "application/json" })));
+  }
+
+  // The camera's segments, in order of time. Those that have come since are played as well.
+  setSegments(segments) {
+    this.segments = segments;
+    if (this.run) this.pump(this.run);
+  }
+
+  get isOpen() { return this.run !== null; }
+  get wall() { return this.wallAt(this.video.currentTime); }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.video.playbackRate = rate;
+    this.video.muted = rate > MAX_SOUND_RATE;
+    if (this.run) this.pump(this.run);
+  }
+
+  // Plays from a wall time, or from the next that is recorded.
+  async play(wall) {
+    const at = this.segments.findIndex((segment) => segment.end > wall);
+    if (at < 0) return this.on.ended();
+    const segment = this.segments[at];
+    if (segment.start - wall > BREAK_MS) this.on.jump(wall, segment.start);
+    const loaded = this.run?.entries.find((entry) => entry.seq === segment.seq);
+    const offset = Math.max(0, wall - segment.start) / 1000;
+    if (loaded && this.isBuffered(loaded.from + offset)) {
+      this.video.currentTime = loaded.from + offset;
+      this.current = null;
+      this.start();
+      return;
+    }
+    this.close();
+    const source = new MediaSource();
+    const run = { source, buffer: null, type: null, entries: [], next: at, busy: false, begin: offset, abort: new AbortController() };
+    this.run = run;
+    this.video.src = run.address = URL.createObjectURL(source);
+    await new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
+    if (this.run === run) await this.pump(run);
+  }
+
+  start() {
+    this.video.playbackRate = this.rate;
+    this.video.muted = this.rate > MAX_SOUND_RATE;
+    this.video.play().catch(() => {}); // refused until somebody touches the page: the button is there
+  }
+
+  toggle() { this.video.paused ? this.start() : this.video.pause(); }
+
+  // One picture on or back.
+  step(pictures) {
+    this.video.pause();
+    const { buffered } = this.video;
+    const last = buffered.length ? buffered.end(buffered.length - 1) - this.picture / 2 : 0;
+    this.video.currentTime = Math.min(last, Math.max(0, this.video.currentTime + pictures * this.picture));
+  }
+
+  close() {
+    if (!this.run) return;
+    this.run.abort.abort();
+    URL.revokeObjectURL(this.run.address);
+    this.run = null;
+    this.current = null;
+  }
+
+  // Ends the viewing.
+  stop() {
+    if (!this.run) return;
+    this.close();
+    this.video.removeAttribute("src");
+    this.video.load();
+    post("/recordings/viewing", { playing: false }).catch(() => {});
+  }
+
+  isBuffered(time) {
+    const { buffered } = this.video;
+    for (let range = 0; range < buffered.length; range++) if (buffered.start(range) <= time && time < buffered.end(range)) return true;
+    return false;
+  }
+
+  entryAt(time) {
+    const entries = this.run?.entries ?? [];
+    return entries.findLast((entry) => entry.from <= time + 1e-3) ?? entries[0];
+  }
+
+  wallAt(time) {
+    const entry = this.entryAt(time);
+    return entry ? Math.min(entry.end, entry.start + Math.max(0, time - entry.from) * 1000) : null;
+  }
+
+  // Fetches and appends what is played next.
+  async pump(run) {
+    if (run.busy || !run.source || run.source.readyState === "closed") return;
+    run.busy = true;
+    try {
+      while (this.run === run && run.next < this.segments.length && this.wants(run)) {
+        const segment = this.segments[run.next];
+        const bytes = await this.fetch(segment, run);
+        if (this.run !== run) return;
+        if (bytes === "skip") { run.next += 1; run.begin = 0; continue; }
+        if (bytes === null || !(await this.append(run, segment, bytes))) return;
+      }
+      if (this.run === run && run.next >= this.segments.length && run.source.readyState === "open" && run.entries.length) run.source.endOfStream();
+    } catch (reason) {
+      if (reason?.name !== "AbortError") console.error(reason);
+    } finally {
+      run.busy = false;
+    }
+  }
+
+  wants(run) {
+    if (run.barrier) return false;
+    const end = run.entries.at(-1)?.until ?? 0;
+    return end - this.video.currentTime < AHEAD_SECONDS * Math.max(1, this.rate / 2);
+  }
+
+  async fetch(segment, run) {
+    for (let tries = 0; ; tries++) {
+      const answer = await fetch(`/recordings/media/${segment.seq}.mp4`, { signal: run.abort.signal });
+      if (answer.ok) return answer.arrayBuffer();
+      if (answer.status === 401) {
+        if (!(await this.on.identify())) { this.close(); this.on.ended(); return null; }
+      } else if (answer.status === 404 || answer.status === 409) {
+        this.on.skipped(segment.start, answer.status === 404 ? "gone" : "altered");
+        return "skip";
+      } else if (tries >= 3) {
+        throw new Error(`segment ${segment.seq}: ${answer.status}`);
+      } else {
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  }
+
+  async append(run, segment, bytes) {
+    const { type, codec, picture } = describe(bytes);
+    if (!run.buffer) {
+      if (!MediaSource.isTypeSupported(type)) { this.close(); this.on.unsupported(codec); return false; }
+      run.buffer = run.source.addSourceBuffer(type);
+      run.type = type;
+      this.picture = picture;
+    } else if (type !== run.type) {
+      run.barrier = segment; // another format: it begins anew when playback has come this far
+      if (run.source.readyState === "open") run.source.endOfStream();
+      return false;
+    }
+    const done = () => new Promise((resolve, reject) => {
+      run.buffer.onupdateend = resolve;
+      run.buffer.onerror = () => reject(new Error(`segment ${segment.seq} cannot be decoded`));
+    });
+    const old = this.video.currentTime - BEHIND_SECONDS;
+    if (old > 0 && run.buffer.buffered.length && run.buffer.buffered.start(0) < old) {
+      const removed = done();
+      run.buffer.remove(0, old);
+      await removed;
+    }
+    const from = run.entries.at(-1)?.until ?? 0;
+    run.buffer.timestampOffset = from;
+    const appended = done();
+    run.buffer.appendBuffer(bytes);
+    await appended;
+    const { buffered } = run.buffer;
+    run.entries.push({ ...segment, from, until: buffered.length ? buffered.end(buffered.length - 1) : from });
+    run.next += 1;
+    if (run.entries.length === 1) {
+      this.video.currentTime = Math.min(run.begin, Math.max(0, run.entries[0].until - 0.1));
+      this.start();
+    }
+    return true;
+  }
+
+  tick() {
+    const run = this.run;
+    if (!run?.entries.length) return;
+    const { video } = this;
+    const entry = this.entryAt(video.currentTime);
+    if (this.current && entry !== this.current && entry.start - this.current.end > BREAK_MS) this.on.jump(this.current.end, entry.start);
+    this.current = entry;
+    // A decoder that has come to a hole of a few milliseconds is helped over it.
+    const { buffered } = video;
+    for (let range = 0; !video.paused && range + 1 < buffered.length; range++) {
+      const [end, next] = [buffered.end(range), buffered.start(range + 1)];
+      if (video.currentTime > end - 0.05 && video.currentTime < next && next - end < 1) video.currentTime = next + 0.001;
+    }
+    this.on.time(this.wallAt(video.currentTime));
+    this.pump(run);
+    if (!video.paused && performance.now() - this.told > TELL_MS) this.tell(true);
+  }
+
+  tell(playing) {
+    const seq = this.run && this.entryAt(this.video.currentTime)?.seq;
+    if (!seq) return;
+    this.told = performance.now();
+    post("/recordings/viewing", { playing, seq }).catch(() => {});
+  }
+
+  atEnd() {
+    const next = this.run?.barrier;
+    if (next) return this.play(next.start);
+    post("/recordings/viewing", { playing: false }).catch(() => {});
+    this.on.ended();
+  }
+}

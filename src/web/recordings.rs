@@ -1,0 +1,352 @@
+//! `/recordings`: a day's timeline, camera by camera, and its playback. `/api/recordings` is the same as JSON.
+//!
+//! What is told here comes from the journal's rows, so it is what the records say: segments, gaps, findings, roll
+//! calls, and each lesson's account. Only what goes on now is asked of the recording itself.
+
+use super::staff::{Words, cause_name};
+use super::{App, asset, blocking, error, internal};
+use crate::class::{Class, Lesson, Span, lessons_in, recorded_span};
+use crate::clock::local;
+use crate::coverage::account::account;
+use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use evidence::record::GapCause;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    let script = |text: &'static str| get(async move || asset(JAVASCRIPT, text));
+    Router::new()
+        .route("/recordings", get(page))
+        .route("/api/recordings", get(api))
+        .route("/recordings/recordings.css", get(async || asset("text/css; charset=utf-8", CSS)))
+        .route("/recordings/recordings.js", script(include_str!("assets/recordings.js")))
+        .route("/recordings/timeline.js", script(include_str!("assets/timeline.js")))
+        .route("/recordings/player.js", script(include_str!("assets/player.js")))
+        .route("/recordings/mp4.js", script(include_str!("assets/mp4.js")))
+        .route("/staff/identify.js", script(include_str!("assets/identify.js")))
+        .route("/staff/text.js", script(include_str!("assets/staff-text.js")))
+        .route("/findings/thumbnails/{file}", get(thumbnail))
+}
+
+const CSS: &str = include_str!("assets/recordings.css");
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    lang: String,
+    #[serde(default)]
+    date: Option<String>,
+}
+
+impl Wanted {
+    fn date(&self, app: &App) -> Result<Date, Response> {
+        let bad = |_| error(StatusCode::BAD_REQUEST, "date", "give the date as YYYY-MM-DD");
+        match &self.date {
+            Some(text) => text.parse().map_err(bad),
+            None => Ok(local(&**app.journal.clock(), app.journal.zone()).date()),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "recordings.html")]
+struct Page {
+    words: Words,
+    room: String,
+    date: String,
+    weekday: &'static str,
+    before: String,
+    after: String,
+    causes: Vec<(String, &'static str)>,
+}
+
+async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
+    let date = wanted.date(&app)?;
+    let words = Words::of(&wanted.lang);
+    let days = ["星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日"];
+    let english = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let at = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default();
+    let cause = |cause: GapCause| (crate::store::word(cause), cause_name(cause, words));
+    let page = Page {
+        room: app.config.appliance.room.clone(),
+        date: date.to_string(),
+        weekday: words.t(days[at], english[at]),
+        before: date.saturating_sub(1.day()).to_string(),
+        after: date.saturating_add(1.day()).to_string(),
+        causes: CAUSES.map(cause).to_vec(),
+        words,
+    };
+    let html = page.render().map_err(|problem| internal(&problem))?;
+    Ok(([(CACHE_CONTROL, "no-store")], Html(html)).into_response())
+}
+
+/// Every cause of a gap, in the legend's order.
+const CAUSES: [GapCause; 9] = [
+    GapCause::CameraAbsent,
+    GapCause::CameraStalled,
+    GapCause::Network,
+    GapCause::DiskFull,
+    GapCause::WriteFailed,
+    GapCause::ApplianceOff,
+    GapCause::ClockStep,
+    GapCause::OperatorStop,
+    GapCause::PlanLate,
+];
+
+/// One day. Times are ms since the Unix epoch.
+#[derive(Serialize)]
+struct Day {
+    date: String,
+    now: i64,
+    /// What to add to UTC for the appliance's local time, ms.
+    utc_offset_ms: i64,
+    lessons: Vec<LessonView>,
+    cameras: Vec<CameraView>,
+    findings: Vec<FindingView>,
+    rollcalls: Vec<RollcallView>,
+}
+
+#[derive(Serialize)]
+struct LessonView {
+    class: String,
+    name: String,
+    topic: String,
+    from: i64,
+    start: i64,
+    end: i64,
+    accounts: Vec<AccountView>,
+}
+
+/// A camera's account of a lesson, as far as the lesson has come.
+#[derive(Serialize)]
+struct AccountView {
+    camera: String,
+    required_ms: i64,
+    recorded_ms: i64,
+    gaps_ms: BTreeMap<GapCause, i64>,
+    unexplained_ms: i64,
+    is_over: bool,
+}
+
+#[derive(Serialize)]
+struct CameraView {
+    camera: String,
+    /// A segment is being written since its last one ended.
+    writing_since: Option<i64>,
+    segments: Vec<SegmentView>,
+    gaps: Vec<GapView>,
+}
+
+#[derive(Serialize)]
+struct SegmentView {
+    seq: u64,
+    start: i64,
+    end: i64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct GapView {
+    start: i64,
+    end: i64,
+    cause: GapCause,
+    /// It goes on.
+    open: bool,
+}
+
+#[derive(Serialize)]
+struct FindingView {
+    seq: u64,
+    what: evidence::record::FindingKind,
+    camera: Option<String>,
+    workstation: Option<String>,
+    start: i64,
+    end: Option<i64>,
+    thumbnail: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RollcallView {
+    class: String,
+    start: i64,
+    end: Option<i64>,
+}
+
+async fn api(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
+    let date = wanted.date(&app)?;
+    let day = blocking(move || day(&app, date).map_err(|problem| internal(&problem)));
+    Ok(([(CACHE_CONTROL, "no-store")], Json(day.await?)).into_response())
+}
+
+fn day(app: &App, date: Date) -> Result<Day, StoreError> {
+    let zone = app.journal.zone();
+    let now = app.journal.clock().now();
+    let start = date.to_zoned(zone.clone()).map_or(Timestamp::MIN, |start| start.timestamp());
+    let whole = Span { from: start, until: start.saturating_add(SignedDuration::from_hours(24)).unwrap_or(start) };
+    let reader = app.journal.store().read()?;
+    let cameras = cameras(app, &reader)?.into_iter();
+    let cameras: Vec<Camera> =
+        cameras.map(|name| Camera::read(app, &reader, name, whole, now)).collect::<Result<_, _>>()?;
+    let room = &app.config.appliance.room;
+    let mut lessons = Vec::new();
+    for class in reader.all_classes()?.iter().map(|row| &row.class) {
+        let of = |lesson: &Lesson| lesson_view(app, class, lesson, &cameras, now);
+        lessons.extend(lessons_in(class, date, room).filter_map(of));
+    }
+    lessons.sort_by_key(|lesson| (lesson.start, lesson.class.clone()));
+    Ok(Day {
+        date: date.to_string(),
+        now: now.as_millisecond(),
+        utc_offset_ms: i64::from(zone.to_offset(start).seconds()) * 1000,
+        lessons,
+        findings: reader.findings(whole.from, whole.until)?.into_iter().map(finding_view).collect(),
+        rollcalls: reader.rollcalls_between(whole.from, whole.until)?.into_iter().map(rollcall_view).collect(),
+        cameras: cameras.into_iter().map(Camera::view).collect(),
+    })
+}
+
+/// The cameras that record, and those that once did.
+fn cameras(app: &App, view: &View) -> Result<Vec<String>, StoreError> {
+    let mut names: Vec<String> =
+        app.config.cameras.iter().filter(|camera| camera.record).map(|camera| camera.name.clone()).collect();
+    for row in view.alive()? {
+        if !names.contains(&row.camera) {
+            names.push(row.camera);
+        }
+    }
+    Ok(names)
+}
+
+/// What one camera did in a day.
+struct Camera {
+    name: String,
+    segments: Vec<SegmentRow>,
+    /// The last one may go on.
+    gaps: Vec<GapRow>,
+    has_open_gap: bool,
+    is_writing: bool,
+}
+
+impl Camera {
+    fn read(app: &App, view: &View, name: String, day: Span, now: Timestamp) -> Result<Camera, StoreError> {
+        let segments = view.segments(&name, day.from, day.until)?;
+        let mut gaps = view.gaps(&name, day.from, day.until)?;
+        let is_today = day.from <= now && now < day.until;
+        let running = app.recording.as_ref().filter(|_| is_today).map(|recording| recording.status());
+        let running = running.unwrap_or_default().into_iter().find(|running| running.camera == name);
+        let open = running.as_ref().and_then(|running| running.gap.as_ref());
+        if let Some((since, cause)) = open
+            && let Ok(start) = since.parse::<Timestamp>()
+        {
+            gaps.push(GapRow { seq: 0, camera: name.clone(), start, end: now.max(start), cause: *cause });
+        }
+        let has_open_gap = open.is_some();
+        let is_writing = running.is_some_and(|running| running.recording && running.gap.is_none());
+        Ok(Camera { name, segments, gaps, has_open_gap, is_writing })
+    }
+
+    /// Up to when it is known what became of the lesson that goes on.
+    fn known_until(&self, now: Timestamp) -> Timestamp {
+        let ends = self.segments.iter().map(|row| row.end).chain(self.gaps.iter().map(|row| row.end));
+        if self.is_writing { ends.max().unwrap_or(now) } else { now }
+    }
+
+    fn account(&self, lesson: Span, now: Timestamp) -> AccountView {
+        let is_over = lesson.until <= now;
+        let until = if is_over { lesson.until } else { lesson.until.min(self.known_until(now)).max(lesson.from) };
+        let segments: Vec<Span> = self.segments.iter().map(|row| Span { from: row.start, until: row.end }).collect();
+        let gaps: Vec<_> = self.gaps.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
+        let found = account(Span { from: lesson.from, until }, &segments, &gaps);
+        AccountView {
+            camera: self.name.clone(),
+            required_ms: found.required_ms,
+            recorded_ms: found.recorded_ms,
+            unexplained_ms: found.unexplained_ms(),
+            gaps_ms: found.gaps_ms,
+            is_over,
+        }
+    }
+
+    fn view(self) -> CameraView {
+        let last = self.segments.iter().map(|row| row.end).chain(self.gaps.iter().map(|row| row.end)).max();
+        let gaps = self.gaps.len();
+        let gap = |(at, row): (usize, GapRow)| GapView {
+            start: row.start.as_millisecond(),
+            end: row.end.as_millisecond(),
+            cause: row.cause,
+            open: self.has_open_gap && at + 1 == gaps,
+        };
+        let segment = |row: SegmentRow| SegmentView {
+            seq: row.seq,
+            start: row.start.as_millisecond(),
+            end: row.end.as_millisecond(),
+            bytes: row.bytes,
+        };
+        CameraView {
+            camera: self.name,
+            writing_since: last.filter(|_| self.is_writing).map(Timestamp::as_millisecond),
+            segments: self.segments.into_iter().map(segment).collect(),
+            gaps: self.gaps.into_iter().enumerate().map(gap).collect(),
+        }
+    }
+}
+
+fn lesson_view(app: &App, class: &Class, lesson: &Lesson, cameras: &[Camera], now: Timestamp) -> Option<LessonView> {
+    let zone = app.journal.zone();
+    let span = recorded_span(lesson, zone, app.config.recording.lead_minutes)?;
+    let must = |camera: &&Camera| lesson.cameras.is_empty() || lesson.cameras.contains(&camera.name);
+    let begun = span.from <= now;
+    Some(LessonView {
+        class: class.id.to_string(),
+        name: class.name.clone(),
+        topic: lesson.topic.clone(),
+        from: span.from.as_millisecond(),
+        start: recorded_span(lesson, zone, 0)?.from.as_millisecond(),
+        end: span.until.as_millisecond(),
+        accounts: cameras.iter().filter(must).filter(|_| begun).map(|camera| camera.account(span, now)).collect(),
+    })
+}
+
+fn finding_view(row: FindingRow) -> FindingView {
+    FindingView {
+        seq: row.seq,
+        what: row.what,
+        camera: row.camera,
+        workstation: row.workstation,
+        start: row.start.as_millisecond(),
+        end: row.end.map(|(end, _)| end.as_millisecond()),
+        thumbnail: row.thumbnail,
+    }
+}
+
+fn rollcall_view(row: RollcallRow) -> RollcallView {
+    RollcallView {
+        class: row.class.to_string(),
+        start: row.start.as_millisecond(),
+        end: row.end.map(|(end, _)| end.as_millisecond()),
+    }
+}
+
+/// A finding's small picture.
+async fn thumbnail(State(app): State<Arc<App>>, Path(file): Path<String>) -> Result<Response, Response> {
+    let none = || error(StatusCode::NOT_FOUND, "no_picture", "there is no such picture");
+    let sha256 = file.strip_suffix(".jpg").ok_or_else(none)?.to_owned();
+    let jpeg = blocking(move || {
+        let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
+        reader.thumbnail(&sha256).map_err(|problem| internal(&problem))
+    });
+    let jpeg = jpeg.await?.ok_or_else(none)?;
+    Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "private, no-store")], jpeg).into_response())
+}

@@ -1,0 +1,173 @@
+//! The roll call at the kiosk: a teacher of the lesson's class begins and ends it, and the log bookmarks it.
+
+use super::kiosk::refusal;
+use super::staff::{Words, sentence};
+use super::{App, blocking, error, internal};
+use crate::checkin::{Staff, admit};
+use crate::class::{Class, ClassId, Lesson, Role, Span, lessons_in, mask, recorded_span};
+use crate::clock::local;
+use crate::journal::JournalError;
+use crate::status::Attention;
+use crate::store::{StoreError, View};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use evidence::record::WindowKind;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/kiosk/rollcall", post(call))
+}
+
+/// A lesson whose roll call can be taken now.
+#[derive(Serialize)]
+struct Callable {
+    class: String,
+    name: String,
+    /// When it begins by the plan, ms since the Unix epoch: names the lesson.
+    lesson: i64,
+    begins: String,
+    teachers: Vec<(String, String)>,
+    expected: u32,
+    present: u32,
+    /// Since when one goes on, local time, and for how long.
+    since: Option<String>,
+    seconds: i64,
+    /// When the last one that is over was taken.
+    done: Option<String>,
+}
+
+/// What the kiosk says of roll calls and of what staff should look after.
+pub(super) fn state(app: &App) -> Result<Value, Response> {
+    let callable = callable(app).map_err(|problem| internal(&problem))?;
+    let attention: Vec<Value> = app
+        .status()?
+        .attention
+        .iter()
+        .filter(|attention| is_of_the_room(attention))
+        .map(|attention| json!([sentence(attention, Words::CHINESE), sentence(attention, Words::ENGLISH)]))
+        .collect();
+    Ok(json!({ "lessons": callable, "attention": attention }))
+}
+
+/// Whether it is about cameras and recordings: what a teacher in the room can look after at once.
+fn is_of_the_room(attention: &Attention) -> bool {
+    !matches!(
+        attention,
+        Attention::SyncAlarm { .. }
+            | Attention::NotRegistered
+            | Attention::Unsent { .. }
+            | Attention::ClockUnset
+            | Attention::NotEnrolled { .. }
+            | Attention::NoClass
+            | Attention::AlarmUndelivered { .. }
+            | Attention::Trouble { .. }
+    )
+}
+
+fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {
+    let now = local(&**app.journal.clock(), app.journal.zone());
+    let reader = app.journal.store().read()?;
+    let mut found = Vec::new();
+    for class in reader.classes()?.into_iter().map(|row| row.class) {
+        for lesson in lessons_in(&class, now.date(), &app.config.appliance.room) {
+            let Some((span, start)) = span(app, lesson) else { continue };
+            if span.from <= now.timestamp() && now.timestamp() < span.until {
+                found.push(lesson_state(app, &reader, &class, start)?);
+            }
+        }
+    }
+    found.sort_by_key(|lesson| lesson.lesson);
+    Ok(found)
+}
+
+/// When a lesson's roll call can be taken: from the lead time to its end; and when it begins by the plan.
+fn span(app: &App, lesson: &Lesson) -> Option<(Span, Timestamp)> {
+    let span = recorded_span(lesson, app.journal.zone(), app.config.recording.lead_minutes)?;
+    Some((span, recorded_span(lesson, app.journal.zone(), 0)?.from))
+}
+
+fn lesson_state(app: &App, view: &View, class: &Class, start: Timestamp) -> Result<Callable, StoreError> {
+    let zone = app.journal.zone();
+    let text = |time: Timestamp, format: &str| time.to_zoned_datetime(zone.clone()).strftime(format).to_string();
+    let calls = view.rollcalls(&class.id, start)?;
+    let running = calls.iter().find(|call| call.end.is_none());
+    let (expected, present) = counts(app, view, class)?;
+    let now = app.journal.clock().now();
+    let teachers = class.people().filter(|person| person.role == Role::Teacher);
+    Ok(Callable {
+        class: class.id.to_string(),
+        name: class.name.clone(),
+        lesson: start.as_millisecond(),
+        begins: text(start, "%H:%M"),
+        teachers: teachers.map(|person| (person.number.clone(), mask(&person.name))).collect(),
+        expected,
+        present,
+        since: running.map(|call| text(call.start, "%H:%M:%S")),
+        seconds: running.map_or(0, |call| now.duration_since(call.start).as_secs().max(0)),
+        done: calls.iter().filter(|call| call.end.is_some()).map(|call| text(call.start, "%H:%M")).next_back(),
+    })
+}
+
+/// Trainees on the roster, and those who have checked in on arrival today.
+fn counts(app: &App, view: &View, class: &Class) -> Result<(u32, u32), StoreError> {
+    let today = local(&**app.journal.clock(), app.journal.zone()).date();
+    let accepted = view.accepted_on(today)?;
+    let is_here = |number: &str| {
+        accepted.iter().any(|(id, who, window)| *id == class.id && who == number && *window == WindowKind::Arrival)
+    };
+    let present = class.trainees.iter().filter(|trainee| is_here(&trainee.number)).count();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Ok((count(class.trainees.len()), count(present)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Event {
+    Begin,
+    End,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    staff: Staff,
+    lesson: i64,
+    event: Event,
+}
+
+async fn call(State(app): State<Arc<App>>, Json(call): Json<Call>) -> Result<Response, Response> {
+    blocking(move || {
+        let class = admit(&app.journal, &call.staff).map_err(|problem| refusal(&problem))?;
+        let lesson = lesson(&app, &class, call.lesson)?;
+        let done = match call.event {
+            Event::Begin => app.journal.begin_rollcall(&class, lesson, &call.staff.number),
+            Event::End => app.journal.end_rollcall(&class, lesson, &call.staff.number),
+        };
+        let appended = done.map_err(|problem| match problem {
+            JournalError::Refused(why) => error(StatusCode::CONFLICT, "rollcall_refused", &why),
+            other => internal(&other),
+        })?;
+        Ok(Json(json!({ "seq": appended.seq, "time": appended.time })).into_response())
+    })
+    .await
+}
+
+/// The beginning of the class's lesson that begins at `wanted` (ms), if its roll call can be taken now.
+fn lesson(app: &App, class: &ClassId, wanted: i64) -> Result<Timestamp, Response> {
+    let none = || error(StatusCode::CONFLICT, "no_lesson", "no lesson of this class is given here now");
+    let now = local(&**app.journal.clock(), app.journal.zone());
+    let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
+    let row = reader.class(class).map_err(|problem| internal(&problem))?.ok_or_else(none)?;
+    let mut spans =
+        lessons_in(&row.class, now.date(), &app.config.appliance.room).filter_map(|lesson| span(app, lesson));
+    let is_now = |(span, start): &(Span, Timestamp)| {
+        start.as_millisecond() == wanted && span.from <= now.timestamp() && now.timestamp() < span.until
+    };
+    spans.find(is_now).map(|(_, lesson)| lesson).ok_or_else(none)
+}

@@ -1,0 +1,85 @@
+"""What the tests of the pages share: a staged appliance, pictures, PINs, axe."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+from axe_playwright_python.sync_playwright import Axe
+
+STAGE, PHOTO, SHOTS = sys.argv[1:4]
+PIN = "2580"
+
+
+@contextmanager
+def stage(what):
+    """A real appliance, before whose camera `what` is held."""
+    process = subprocess.Popen([STAGE, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), f"the stage did not start: {address!r}"
+
+        def say(message):
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+
+        yield address, say, process
+    finally:
+        if process.stdin and not process.stdin.closed:
+            process.stdin.close()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def shot(page, name):
+    page.screenshot(path=os.path.join(SHOTS, f"{name}.png"))
+
+
+def frames(page, above, seconds=20):
+    """Waits until the page has drawn a frame with a number above `above` (its policy forbids wait_for_function)."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if int(page.evaluate("document.documentElement.dataset.frame ?? 0")) > above:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no frame above {above} was drawn in {seconds} s")
+
+
+def accessible(page, what):
+    found = Axe().run(page).response["violations"]
+    grave = [f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:120]})" for v in found if v["impact"] in ("serious", "critical")]
+    assert not grave, f"axe on {what}: " + "; ".join(grave)
+
+
+def type_pin(page, dialog, pin):
+    for digit in pin:
+        dialog.get_by_role("button", name=digit, exact=True).click()
+
+
+def records(say, process, kind):
+    """The payloads of the log's records of a kind."""
+    say({"records": kind})
+    return json.loads(process.stdout.readline())
+
+
+def watch_errors(page):
+    """What goes wrong in the page, as a list that grows."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    return errors
+
+
+def wait(condition, seconds, what):
+    """Waits until `condition` gives something true; tells it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {seconds} s")

@@ -1,0 +1,181 @@
+"""The recordings' page: timeline, playback across borders and gaps, who may look, what is written down of it."""
+
+import re
+import time
+
+from common import PIN, accessible, records, shot, stage, wait, watch_errors
+from playwright.sync_api import expect
+
+DAY = "2026-03-02"
+HOUR = 3_600_000
+
+
+def open_day(browser, address, scheme="light", lang="zh"):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+    page.goto(f"{address}/recordings?date={DAY}&lang={lang}")
+    expect(page.get_by_role("slider")).to_have_count(1, timeout=15000)
+    return page
+
+
+def identify(page, pin=PIN):
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("教师").select_option(label=next(label for label in dialog.get_by_label("教师").locator("option").all_text_contents() if "0091" in label or "焊工" in label))
+    dialog.get_by_label("密码").fill(pin)
+    dialog.get_by_role("button", name="确认").click()
+
+
+def wall(page):
+    """The wall time that is shown, ms of the day."""
+    hours, minutes, seconds = page.locator("#wall").text_content().split(":")
+    return 0 if hours == "--" else ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000
+
+
+def at(hours, minutes, seconds=0):
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000
+
+
+def playing_from(page, when, seconds=20):
+    wait(lambda: when <= wall(page) < when + 60_000, seconds, f"the picture of {when}")
+
+
+def timeline(browser):
+    with stage("recordings") as (address, _, _process):
+        for scheme, lang in (("light", "zh"), ("dark", "en")):
+            page = open_day(browser, address, scheme, lang)
+            errors = watch_errors(page)
+            expect(page.locator(".track .gap")).to_have_count(3)
+            expect(page.locator(".track .finding")).to_have_count(2)
+            rows = page.get_by_role("row")
+            # 20 minutes less 130 s, and 20 minutes less 5: each lesson's account adds up.
+            expect(rows.nth(1)).to_contain_text("0:17:50 / 0:20:00")
+            expect(rows.nth(1)).to_contain_text("0:00:10")
+            expect(rows.nth(1)).to_contain_text("0:02:00")
+            expect(rows.nth(2)).to_contain_text("0:15:00 / 0:20:00")
+            accessible(page, f"the recordings, {scheme}")
+            shot(page, f"recordings-{scheme}")
+            assert not errors, errors
+            if lang == "zh":
+                track = page.get_by_role("slider")
+                track.focus()
+                page.keyboard.press("PageDown")
+                assert "08:22:00，画面停滞" in track.get_attribute("aria-valuetext")
+                page.keyboard.press("PageDown")
+                assert "08:26:00，已录像 · 镜头被遮挡" in track.get_attribute("aria-valuetext")
+                page.locator(".lesson").first.click()
+                shot(page, "recordings-lesson")
+                page.get_by_role("link", name="后一天").click()
+                expect(page.locator("#day")).to_contain_text("2026-03-03")
+                expect(page.locator("#timeline")).to_contain_text("没有课")
+            page.close()
+
+
+def playback(browser):
+    with stage("recordings") as (address, say, process):
+        page = open_day(browser, address)
+        errors = watch_errors(page)
+        # 08:20:07, three seconds before the first border: the track shows 08:20 to 09:00.
+        track = page.get_by_role("slider")
+        track.focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        accessible(page, "the dialog that asks who looks")
+        shot(page, "recordings-identify")
+        identify(page, "1111")
+        expect(dialog.get_by_role("alert")).to_contain_text("还可试 4 次")
+        errors.clear()  # the browser tells of the refusal as well
+        identify(page)
+        expect(page.locator("#viewer")).to_contain_text("T1")
+        playing_from(page, at(8, 20))
+        began, shown = time.monotonic(), wall(page)
+        wait(lambda: wall(page) >= at(8, 20, 13), 30, "playback past the border at 08:20:10")
+        took = (time.monotonic() - began) * 1000
+        assert abs(took - (wall(page) - shown)) < 1600, f"{wall(page) - shown} ms were shown in {took:.0f} ms"
+        assert page.evaluate("document.querySelector('video').error") is None
+        shot(page, "recordings-playing")
+        accessible(page, "the player")
+        assert not errors, errors
+
+        # The gap from 08:22:00 to 08:22:10 is jumped over, and that is said. 16 times as fast.
+        page.get_by_role("button", name="16×").click()
+        began = time.monotonic()
+        wait(lambda: wall(page) >= at(8, 22, 11), 40, "playback past the gap at 16×")
+        note = page.locator("#note")
+        expect(note).to_contain_text("08:22:00 – 08:22:10")
+        expect(note).to_contain_text("画面停滞")
+        print(f"16×: from 08:20:13 to past 08:22:11 in {time.monotonic() - began:.1f} s")
+        shot(page, "recordings-gap")
+
+        page.get_by_role("button", name="1×", exact=True).click()
+        page.get_by_role("button", name="下一个异常").click()
+        playing_from(page, at(8, 25, 58))
+        page.get_by_role("button", name="暂停").click()
+        still = page.evaluate("document.querySelector('video').currentTime")
+        page.get_by_role("button", name="前进一帧").click()
+        page.wait_for_timeout(300)
+        step = page.evaluate("document.querySelector('video').currentTime") - still
+        assert abs(step - 0.05) < 0.002, f"a picture is {step:.3f} s"
+
+        # A track is clicked on: from there.
+        box = track.bounding_box()
+        page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2)
+        playing_from(page, at(8, 51, 50), 20)
+        page.get_by_role("button", name="退出查看").click()
+        expect(page.locator("#player")).to_be_hidden()
+        assert not errors, errors
+
+        seen = wait(lambda: [r["data"] for r in records(say, process, "viewing")], 10, "a record of the viewing")
+        assert all(view["by"] == "T1" and view["camera"] == "back" and view["what"] == "played" for view in seen), seen
+        assert seen[0]["start"].startswith(f"{DAY}T08:20:00"), seen
+        assert any(view["start"].startswith(f"{DAY}T08:5") for view in seen), seen
+        page.close()
+
+
+def media(browser):
+    """Files: refused without a session, whole, in ranges, and a span as one file."""
+    with stage("recordings") as (address, say, process):
+        context = browser.new_context()
+        request = context.request
+        day = request.get(f"{address}/api/recordings?date={DAY}").json()
+        segments = next(camera for camera in day["cameras"] if camera["camera"] == "back")["segments"]
+        first, url = segments[0], f"{address}/recordings/media/{segments[0]['seq']}.mp4"
+        span = f"{address}/recordings/download?camera=back&from={first['start'] + 3000}&until={segments[13]['start'] + 1500}"
+        assert request.get(url).status == 401 and request.get(span).status == 401
+        staff = {"class": "TJNK-2026-0091", "number": "T1", "pin": PIN}
+        assert request.post(f"{address}/staff/session", data={**staff, "pin": "0000"}).status == 403
+        answer = request.post(f"{address}/staff/session", data=staff)
+        cookie = answer.headers["set-cookie"]
+        assert answer.status == 200 and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+        whole = request.get(url)
+        assert (whole.status, whole.headers["content-type"], len(whole.body())) == (200, "video/mp4", first["bytes"])
+        etag = whole.headers["etag"]
+        part = request.get(url, headers={"Range": "bytes=100-299", "If-Range": etag})
+        assert part.status == 206 and part.body() == whole.body()[100:300]
+        assert part.headers["content-range"] == f"bytes 100-299/{first['bytes']}"
+        assert request.get(url, headers={"Range": "bytes=100-", "If-Range": '"other"'}).status == 200
+        assert request.get(url, headers={"Range": f"bytes={first['bytes']}-"}).status == 416
+        for other in ("0.mp4", "..%2f..%2frollcall.db", "99999999.mp4", "x.mp4"):
+            assert request.get(f"{address}/recordings/media/{other}").status == 404, other
+        taken = request.get(span)
+        assert taken.status == 200 and re.search(r'filename="back_2026-03-02T082003_\d+\.mp4"', taken.headers["content-disposition"])
+        data = [record["data"] for record in records(say, process, "viewing")]
+        assert [one["what"] for one in data] == ["downloaded"], data
+        page = context.new_page()
+        page.goto(f"{address}/recordings?date={DAY}")
+        length = page.evaluate(
+            """async (url) => {
+                const video = document.createElement("video");
+                video.src = URL.createObjectURL(await (await fetch(url)).blob());
+                await new Promise((done, failed) => { video.onloadedmetadata = done; video.onerror = () => failed(video.error.message); });
+                video.currentTime = 1e6;
+                await new Promise((done) => { video.onseeked = done; });
+                return video.duration;
+            }""",
+            span,
+        )
+        # From the group of pictures at 08:20:03 to that at 08:22:21, the gap's ten seconds included.
+        assert abs(length - 139) < 1.2, f"the span is {length} s long"
+        context.close()
+
+
+TESTS = (timeline, playback, media)
