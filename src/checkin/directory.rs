@@ -198,6 +198,26 @@ impl Directory {
             .min_by_key(|(_, window)| window.opens.timestamp())
     }
 
+    /// The teachers who can confirm the QR code of this person: the other teachers of the class; where it has none (its
+    /// only teacher's own code), those of the other classes with a lesson here today; where there are none either, any
+    /// other teacher on this appliance. Nobody confirms their own code, in whatever class they teach.
+    pub fn confirmers(&self, class: &ClassId, number: &str) -> Vec<Member> {
+        let is_self = |human: &&Human| {
+            human.here.iter().chain(&human.elsewhere).any(|member| &member.class == class && member.number == number)
+        };
+        let others = || self.humans.iter().filter(|human| !is_self(human));
+        let teaches = |member: &&Member| member.role == Role::Teacher;
+        let here: Vec<Member> = others().flat_map(|human| &human.here).filter(teaches).cloned().collect();
+        let own: Vec<Member> = here.iter().filter(|member| &member.class == class).cloned().collect();
+        if !own.is_empty() {
+            return own;
+        }
+        if !here.is_empty() {
+            return here;
+        }
+        others().flat_map(|human| &human.elsewhere).filter(teaches).cloned().collect()
+    }
+
     /// Where the person of this QR code or roster entry is known, for one who is in no class of today.
     pub fn member_elsewhere(&self, class: &ClassId, number: &str) -> Option<Member> {
         let mut elsewhere = self.humans.iter().flat_map(|human| &human.elsewhere);

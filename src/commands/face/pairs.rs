@@ -99,7 +99,19 @@ pub fn verify_all(photos: &[(&str, &Embedding)]) -> Verification {
 
 fn folded_accuracy(scored: &[(Option<f32>, bool)]) -> f64 {
     const FOLDS: usize = 10;
-    let fold_of = |at: usize| at * FOLDS / scored.len().max(1);
+    // Of either kind a tenth to each part, in the list's order: lists come in runs of the same and of the different,
+    // and a threshold found on more of one kind than of the other is not the one to judge the rest by.
+    let mut seen = [0usize; 2];
+    let of_kind = [false, true].map(|kind| scored.iter().filter(|(_, same)| *same == kind).count());
+    let folds: Vec<usize> = scored
+        .iter()
+        .map(|(_, same)| {
+            let kind = usize::from(*same);
+            seen[kind] += 1;
+            (seen[kind] - 1) * FOLDS / of_kind[kind]
+        })
+        .collect();
+    let fold_of = |at: usize| folds[at];
     let right = |score: Option<f32>, same: bool, threshold: f32| score.is_some_and(|s| (s >= threshold) == same);
     let total: f64 = (0..FOLDS)
         .map(|fold| {
