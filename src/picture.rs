@@ -83,6 +83,30 @@ impl Picture {
         Ok(Picture { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() })
     }
 
+    /// Turns it clockwise by a number of quarter turns; `spare` is room that is kept for the next picture.
+    pub fn turn(&mut self, quarters: u8, spare: &mut Vec<u8>) {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let (old, _) = self.rgb.as_chunks::<3>();
+        spare.resize(self.rgb.len(), 0);
+        let (new, _) = spare.as_chunks_mut::<3>();
+        match quarters % 4 {
+            0 => return,
+            2 => new.iter_mut().zip(old.iter().rev()).for_each(|(to, from)| *to = *from),
+            quarters => {
+                for (row, line) in new.chunks_exact_mut(height.max(1)).enumerate() {
+                    for (column, pixel) in line.iter_mut().enumerate() {
+                        *pixel = match quarters {
+                            1 => old[(height - 1 - column) * width + row],
+                            _ => old[column * width + width - 1 - row],
+                        };
+                    }
+                }
+                std::mem::swap(&mut self.width, &mut self.height);
+            }
+        }
+        std::mem::swap(&mut self.rgb, spare);
+    }
+
     /// Encodes as baseline JPEG; `quality` is 1 to 100.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
         let encode = |error: jpeg_encoder::EncodingError| PictureError::Encode(error.to_string());
@@ -174,6 +198,23 @@ mod tests {
         let mut huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\0\0\0".to_vec();
         huge.extend([0; 64]);
         assert!(Picture::decode(&huge).is_err(), "a header that promises 2³¹ px a side is refused");
+    }
+
+    #[test]
+    fn quarter_turns_are_clockwise_and_four_are_none() {
+        // A B C      D A
+        // D E F  →   E B
+        //            F C
+        let pixels = |letters: &str| letters.bytes().flat_map(|letter| [letter; 3]).collect::<Vec<u8>>();
+        let start = Picture { width: 3, height: 2, rgb: pixels("ABCDEF") };
+        for (quarters, width, letters) in
+            [(0, 3, "ABCDEF"), (1, 2, "DAEBFC"), (2, 3, "FEDCBA"), (3, 2, "CFBEAD"), (4, 3, "ABCDEF")]
+        {
+            let mut turned = start.clone();
+            turned.turn(quarters, &mut Vec::new());
+            let expected = Picture { width, height: 6 / width, rgb: pixels(letters) };
+            assert!(turned == expected, "{quarters} quarter turns");
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use ffmpeg_next as ffmpeg;
 
 /// Largest frame that is decoded, px on a side.
 const MAX_SIDE: u32 = 8192;
+/// Largest frame that a decoder makes room for, px: 8K. A header that promises more is refused before its memory is
+/// taken.
+const MAX_PIXELS: u32 = 7680 * 4320;
 
 /// A decoder for one video stream.
 pub(super) struct Decoder {
@@ -27,7 +30,13 @@ impl Decoder {
     }
 
     fn new(codec: Codec) -> Result<Decoder, String> {
-        let video = codec.decoder().video().map_err(|error| format!("no decoder for this video: {error}"))?;
+        let named = |error| format!("no decoder for this video: {error}");
+        let decoder = codec.codec().or_else(|| ffmpeg::codec::decoder::find(codec.id()));
+        let decoder = decoder.ok_or_else(|| named(ffmpeg::Error::DecoderNotFound))?;
+        let mut limits = ffmpeg::Dictionary::new();
+        limits.set("max_pixels", &MAX_PIXELS.to_string());
+        let opened = codec.decoder().open_as_with(decoder, limits).map_err(named)?;
+        let video = opened.video().map_err(named)?;
         let empty = ffmpeg::frame::Video::empty;
         Ok(Decoder { video, converter: Converter::default(), decoded: empty(), next: empty() })
     }
@@ -170,5 +179,16 @@ mod tests {
         }
         // Cameras pad: what follows the picture's end means nothing.
         assert!(decodes(&mut decoder, &[&whole[..], &[0; 500]].concat()));
+    }
+
+    #[test]
+    fn a_picture_larger_than_8k_is_refused_before_memory_is_taken_for_it() {
+        let of_size = |width, height| Picture::black(width, height).to_jpeg(10).expect("encodes");
+        let mut decoder = Decoder::strict(ffmpeg::codec::Id::MJPEG).expect("libavcodec has it");
+        decoder.send_bytes(&of_size(7680, 4320)).expect("taken");
+        assert_eq!(decoder.receive(), Ok(true));
+        let refused = decoder.send_bytes(&of_size(8192, 8192)).and_then(|()| decoder.receive());
+        assert!(refused.is_err(), "{refused:?}");
+        assert!(decodes(&mut decoder, &jpeg()), "the next sound picture is decoded");
     }
 }

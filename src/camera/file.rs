@@ -19,6 +19,10 @@ pub(super) struct FileSource {
     stream: usize,
     seconds_per_tick: f64,
     decoder: Decoder,
+    /// Quarter turns clockwise that put a picture upright.
+    quarter_turns: u8,
+    /// Room for turning.
+    spare: Vec<u8>,
     drained: bool,
     delivered: u64,
     damaged: u32,
@@ -33,13 +37,16 @@ impl FileSource {
         quiet();
         let named = |problem: String| format!("{}: {problem}", path.display());
         let input = ffmpeg::format::input(path).map_err(|error| named(text(error)))?;
-        let (stream, seconds_per_tick, decoder) = {
+        let (stream, seconds_per_tick, decoder, quarter_turns) = {
             let stream = input
                 .streams()
                 .best(ffmpeg::media::Type::Video)
                 .ok_or_else(|| named("there is no video in it".into()))?;
             let decoder = Decoder::of_stream(stream.parameters()).map_err(named)?;
-            (stream.index(), f64::from(stream.time_base()), decoder)
+            let mut side_data = stream.side_data();
+            let matrix = side_data.find(|side| side.kind() == ffmpeg::codec::packet::side_data::Type::DisplayMatrix);
+            let quarter_turns = matrix.map_or(0, |matrix| quarter_turns(matrix.data()));
+            (stream.index(), f64::from(stream.time_base()), decoder, quarter_turns)
         };
         Ok(FileSource {
             path: path.to_owned(),
@@ -49,6 +56,8 @@ impl FileSource {
             stream,
             seconds_per_tick,
             decoder,
+            quarter_turns,
+            spare: Vec::new(),
             drained: false,
             delivered: 0,
             damaged: 0,
@@ -64,6 +73,7 @@ impl FileSource {
                 Ok(Some(ticks)) => {
                     self.delivered += 1;
                     self.damaged = 0;
+                    picture.turn(self.quarter_turns, &mut self.spare);
                     return Ok(Some(ticks.unwrap_or_default() as f64 * self.seconds_per_tick));
                 }
                 Ok(None) if self.drained => return Ok(None),
@@ -120,6 +130,19 @@ pub fn watch_file(path: &Path, every: f64, mut look: impl FnMut(f64, &Picture)) 
         }
     }
     Ok(())
+}
+
+/// Quarter turns clockwise that a display matrix asks for; phones write one instead of turning the pixels.
+///
+/// Nine 16.16 numbers in rows (a b u, c d v, x y w) take (x, y) to (a·x + c·y, b·x + d·y), y pointing down; what
+/// lies between two quarter turns goes to the nearer, a mirror image stays one.
+fn quarter_turns(matrix: &[u8]) -> u8 {
+    let (numbers, _) = matrix.as_chunks::<4>();
+    let Some([a, b]) = numbers.get(..2).map(|row| [row[0], row[1]].map(|number| f64::from(i32::from_ne_bytes(number))))
+    else {
+        return 0;
+    };
+    (b.atan2(a) / std::f64::consts::FRAC_PI_2).round().rem_euclid(4.0) as u8
 }
 
 impl Source for FileSource {

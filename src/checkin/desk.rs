@@ -118,12 +118,19 @@ impl DeskError {
     }
 }
 
+/// The teacher who confirms a QR code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Confirmer {
+    pub(super) class: ClassId,
+    pub(super) number: String,
+}
+
 /// What the worker is asked to do with its camera.
 pub(super) enum Command {
     /// Enrol the one face before the camera.
     Enrol { class: ClassId, person: String, consents: bool, by: String, reply: Reply<Enrolled> },
     /// Record the QR check-in `id`: confirmed by this teacher, or refused.
-    Confirm { id: u64, teacher: Option<String>, reply: Reply<Arc<Outcome>> },
+    Confirm { id: u64, teacher: Option<Confirmer>, reply: Reply<Arc<Outcome>> },
 }
 
 /// Where an answer goes.
@@ -174,15 +181,23 @@ impl Desk {
         self.ask(|reply| Command::Enrol { class, person, consents, by, reply }).await
     }
 
-    /// Confirms the waiting QR code `id` with a teacher's PIN; a wrong PIN is recorded once the tries are used up.
-    pub async fn confirm_qr(&self, id: u64, teacher: &str, pin: &str) -> Result<Arc<Outcome>, DeskError> {
+    /// Confirms the waiting QR code `id` with the PIN of one of the teachers that it names; a wrong PIN is recorded
+    /// once the tries are used up.
+    pub async fn confirm_qr(&self, id: u64, class: &str, teacher: &str, pin: &str) -> Result<Arc<Outcome>, DeskError> {
         let pending = self.live.pending_qr().borrow().clone().filter(|pending| pending.id == id);
         let pending = pending.ok_or(DeskError::Gone)?;
-        let staff = Staff { class: pending.class.clone(), number: teacher.into(), pin: pin.into() };
+        // Nobody confirms their own code, and nobody whom the kiosk has not asked.
+        if !pending.teachers.iter().any(|(number, _, of)| number == teacher && of == class) {
+            return Err(DeskError::Refused("this teacher cannot confirm this code".into()));
+        }
+        let staff = Staff { class: class.into(), number: teacher.into(), pin: pin.into() };
         let desk = self.clone();
         let number = staff.number.clone();
         match blocking(move || desk.admit(&staff)).await {
-            Ok(_) => self.ask(|reply| Command::Confirm { id, teacher: Some(number), reply }).await,
+            Ok(class) => {
+                let teacher = Some(Confirmer { class, number });
+                self.ask(|reply| Command::Confirm { id, teacher, reply }).await
+            }
             Err(locked @ DeskError::Locked { .. }) => {
                 self.dismiss_qr(id).await?;
                 Err(locked)

@@ -108,8 +108,8 @@ pub struct PendingQr {
     pub person: String,
     /// Class.
     pub class: String,
-    /// The teachers who can confirm: roster number and masked name.
-    pub teachers: Vec<(String, String)>,
+    /// The teachers who can confirm: roster number, masked name and class.
+    pub teachers: Vec<(String, String, String)>,
     /// Seconds until it is forgotten.
     pub expires_in_seconds: u64,
 }

@@ -1,7 +1,7 @@
 //! The alternative to the face: a personal QR code, shown to the same camera and confirmed by a teacher's PIN.
 
 use super::decide::{Decision, decide_member};
-use super::desk::{DeskError, Reply};
+use super::desk::{Confirmer, DeskError, Reply};
 use super::live::{Outcome, PendingQr};
 use super::record::Evidence;
 use super::worker::Worker;
@@ -20,7 +20,6 @@ pub(super) struct Waiting {
     id: u64,
     class: ClassId,
     number: String,
-    name: String,
     since: Instant,
 }
 
@@ -64,32 +63,30 @@ impl Worker {
             }
             return Ok(());
         }
-        let teachers = directory.classes().find(|known| known.id == class).map_or(Vec::new(), |known| {
-            let teachers = known.teachers.iter().filter(|teacher| teacher.number != number);
-            teachers.map(|teacher| (teacher.number.clone(), mask(&teacher.name))).collect()
-        });
+        let teachers = directory.confirmers(&class, &number).into_iter();
+        let teachers = teachers.map(|known| (known.number, mask(&known.name), known.class.to_string())).collect();
         let (id, name) = (self.next_qr, mask(&member.name));
         self.next_qr += 1;
         self.live.wait_for_pin(Some(PendingQr {
             id,
-            name: name.clone(),
+            name,
             person: number.clone(),
             class: class.to_string(),
             teachers,
             expires_in_seconds: PIN_PATIENCE.as_secs(),
         }));
-        self.waiting = Some(Waiting { id, class, number, name, since: Instant::now() });
+        self.waiting = Some(Waiting { id, class, number, since: Instant::now() });
         Ok(())
     }
 
     /// Ends the wait for a PIN: with a teacher who confirmed, or without.
-    fn settle(&mut self, teacher: Option<String>, reply: Option<Reply<Arc<Outcome>>>) {
+    fn settle(&mut self, teacher: Option<Confirmer>, reply: Option<Reply<Arc<Outcome>>>) {
         let Some(waiting) = self.waiting.take() else { return };
         let settled = self.settled(&waiting, teacher);
         match &settled {
             // The PIN was right, but nothing is on disk: the same code can be confirmed again.
             Err(DeskError::Journal(error)) => {
-                tracing::error!(%error, name = waiting.name, "a QR check-in could not be recorded");
+                tracing::error!(%error, "a QR check-in could not be recorded");
                 self.live.trouble(Some(error.to_string()));
                 self.waiting = Some(waiting);
             }
@@ -100,7 +97,7 @@ impl Worker {
         }
     }
 
-    fn settled(&mut self, waiting: &Waiting, teacher: Option<String>) -> Result<Arc<Outcome>, DeskError> {
+    fn settled(&mut self, waiting: &Waiting, teacher: Option<Confirmer>) -> Result<Arc<Outcome>, DeskError> {
         let (now, began) = (self.now(), Instant::now());
         let directory = self.people.directory(&now)?;
         let member = directory.member_here(&waiting.class, &waiting.number).ok_or(DeskError::Gone)?;
@@ -112,7 +109,7 @@ impl Worker {
     }
 
     /// A teacher has confirmed the code with this id; `None`: nobody does.
-    pub(super) fn confirm_qr(&mut self, id: u64, teacher: Option<String>, reply: Reply<Arc<Outcome>>) {
+    pub(super) fn confirm_qr(&mut self, id: u64, teacher: Option<Confirmer>, reply: Reply<Arc<Outcome>>) {
         if self.waiting.as_ref().is_some_and(|waiting| waiting.id == id) {
             self.settle(teacher, Some(reply));
         } else {

@@ -2,6 +2,7 @@
 //! recorded again: it is shown, but it would only fill the log.
 
 use super::decide::Decision;
+use super::desk::Confirmer;
 use super::directory::Likeness;
 use super::live::{Live, Outcome};
 use super::track::Track;
@@ -49,7 +50,7 @@ pub(super) enum Evidence<'a> {
     /// A face that could not be compared.
     Unusable(&'a Track),
     /// A QR code; the teacher who confirmed it.
-    Qr(Option<String>),
+    Qr(Option<Confirmer>),
 }
 
 #[derive(PartialEq)]
@@ -145,6 +146,10 @@ impl Recorder {
             model: self.model.clone(),
         };
         let member = decision.member.as_ref();
+        let confirmer = match evidence {
+            Evidence::Qr(teacher) => teacher.as_ref(),
+            _ => None,
+        };
         Checkin {
             outcome: decision.outcome,
             class: member.map(|member| member.class.to_string()),
@@ -153,10 +158,10 @@ impl Recorder {
             date: now.date().to_string(),
             window: decision.window,
             method: if track.is_some() { Method::Face } else { Method::Qr },
-            confirmed_by: match evidence {
-                Evidence::Qr(teacher) => teacher.clone(),
-                _ => None,
-            },
+            confirmed_by: confirmer.map(|teacher| teacher.number.clone()),
+            confirmed_class: confirmer
+                .filter(|teacher| member.is_none_or(|member| member.class != teacher.class))
+                .map(|teacher| teacher.class.to_string()),
             site: self.config.appliance.site.clone(),
             room: self.config.appliance.room.clone(),
             camera: self.camera.clone(),

@@ -119,7 +119,7 @@ impl Default for QualityConfig {
 impl Default for DecisionConfig {
     fn default() -> Self {
         DecisionConfig {
-            threshold: 0.64,
+            threshold: 0.70,
             margin: 0.06,
             min_frames: 3,
             unknown_frames: 10,

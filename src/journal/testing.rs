@@ -48,6 +48,7 @@ pub fn checkin(class: &str, person: &str, date: &str) -> Checkin {
         window: Some(WindowKind::Arrival),
         method: Method::Face,
         confirmed_by: None,
+        confirmed_class: None,
         site: "南开区实训基地".into(),
         room: "301".into(),
         camera: "door".into(),

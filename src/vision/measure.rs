@@ -22,6 +22,10 @@ pub(super) struct Mesh {
     tensor: Vec<f32>,
 }
 
+/// The outlines of the eyes. Their means sit steadier than the middles between two corners.
+const RIGHT_EYE: [usize; 16] = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246];
+const LEFT_EYE: [usize; 16] = [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466];
+
 /// What the landmarks say.
 pub(super) struct Shape {
     pub bounds: Rect,
@@ -123,7 +127,12 @@ impl Mesh {
 /// Eye centres, nose tip and mouth corners, left in the picture first.
 fn five_points(mesh: &[(Point, f32)]) -> [Point; 5] {
     let point = |index: usize| mesh[index].0;
-    [point(33).middle(point(133)), point(362).middle(point(263)), point(1), point(61), point(291)]
+    let mean = |outline: &[usize; 16]| {
+        let sum =
+            outline.iter().fold(Point::default(), |sum, at| Point::new(sum.x + point(*at).x, sum.y + point(*at).y));
+        Point::new(sum.x / 16.0, sum.y / 16.0)
+    };
+    [mean(&RIGHT_EYE), mean(&LEFT_EYE), point(1), point(61), point(291)]
 }
 
 /// Where the face looks, from four points of its outline and their depth (depth grows away from the camera).

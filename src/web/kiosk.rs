@@ -172,22 +172,24 @@ fn status(app: &App) -> Value {
     })
 }
 
-/// The teachers of today's classes, names masked: whom the kiosk offers when it asks for a PIN.
+/// The teachers of the classes that are not closed, those with a lesson here today first, names masked: whom the
+/// kiosk offers when somebody is to be enrolled, which is mostly before the first day.
 async fn teachers(State(app): State<Arc<App>>) -> Result<Response, Response> {
     let list = blocking(move || {
         let today = local(&**app.journal.clock(), app.journal.zone()).date();
         let room = &app.config.appliance.room;
         let reader = app.journal.store().read().map_err(|error| internal(&error))?;
         let classes = reader.classes().map_err(|error| internal(&error))?;
-        let here = classes.into_iter().map(|row| row.class).filter(|class| {
+        let mut classes: Vec<_> = classes.into_iter().map(|row| row.class).collect();
+        classes.sort_by_key(|class| {
             let is_here = |lesson: &crate::class::Lesson| lesson.room.is_empty() || lesson.room == *room;
-            class.lessons.iter().any(|lesson| lesson.date == today && is_here(lesson))
+            !class.lessons.iter().any(|lesson| lesson.date == today && is_here(lesson))
         });
         let entry = |class: crate::class::Class| {
             let teachers = class.teachers.iter().map(|teacher| json!([teacher.number, mask(&teacher.name)]));
             json!({ "class": class.id.to_string(), "name": class.name, "teachers": teachers.collect::<Vec<_>>() })
         };
-        Ok(here.map(entry).collect::<Vec<_>>())
+        Ok(classes.into_iter().map(entry).collect::<Vec<_>>())
     });
     Ok(Json(list.await?).into_response())
 }
@@ -228,15 +230,17 @@ async fn enrol(State(app): State<Arc<App>>, Json(request): Json<EnrolRequest>) -
 #[serde(deny_unknown_fields)]
 struct Confirm {
     id: u64,
+    /// The teacher's class and number.
+    class: String,
     teacher: String,
     pin: String,
 }
 
 async fn confirm(
     State(app): State<Arc<App>>,
-    Json(Confirm { id, teacher, pin }): Json<Confirm>,
+    Json(Confirm { id, class, teacher, pin }): Json<Confirm>,
 ) -> Result<Response, Response> {
-    let outcome = desk(&app)?.confirm_qr(id, &teacher, &pin).await.map_err(|problem| refusal(&problem))?;
+    let outcome = desk(&app)?.confirm_qr(id, &class, &teacher, &pin).await.map_err(|problem| refusal(&problem))?;
     Ok(Json(json!(*outcome)).into_response())
 }
 

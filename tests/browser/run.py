@@ -91,9 +91,9 @@ def latency(browser):
             seen.append(int(page.evaluate("document.documentElement.dataset.latency")))
             time.sleep(0.05)
         seen.sort()
-        median, worst = seen[len(seen) // 2], seen[int(len(seen) * 0.95)]
-        print(f"camera to screen: median {median} ms, p95 {worst} ms")
-        assert median <= 150, f"camera to screen takes {median} ms"
+        median, p95 = seen[len(seen) // 2], seen[int(len(seen) * 0.95)]
+        print(f"camera to screen: median {median} ms, p95 {p95} ms")
+        assert p95 <= 150, f"camera to screen takes {p95} ms at the 95th percentile, {median} ms in the middle"
         page.close()
 
 
@@ -142,6 +142,7 @@ def enrolment(browser):
         expect(dialog).to_contain_text("张三 登记成功", timeout=20000)
         dialog.get_by_role("button", name="完成").click()
         expect(page.locator("#class .arrived")).to_have_text("1", timeout=20000)
+        expect(page.locator("#result .what")).to_have_text("签到成功")
         shot(page, "kiosk-enrol-accepted")
         page.close()
 

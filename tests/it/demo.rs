@@ -1,8 +1,11 @@
 //! The main job, end to end, with the real programs: faces in front of a camera become countersigned records.
 
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// The photos that `scripts/demo-photos` fetches; without them there is nothing to show.
 pub fn photos() -> Option<PathBuf> {
@@ -14,11 +17,15 @@ pub fn photos() -> Option<PathBuf> {
     Some(folder)
 }
 
-fn run(program: &Path, arguments: &[&str]) -> Output {
+pub fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().expect("the program is there")
 }
 
-fn said(output: &Output) -> String {
+pub fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -30,7 +37,6 @@ fn faces_before_the_camera_become_countersigned_records_that_anybody_can_verify(
     assert!(bureau.is_file(), "cargo build --workspace makes {}", bureau.display());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let kept = folder.path().join("demo");
-    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let demo = run(
         rollcall,
         &["demo", "--once", "--json", "--listen", "127.0.0.1:0", "--photos", &text(&photos), "--keep", &text(&kept)],
@@ -84,4 +90,57 @@ fn faces_before_the_camera_become_countersigned_records_that_anybody_can_verify(
     assert!(said(&tampered).contains("record 5"), "{}", said(&tampered));
     let independent = run(&script, &[&text(&export)]);
     assert_eq!(independent.status.code(), Some(1), "{}", said(&independent));
+
+    names_nobody_in_its_log_and_metrics(rollcall, &kept.join("appliance"));
+}
+
+/// Runs the demonstration's appliance once more, as a service would, with the film before its camera.
+fn names_nobody_in_its_log_and_metrics(rollcall: &Path, appliance: &Path) {
+    let file = appliance.join("rollcall.toml");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let settings = std::fs::read_to_string(&file).expect("kept").replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let film = appliance.join("film.mkv");
+    let camera = format!("\n[[camera]]\nname = \"front\"\nkind = \"file\"\npath = {film:?}\nrepeat = true\n");
+    std::fs::write(&file, settings + &camera).expect("written");
+    let log = appliance.join("stderr");
+    let running = Command::new(rollcall)
+        .args(["run", "--config", &text(&file)])
+        .env("RUST_LOG", "rollcall=trace,info")
+        .stdout(std::fs::File::create(appliance.join("stdout")).expect("made"))
+        .stderr(std::fs::File::create(&log).expect("made"))
+        .spawn();
+    let mut running = running.expect("the program is there");
+    let until = Instant::now() + Duration::from_secs(25);
+    let mut before = None;
+    let metrics = loop {
+        std::thread::sleep(Duration::from_millis(500));
+        let metrics = get(port, "/metrics").unwrap_or_default();
+        let again = metrics.lines().find(|line| line.contains("\"already_checked_in\"")).map(str::to_owned);
+        // The one who is in has been seen anew.
+        if (before.is_some() && again != before) || Instant::now() > until {
+            assert_ne!(again, before, "nobody was seen: {metrics}");
+            break metrics;
+        }
+        before = again;
+    };
+    let _ = Command::new("kill").args(["-TERM", &running.id().to_string()]).status();
+    assert!(running.wait().expect("it ran").success());
+    for (what, told) in [
+        ("stderr", std::fs::read_to_string(&log).expect("written")),
+        ("stdout", std::fs::read_to_string(appliance.join("stdout")).expect("written")),
+        ("/metrics", metrics),
+    ] {
+        for secret in ["欧巴马", "欧*", "白登", "白*", "陈老师", "陈*", "110101"] {
+            assert!(!told.contains(secret), "{what} tells {secret}: {told}");
+        }
+    }
+    assert!(std::fs::metadata(&log).expect("written").len() > 0, "it logs something");
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }

@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod demo;
 mod disk;
+mod faces;
 mod hostile;
 mod kill;
 mod network;

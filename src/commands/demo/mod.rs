@@ -34,14 +34,14 @@ pub struct DemoArgs {
     /// Photos for the demonstration's own film: obama.jpg, obama2.jpg, obama3.jpg, biden.jpg
     #[arg(long, default_value = "target/demo/photos", conflicts_with_all = ["enrol", "clip"])]
     photos: PathBuf,
-    /// Enrol this photo instead; may be given again
-    #[arg(long, value_name = "PHOTO=NAME", requires = "clip")]
+    /// Enrol these photos instead; may be given again
+    #[arg(long, value_name = "PHOTO=NAME", num_args = 1.., requires = "clip")]
     enrol: Vec<String>,
-    /// Enrol this photo in another class; may be given again
-    #[arg(long, value_name = "PHOTO=NAME", requires = "clip")]
+    /// Enrol these photos in another class; may be given again
+    #[arg(long, value_name = "PHOTO=NAME", num_args = 1.., requires = "clip")]
     other: Vec<String>,
-    /// Play this video to the camera instead; may be given again: one after another
-    #[arg(long, value_name = "FILE")]
+    /// Play these videos to the camera instead, one after another; may be given again
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     clip: Vec<PathBuf>,
     /// End when the film has ended and the bureau has countersigned everything
     #[arg(long)]

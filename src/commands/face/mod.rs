@@ -4,6 +4,8 @@ mod bench;
 mod evaluate;
 mod pairs;
 mod search;
+mod tail;
+mod tracks;
 
 use crate::picture::Picture;
 use crate::vision::{Embedding, Face, Manifest, Runtime, Vision};
@@ -85,7 +87,8 @@ fn photos(folder: &Path) -> Result<Vec<Photo>> {
 
 /// What came of one photo.
 enum Outcome {
-    Embedding(Embedding),
+    /// The face nearest the centre, and its embedding.
+    Face(Box<Face>, Embedding),
     NoFace,
     Unreadable(String),
 }
@@ -107,7 +110,10 @@ fn embed_all(paths: &[&Path], models: &ModelArgs, threads: usize) -> Result<Vec<
                 Err(error) => Outcome::Unreadable(error.to_string()),
                 Ok(picture) => match nearest_to_centre(vision.faces(&picture)?, &picture) {
                     None => Outcome::NoFace,
-                    Some(face) => Outcome::Embedding(vision.embed(&picture, &face)?),
+                    Some(face) => {
+                        let embedding = vision.embed(&picture, &face)?;
+                        Outcome::Face(Box::new(face), embedding)
+                    }
                 },
             };
             done.push((at, outcome));

@@ -12,6 +12,9 @@ pub struct Pair {
     pub same: bool,
 }
 
+/// Below every score: what a photo without a face scores.
+const NO_FACE: f32 = -1.0;
+
 /// True accepts at a rate of false accepts.
 #[derive(serde::Serialize)]
 pub struct Rate {
@@ -24,7 +27,7 @@ pub struct Rate {
 pub struct Verification {
     pub same_pairs: usize,
     pub different_pairs: usize,
-    /// Listed pairs that could not be compared because no face was found; they count as errors in `accuracy`.
+    /// Pairs that could not be compared because no face was found: errors in `accuracy`, misses in `rates`.
     pub missing_pairs: usize,
     /// Mean accuracy over ten parts of the list, each judged with the best threshold of the other nine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,9 +69,8 @@ pub fn verify_listed(pairs: &[Pair], embeddings: &HashMap<String, &Embedding>) -
         .collect();
     let (mut same, mut different) = (Vec::new(), Vec::new());
     for (score, is_same) in &scored {
-        if let Some(score) = score {
-            if *is_same { same.push(*score) } else { different.push(*score) }
-        }
+        let score = score.unwrap_or(NO_FACE);
+        if *is_same { same.push(score) } else { different.push(score) }
     }
     Verification {
         same_pairs: same.len(),
@@ -79,19 +81,22 @@ pub fn verify_listed(pairs: &[Pair], embeddings: &HashMap<String, &Embedding>) -
     }
 }
 
-/// Compares every photo with every other.
-pub fn verify_all(photos: &[(&str, &Embedding)]) -> Verification {
+/// Compares every photo with every other; a photo without a face is like no other.
+pub fn verify_all(photos: &[(&str, Option<&Embedding>)]) -> Verification {
     let (mut same, mut different) = (Vec::new(), Vec::new());
+    let mut missing_pairs = 0;
     for (at, (person, embedding)) in photos.iter().enumerate() {
         for (other_person, other) in &photos[at + 1..] {
-            let score = embedding.cosine(other);
+            let score = embedding.zip(*other).map(|(embedding, other)| embedding.cosine(other));
+            missing_pairs += usize::from(score.is_none());
+            let score = score.unwrap_or(NO_FACE);
             if person == other_person { same.push(score) } else { different.push(score) }
         }
     }
     Verification {
         same_pairs: same.len(),
         different_pairs: different.len(),
-        missing_pairs: 0,
+        missing_pairs,
         accuracy: None,
         rates: rates(same, different),
     }
@@ -99,7 +104,19 @@ pub fn verify_all(photos: &[(&str, &Embedding)]) -> Verification {
 
 fn folded_accuracy(scored: &[(Option<f32>, bool)]) -> f64 {
     const FOLDS: usize = 10;
-    let fold_of = |at: usize| at * FOLDS / scored.len().max(1);
+    // Of either kind a tenth to each part, in the list's order: lists come in runs of the same and of the different,
+    // and a threshold found on more of one kind than of the other is not the one to judge the rest by.
+    let mut seen = [0usize; 2];
+    let of_kind = [false, true].map(|kind| scored.iter().filter(|(_, same)| *same == kind).count());
+    let folds: Vec<usize> = scored
+        .iter()
+        .map(|(_, same)| {
+            let kind = usize::from(*same);
+            seen[kind] += 1;
+            (seen[kind] - 1) * FOLDS / of_kind[kind]
+        })
+        .collect();
+    let fold_of = |at: usize| folds[at];
     let right = |score: Option<f32>, same: bool, threshold: f32| score.is_some_and(|s| (s >= threshold) == same);
     let total: f64 = (0..FOLDS)
         .map(|fold| {

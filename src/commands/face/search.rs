@@ -23,29 +23,38 @@ pub struct SearchReport {
 }
 
 /// Enrols `enrolled` people at a time by their first photo and searches with all other photos; people with one photo
-/// are strangers to every gallery.
-pub fn evaluate(photos: &[(&str, &Embedding)], enrolled: usize) -> SearchReport {
-    let mut people: BTreeMap<&str, Vec<&Embedding>> = BTreeMap::new();
+/// are strangers to every gallery. Without a face in the photo (`None`) a search finds nobody, and enrolment takes the
+/// person's next photo.
+pub fn evaluate(photos: &[(&str, Option<&Embedding>)], enrolled: usize) -> SearchReport {
+    let mut people: BTreeMap<&str, Vec<Option<&Embedding>>> = BTreeMap::new();
     for (person, embedding) in photos {
-        people.entry(person).or_default().push(embedding);
+        people.entry(person).or_default().push(*embedding);
     }
-    let people: Vec<Vec<&Embedding>> = people.into_values().collect();
-    let with_probe: Vec<usize> = (0..people.len()).filter(|at| people[*at].len() > 1).collect();
+    let mut people: Vec<Vec<Option<&Embedding>>> = people.into_values().collect();
+    for photos in &mut people {
+        // The first with a face becomes the template; the others keep their order.
+        let first = photos.iter().position(Option::is_some).unwrap_or(0);
+        photos[..=first].rotate_right(1);
+    }
+    let with_probe: Vec<usize> =
+        (0..people.len()).filter(|at| people[*at].len() > 1 && people[*at][0].is_some()).collect();
     let (mut mated, mut strangers) = (Vec::new(), Vec::new());
     let mut galleries = 0;
     for members in with_probe.chunks(enrolled.max(1)).filter(|chunk| chunk.len() == enrolled.min(with_probe.len())) {
         galleries += 1;
-        let mut gallery = Gallery::new(people[members[0]][0].values().len());
-        for &member in members {
-            gallery.add(member as u32, people[member][0]);
+        let templates = || members.iter().filter_map(|&member| people[member][0].map(|face| (member, face)));
+        let Some((_, some)) = templates().next() else { continue };
+        let mut gallery = Gallery::new(some.values().len());
+        for (member, template) in templates() {
+            gallery.add(member as u32, template);
         }
         for (at, embeddings) in people.iter().enumerate() {
             let is_member = members.contains(&at);
             for probe in embeddings.iter().skip(usize::from(is_member)) {
-                let Some(found) = gallery.search(probe) else { continue };
+                let found = probe.and_then(|probe| gallery.search(probe));
                 match is_member {
-                    true => mated.push(if found.person == at as u32 { found.score } else { -1.0 }),
-                    false => strangers.push(found.score),
+                    true => mated.push(found.filter(|found| found.person == at as u32).map_or(-1.0, |f| f.score)),
+                    false => strangers.push(found.map_or(-1.0, |found| found.score)),
                 }
             }
         }

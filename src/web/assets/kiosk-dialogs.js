@@ -109,11 +109,11 @@ export function showPending(next) {
   pending = next;
   if (!pending) return qrDialog.open && qrDialog.close();
   const { id } = pending;
-  const teachers = pending.teachers.map(([number, name]) => ({ number, label: `${name} ${number}` }));
+  const teachers = pending.teachers.map(([number, name, group]) => ({ class: group, number, label: `${name} ${number}${group === pending.class ? "" : ` · ${group}`}` }));
   const no = element("button", { type: "button", textContent: t("not_confirm") });
   no.onclick = () => ask("/kiosk/qr/dismiss", { id }).catch(() => {});
   fill(qrDialog, "qr-title", t("qr_title", { name: `${pending.name} ${pending.person}` }), t("qr_lead"),
-    pinPad(teachers, (teacher, pin) => ask("/kiosk/qr", { id, teacher: teacher.number, pin }), t("confirm"), [no]));
+    pinPad(teachers, (teacher, pin) => ask("/kiosk/qr", { id, class: teacher.class, teacher: teacher.number, pin }), t("confirm"), [no]));
 }
 
 qrDialog.addEventListener("cancel", (event) => {
@@ -130,7 +130,7 @@ export async function openEnrolment() {
   const classes = await fetch("/kiosk/teachers").then((answer) => (answer.ok ? answer.json() : [])).catch(() => []);
   const teachers = classes.flatMap((one) => one.teachers.map(([number, name]) => ({ class: one.class, number, label: `${name} ${number} · ${one.name}` })));
   const cancel = element("button", { type: "button", textContent: t("cancel"), onclick: leave });
-  fillEnrolment(t("enrol_title"), teachers.length ? t("enrol_lead") : t("no_class"),
+  fillEnrolment(t("enrol_title"), teachers.length ? t("enrol_lead") : t("no_classes"),
     teachers.length ? pinPad(teachers, async (teacher, pin) => {
       staff = { class: teacher.class, number: teacher.number, pin };
       const asked = staff;

@@ -27,6 +27,9 @@ pub struct Checkin {
     /// Roster number of the teacher who confirmed a QR code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_by: Option<String>,
+    /// That teacher's class, when it is not the class of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_class: Option<String>,
     /// The contracted place.
     pub site: String,
     /// The room.

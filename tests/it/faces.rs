@@ -1,0 +1,128 @@
+//! How surely faces are recognised, held against what is promised, with the real program on real photos.
+
+use crate::demo::{photos, run, said, text};
+use rollcall::commands::demo::film::{Portrait, Scene, shoot};
+use rollcall::vision::{Manifest, Runtime, Search, Vision};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Photos of many people, kept beside the project and not in it.
+fn shared(name: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if !folder.is_dir() {
+        eprintln!("skipped: no {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn evaluate(arguments: &[&str]) -> Value {
+    let program = Path::new(env!("CARGO_BIN_EXE_rollcall"));
+    let output = run(program, &[&["face", "evaluate", "--json"], arguments].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
+#[test]
+fn people_before_a_webcam_are_found_and_told_apart() {
+    let Some(folder) = shared("nuaa_live") else { return };
+    let report = evaluate(&["--images", &text(&folder), "--all-pairs", "--search", "5", "--track", "4"]);
+    assert_eq!(report["no_face"], 0, "{report:#}");
+    let at_1e4 = &report["verification"]["rates"][2];
+    assert_eq!(number(&at_1e4["far"]), 1e-4);
+    assert!(number(&at_1e4["tar"]) >= 0.985, "{report:#}");
+    // Means of four frames, as a check-in compares them: nobody is missed at the default threshold, nobody taken for
+    // somebody else far below it.
+    let tracks = &report["tracks"];
+    assert!(number(&tracks["lowest_same"]) >= f64::from(threshold()), "{tracks:#}");
+    assert!(number(&tracks["highest_different"]) < f64::from(threshold()) - 0.05, "{tracks:#}");
+}
+
+fn threshold() -> f32 {
+    rollcall::config::CheckinConfig::default().decision.threshold
+}
+
+#[test]
+fn the_first_fold_of_lfw_is_told_apart() {
+    let Some(folder) = shared("lfw_folds1-5") else { return };
+    let listed = std::fs::read_to_string(folder.join("pairs_folds1-5.txt")).expect("the list of pairs");
+    let fold: Vec<&str> = listed.lines().filter(|line| line.split_whitespace().count() > 2).take(600).collect();
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let pairs = scratch.path().join("pairs.txt");
+    std::fs::write(&pairs, fold.join("\n")).expect("written");
+    let report = evaluate(&["--images", &text(&folder), "--pairs", &text(&pairs)]);
+    let verification = &report["verification"];
+    assert_eq!((&verification["same_pairs"], &verification["different_pairs"]), (&300.into(), &300.into()));
+    assert!(number(&verification["accuracy"]) >= 0.985, "{report:#}");
+    assert!(number(&report["no_face_rate"]) <= 0.002, "{report:#}");
+}
+
+/// At 2 m a camera of 65° and 1280 px shows pupils 31 px apart.
+#[test]
+fn a_face_at_two_metres_is_found_in_the_tiles_and_checked_in() {
+    let Some(photos) = photos() else { return };
+    let manifest = Manifest::load(&Manifest::default_path()).expect("the models");
+    let runtime = Runtime::load(None, &manifest).expect("ONNX Runtime");
+    let mut vision = Vision::new(&runtime, &manifest).expect("the models");
+    let portrait = Portrait::open(&photos.join("obama2.jpg"), &mut vision).expect("a face");
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let film = scratch.path().join("film.mkv");
+    let scene = |photo, seconds| Scene { photo, pupil_distance_px: 31.0, seconds };
+    shoot(&[scene(None, 1.0), scene(Some(&portrait), 6.0), scene(None, 1.0)], &film).expect("a film");
+
+    // The whole frame shows it too small; some tile, each of which has its turn within twelve frames, does not.
+    let still = scratch.path().join("still.png");
+    let cut = run(
+        Path::new("ffmpeg"),
+        &["-loglevel", "error", "-ss", "3", "-i", &text(&film), "-frames:v", "1", &text(&still)],
+    );
+    assert!(cut.status.success(), "{}", said(&cut));
+    let frame = rollcall::picture::Picture::open(&still).expect("a picture");
+    let mut found = |turn| !vision.find(&frame, Search::Frame { near: &[], turn }).expect("looked").is_empty();
+    let turns: Vec<u64> = (0..12).filter(|turn| found(*turn)).collect();
+    assert!(!turns.is_empty() && turns.len() < 12, "found in the turns {turns:?} of 12");
+
+    let enrol = format!("{}=欧巴马", text(&photos.join("obama.jpg")));
+    let demo = run(
+        Path::new(env!("CARGO_BIN_EXE_rollcall")),
+        &["demo", "--once", "--json", "--listen", "127.0.0.1:0", "--enrol", &enrol, "--clip", &text(&film)],
+    );
+    assert!(demo.status.success(), "{}", said(&demo));
+    let report: Value = serde_json::from_slice(&demo.stdout).expect("JSON");
+    assert_eq!(report["accepted"], 1, "{report:#}");
+}
+
+/// A phone holds its films on their side and says so in a display matrix.
+#[test]
+fn a_phones_film_is_accepted_with_the_selfie_enrolled() {
+    let (Some(clips), Some(selfies)) = (shared("clips"), shared("selfies")) else { return };
+    let id = "621ea6b1e2c5d221d5131267";
+    let others = ["621f74f67610eb59dffc6431", "62209b0f1e149a2c4be3130c"];
+    let photo = |id: &str, name: &str| format!("{}={name}", text(&selfies.join(format!("{id}.jpg"))));
+    let clip = text(&clips.join(format!("tdp_live_{id}.MOV")));
+    let demo = run(
+        Path::new(env!("CARGO_BIN_EXE_rollcall")),
+        &[
+            "demo",
+            "--once",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--enrol",
+            &photo(id, "王一"),
+            &photo(others[0], "王二"),
+            &photo(others[1], "王三"),
+            "--clip",
+            &clip,
+        ],
+    );
+    assert!(demo.status.success(), "{}", said(&demo));
+    let report: Value = serde_json::from_slice(&demo.stdout).expect("JSON");
+    assert_eq!(report["accepted"], 1, "{report:#}");
+    let people: Vec<&Value> = report["outcomes"].as_array().expect("a list").iter().map(|one| &one["person"]).collect();
+    assert!(people.iter().all(|person| person.is_null() || *person == "01"), "{report:#}");
+}
