@@ -214,3 +214,6 @@ impl Directory {
 fn member(class: &Class, person: &Person) -> Member {
     Member { class: class.id.clone(), number: person.number.clone(), name: person.name.clone(), role: person.role }
 }
+
+#[cfg(test)]
+mod tests;
