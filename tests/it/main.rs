@@ -9,6 +9,7 @@ mod disk;
 mod faces;
 mod hostile;
 mod kill;
+mod kiosk_kill;
 mod protocol;
 mod recording;
 mod stage;
