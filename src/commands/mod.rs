@@ -7,6 +7,7 @@ pub mod class;
 pub mod demo;
 pub mod enrol;
 pub mod export;
+pub mod export_class;
 pub mod face;
 pub mod init;
 pub mod journal;

@@ -3,6 +3,7 @@
 mod bureau;
 mod camera;
 mod check;
+mod class_export;
 mod cli;
 mod demo;
 mod disk;

@@ -5,6 +5,7 @@
 
 mod base64;
 pub mod checkpoint;
+pub mod inclusion;
 pub mod jws;
 pub mod key;
 pub mod note;
