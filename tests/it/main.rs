@@ -13,6 +13,7 @@ mod kill;
 mod kiosk_kill;
 mod protocol;
 mod recording;
+mod service;
 mod stage;
 mod status;
 mod sync;
