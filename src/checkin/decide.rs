@@ -1,6 +1,10 @@
 //! From an identity and the hour to an outcome. Pure: what was seen and what time it is go in, a decision comes out.
 
 use super::directory::{Directory, Identity, Likeness, Member};
+use super::record::outcome_of;
+use super::track::Track;
+use crate::config::CheckinConfig;
+use crate::vision::RefusalReason;
 use evidence::record::{CheckinOutcome, WindowKind};
 use jiff::ZonedDateTime;
 
@@ -74,3 +78,23 @@ pub fn decide_member(members: &[Member], directory: &Directory, now: &ZonedDateT
         ..decision(CheckinOutcome::OutsideWindow, member, None)
     }
 }
+
+/// A face below this part of the least pupil distance is somebody in the background, not somebody who checks in.
+const PASSER_BY: f32 = 0.4;
+
+/// Whether a track that cannot be compared has lasted long enough for that to be recorded.
+pub fn refuse(track: &Track, limits: &CheckinConfig) -> Option<Decision> {
+    if track.good_frames > 0 || track.age().as_secs_f64() < limits.decision.refuse_after_seconds {
+        return None;
+    }
+    let reason = track.main_refusal()?.reason;
+    let facing = track.face.pose.yaw.abs() <= limits.quality.max_yaw_degrees;
+    let size = track.face.quality.pupil_distance_px / limits.quality.min_pupil_distance_px;
+    if reason == RefusalReason::TooSmall && (!facing || size < PASSER_BY) {
+        return None;
+    }
+    Some(Decision { outcome: outcome_of(reason), member: None, window: None, likeness: None, next_opens: None })
+}
+
+#[cfg(test)]
+mod tests;

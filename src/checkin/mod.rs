@@ -14,6 +14,8 @@ mod qr;
 mod record;
 pub mod scan;
 mod service;
+#[cfg(test)]
+mod testing;
 mod track;
 mod worker;
 

@@ -84,12 +84,16 @@ impl Recorder {
 
     /// Whether this was recorded a moment ago. Being seen again keeps a stranger's moment going.
     pub(super) fn is_repeat(&mut self, decision: &Decision, evidence: &Evidence) -> bool {
-        self.strangers.retain(|(_, at)| at.elapsed() < STRANGER_AFTER);
-        self.recent.retain(|(subject, at)| at.elapsed() < after(subject));
+        self.is_repeat_at(decision, evidence, Instant::now())
+    }
+
+    fn is_repeat_at(&mut self, decision: &Decision, evidence: &Evidence, now: Instant) -> bool {
+        self.strangers.retain(|(_, at)| now.duration_since(*at) < STRANGER_AFTER);
+        self.recent.retain(|(subject, at)| now.duration_since(*at) < after(subject));
         if let (CheckinOutcome::Unknown, Evidence::Face(track)) = (decision.outcome, evidence) {
             let Some(mean) = track.mean() else { return false };
             let known = self.strangers.iter_mut().find(|(face, _)| face.cosine(&mean) >= SAME_STRANGER);
-            return known.map(|(_, at)| *at = Instant::now()).is_some();
+            return known.map(|(_, at)| *at = now).is_some();
         }
         let subject = subject(decision);
         self.recent.iter().any(|(known, _)| *known == subject)
@@ -242,3 +246,6 @@ pub(super) fn portrait(frame: &Frame, face: &Face) -> Picture {
     }
     cut.scaled(CAPTURE_WIDTH, (height * CAPTURE_WIDTH / width).max(1))
 }
+
+#[cfg(test)]
+mod tests;

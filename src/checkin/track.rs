@@ -193,3 +193,6 @@ fn nearness(track: &Rect, face: &Rect) -> f32 {
     let ratio = track.width.min(face.width) / size;
     if distance > 0.8 || ratio < 0.5 { 0.0 } else { (1.0 - distance) * ratio }
 }
+
+#[cfg(test)]
+mod tests;

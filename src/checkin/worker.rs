@@ -2,7 +2,7 @@
 //!
 //! The camera never waits for it. What cannot be written down (a full disk) is not told as done and is tried again.
 
-use super::decide::{Decision, decide};
+use super::decide::{Decision, decide, refuse};
 use super::desk::{Command, DeskError};
 use super::directory::{Directory, Identity};
 use super::enrol::Session;
@@ -18,7 +18,7 @@ use crate::clock::local;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::store::{QrToken, StoreError};
-use crate::vision::{Face, Rect, RefusalReason, Search, Vision, VisionError, judge};
+use crate::vision::{Face, Rect, Search, Vision, VisionError, judge};
 use evidence::record::{CheckinOutcome, Role};
 use jiff::ZonedDateTime;
 use std::collections::HashMap;
@@ -37,8 +37,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Frames that fail in inference, one after another, before the appliance gives itself up and is started anew.
 const MAX_FAILURES: u32 = 30;
-/// A face below this part of the least pupil distance is somebody in the background, not somebody who checks in.
-const PASSER_BY: f32 = 0.4;
 
 /// Why the worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -276,7 +274,7 @@ impl Worker {
                 }
                 (decide(identity, directory, &now), Evidence::Face(track))
             }
-            None => match self.refusal(track) {
+            None => match refuse(track, &self.config.checkin) {
                 Some(decision) if before.is_none() => (decision, Evidence::Unusable(track)),
                 _ => return Ok(()),
             },
@@ -302,21 +300,6 @@ impl Worker {
             },
         );
         Ok(())
-    }
-
-    /// Whether a track that cannot be compared has lasted long enough for that to be recorded.
-    fn refusal(&self, track: &Track) -> Option<Decision> {
-        let limits = &self.config.checkin;
-        if track.good_frames > 0 || track.age().as_secs_f64() < limits.decision.refuse_after_seconds {
-            return None;
-        }
-        let reason = track.main_refusal()?.reason;
-        let facing = track.face.pose.yaw.abs() <= limits.quality.max_yaw_degrees;
-        let size = track.face.quality.pupil_distance_px / limits.quality.min_pupil_distance_px;
-        if reason == RefusalReason::TooSmall && (!facing || size < PASSER_BY) {
-            return None;
-        }
-        Some(Decision { outcome: outcome_of(reason), member: None, window: None, likeness: None, next_opens: None })
     }
 
     pub(super) fn record(

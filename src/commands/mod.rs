@@ -10,6 +10,7 @@ pub mod coverage_people;
 pub mod demo;
 pub mod enrol;
 pub mod export;
+pub mod export_class;
 pub mod face;
 pub mod init;
 pub mod journal;

@@ -28,8 +28,12 @@ pub fn kills() -> u32 {
 }
 
 pub fn open(state: &Path) -> Journal {
+    open_in(state, jiff::tz::TimeZone::UTC)
+}
+
+pub fn open_in(state: &Path, zone: jiff::tz::TimeZone) -> Journal {
     let clock = Arc::new(SystemClock::default());
-    Journal::open_state(state, clock, jiff::tz::TimeZone::UTC).expect("a killed process leaves a log that opens")
+    Journal::open_state(state, clock, zone).expect("a killed process leaves a log that opens")
 }
 
 pub fn initialise(state: &Path) -> Journal {

@@ -2,7 +2,7 @@
 
 use crate::folder::{Bureau, CA, TOKEN};
 use crate::verify::shortened;
-use crate::{Limits, backup, export, init, register, serve, verify};
+use crate::{Limits, backup, export, export_class, init, register, serve, verify};
 use evidence::key::VerifyingKey;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -75,16 +75,19 @@ enum Command {
         /// The folder to make
         out: PathBuf,
     },
-    /// Write an appliance's log into a new folder, to be verified offline
+    /// Write an appliance's log, or one class's records, into a new folder, to be verified offline
     Export {
         #[command(flatten)]
         folder: Folder,
+        /// Only the records of this class, with proofs that they are in the log
+        #[arg(long)]
+        class: Option<String>,
         /// The appliance's id
         device: String,
         /// The folder to make
         out: PathBuf,
     },
-    /// Verify an exported log offline: exit code 0 verified, 1 does not verify, 2 cannot be read
+    /// Verify an exported log or class offline: exit code 0 verified, 1 does not verify, 2 cannot be read
     Verify {
         /// The exported folder
         folder: PathBuf,
@@ -108,7 +111,7 @@ impl Arguments {
             Command::Settle { folder, device } => settle(&folder.dir, &device),
             Command::TrustClock { folder } => trust_clock(&folder.dir),
             Command::Backup { folder, out } => back_up(&folder.dir, &out),
-            Command::Export { folder, device, out } => export_log(&folder.dir, &device, &out),
+            Command::Export { folder, class, device, out } => export_to(&folder.dir, class.as_deref(), &device, &out),
             Command::Verify { folder, bureau_key, json } => judge(&folder, bureau_key, json),
         };
         result.unwrap_or_else(|error| {
@@ -186,8 +189,12 @@ fn back_up(dir: &Path, out: &Path) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn export_log(dir: &Path, device: &str, out: &Path) -> Done {
-    let records = export(&Bureau::open(dir)?, device, out)?;
+fn export_to(dir: &Path, class: Option<&str>, device: &str, out: &Path) -> Done {
+    let bureau = Bureau::open(dir)?;
+    let records = match class {
+        Some(class) => export_class(&bureau, device, class, out)?,
+        None => export(&bureau, device, out)?,
+    };
     println!("{records} records in {}; `bureau verify {}` checks them", out.display(), out.display());
     Ok(ExitCode::SUCCESS)
 }

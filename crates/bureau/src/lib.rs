@@ -5,6 +5,7 @@
 //! on disk (fsync) before it is countersigned. Depends on `evidence` alone, not on the appliance.
 
 mod backup;
+mod class;
 pub mod commands;
 mod database;
 mod export;
@@ -20,6 +21,7 @@ mod staff;
 mod text;
 mod verify;
 
+pub use class::export_class;
 pub use database::{ApplianceRow, Database, DatabaseError};
 pub use export::export;
 pub use folder::{Bureau, FolderError};

@@ -1,6 +1,7 @@
 //! `bureau verify`: an exported log against its signatures, its tree and its receipts, and the recordings beside it
-//! against their records, with nothing but the folder.
+//! against their records, with nothing but the folder; a class's records are judged by [`crate::class`].
 
+use crate::class;
 use crate::recordings::{Recordings, Since};
 use crate::text::clean;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
@@ -55,44 +56,21 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Failures and warnings that are shown to people; programs get them all.
 const SHOWN: usize = 20;
 /// Longest finding, characters.
-const MAX_MESSAGE: usize = 500;
+pub(crate) const MAX_MESSAGE: usize = 500;
 
-/// Judges the exported log in `folder`.
+/// Judges the exported log or class in `folder`.
 ///
 /// `bureau_key`: the key that must have countersigned. Without it the folder's own word is taken for it, which
 /// proves nothing about the bureau: the verdict then says so.
 pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict, VerifyError> {
-    let appliance_path = folder.join("appliance.json");
-    let content = |path: &Path, problem: String| VerifyError::Content { path: path.to_owned(), problem };
-    let appliance: ApplianceFile =
-        serde_json::from_str(&read(&appliance_path)?).map_err(|error| content(&appliance_path, error.to_string()))?;
-    let log = Log::of(appliance.key);
-    let mut findings = Vec::new();
-    if appliance.device != log.origin {
-        findings.push(failure(
-            "wrong_key",
-            format!("appliance.json names {:?}, but its key is that of {}", appliance.device, log.origin),
-        ));
+    if folder.join(class::ABOUT).is_file() {
+        return class::verify(folder, bureau_key);
     }
-    let witness = appliance.bureau.zip(bureau_key.or(appliance.bureau_key)).map(|(name, key)| Witness { name, key });
-    let notes = read(&folder.join("checkpoint.txt"))?;
-    let (checkpoints, receipts) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
-    if bureau_key.is_none() {
-        findings.push(Finding {
-            severity: Severity::Warning,
-            code: "bureau_key_unchecked",
-            seq: None,
-            message: "the bureau's key is taken from the folder itself, which whoever made it could choose; give \
-                      --bureau-key to hold it against the one you know"
-                .into(),
-        });
-    }
-    let mut verifier = LogVerifier::new(appliance.key, checkpoints);
+    let Foundation { log, witness, checkpoints, receipts, findings } = Foundation::read(folder, bureau_key)?;
+    let mut verifier = LogVerifier::new(log.key, checkpoints);
     findings.into_iter().for_each(|finding| verifier.add(finding));
-    let records = folder.join("records.jws");
-    let file = open(&records)?;
-    let mut lines = Lines { reader: BufReader::new(file), path: records };
-    let signatures = Verifier::new(appliance.key);
+    let mut lines = Lines::open(folder.join("records.jws"))?;
+    let signatures = Verifier::new(log.key);
     let mut recordings = Recordings::default();
     loop {
         let batch = lines.next()?;
@@ -109,6 +87,49 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             }
             verifier.push_checked(jws, outcome);
         }
+    }
+}
+
+/// What every export rests on: whose log it is, who countersigns, and the checkpoints.
+pub(crate) struct Foundation {
+    pub log: Log,
+    pub witness: Option<Witness>,
+    pub checkpoints: Vec<Checkpoint>,
+    /// By size.
+    pub receipts: Vec<Countersigned>,
+    pub findings: Vec<Finding>,
+}
+
+impl Foundation {
+    /// Reads `appliance.json` and `checkpoint.txt`.
+    pub fn read(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Foundation, VerifyError> {
+        let appliance_path = folder.join("appliance.json");
+        let content = |path: &Path, problem: String| VerifyError::Content { path: path.to_owned(), problem };
+        let appliance: ApplianceFile = serde_json::from_str(&read(&appliance_path)?)
+            .map_err(|error| content(&appliance_path, error.to_string()))?;
+        let log = Log::of(appliance.key);
+        let mut findings = Vec::new();
+        if appliance.device != log.origin {
+            findings.push(failure(
+                "wrong_key",
+                format!("appliance.json names {:?}, but its key is that of {}", appliance.device, log.origin),
+            ));
+        }
+        let witness =
+            appliance.bureau.zip(bureau_key.or(appliance.bureau_key)).map(|(name, key)| Witness { name, key });
+        let notes = read(&folder.join("checkpoint.txt"))?;
+        let (checkpoints, receipts) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
+        if bureau_key.is_none() {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                code: "bureau_key_unchecked",
+                seq: None,
+                message: "the bureau's key is taken from the folder itself, which whoever made it could choose; give \
+                          --bureau-key to hold it against the one you know"
+                    .into(),
+            });
+        }
+        Ok(Foundation { log, witness, checkpoints, receipts, findings })
     }
 }
 
@@ -179,7 +200,7 @@ fn open(path: &Path) -> Result<std::fs::File, VerifyError> {
 }
 
 /// A small file. What is not text becomes a mark that verifies nowhere.
-fn read(path: &Path) -> Result<String, VerifyError> {
+pub(crate) fn read(path: &Path) -> Result<String, VerifyError> {
     let mut bytes = Vec::new();
     let read = open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|source| VerifyError::File { path: path.to_owned(), source })?;
@@ -190,7 +211,7 @@ fn read(path: &Path) -> Result<String, VerifyError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn failure(code: &'static str, message: String) -> Finding {
+pub(crate) fn failure(code: &'static str, message: String) -> Finding {
     Finding { severity: Severity::Failure, code, seq: None, message }
 }
 
@@ -257,14 +278,18 @@ fn notes(text: &str) -> Vec<String> {
     notes
 }
 
-struct Lines {
+pub(crate) struct Lines {
     reader: BufReader<std::fs::File>,
     path: PathBuf,
 }
 
 impl Lines {
+    pub(crate) fn open(path: PathBuf) -> Result<Lines, VerifyError> {
+        Ok(Lines { reader: BufReader::new(open(&path)?), path })
+    }
+
     /// The next lines, none at the end.
-    fn next(&mut self) -> Result<Vec<String>, VerifyError> {
+    pub(crate) fn next(&mut self) -> Result<Vec<String>, VerifyError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH && bytes < BATCH_BYTES {
             let Some(line) = self.line().map_err(|source| VerifyError::File { path: self.path.clone(), source })?

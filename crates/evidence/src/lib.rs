@@ -6,6 +6,7 @@
 mod base64;
 pub mod checkpoint;
 pub mod disc;
+pub mod inclusion;
 pub mod jws;
 pub mod key;
 pub mod note;

@@ -4,7 +4,9 @@
 mod disc;
 
 use super::appliance;
+use super::export_class::{ExportClassArgs, export_class};
 use crate::journal::Journal;
+use crate::store::Registration;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -22,6 +24,8 @@ pub enum ExportCommand {
     Log(ExportLogArgs),
     /// An evidence disc (录像光盘): a day's recordings, the log that vouches for them, and an index to open in a browser
     Recording(disc::ExportRecordingArgs),
+    /// One class's records, each with a proof that it is in the log
+    Class(ExportClassArgs),
 }
 
 pub use disc::{Disc, DiscRequest, export_recording};
@@ -39,6 +43,10 @@ impl ExportCommand {
         let (config, journal) = appliance::open(config_path)?;
         match self {
             ExportCommand::Recording(command) => return command.run(&config, &journal),
+            ExportCommand::Class(ExportClassArgs { class, folder }) => {
+                let records = export_class(&journal, &class, &folder)?;
+                println!("{records} records in {}; check them with `bureau verify {0}`", folder.display());
+            }
             ExportCommand::Log(ExportLogArgs { folder }) => {
                 let size = export_log(&journal, &folder)?;
                 println!("{size} records in {}; check them with `bureau verify {0}`", folder.display());
@@ -57,9 +65,7 @@ pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
 
 /// As [`export_log`], with the oldest receipt over each of these records as well: they tell since when it was fixed.
 fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u64> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let is_empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
-    ensure!(is_empty, "{} is not empty; nothing in it is overwritten: name a new folder", folder.display());
+    make_folder(folder)?;
     let size = journal.append_export()?;
 
     let mut written = 0;
@@ -97,6 +103,21 @@ fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u6
     checkpoint.text(&notes.join("\n"))?;
     checkpoint.finish()?;
 
+    write_appliance(journal, registration, folder)?;
+    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
+    Ok(size)
+}
+
+/// Makes a folder; one that is there must be empty.
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let is_empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
+    ensure!(is_empty, "{} is not empty; nothing in it is overwritten: name a new folder", folder.display());
+    Ok(())
+}
+
+/// Writes `appliance.json`: whose log it is, and who countersigns it.
+pub(super) fn write_appliance(journal: &Journal, registration: Option<Registration>, folder: &Path) -> Result<()> {
     let log = journal.log();
     let mut appliance = serde_json::json!({"device": log.origin, "key": log.key});
     if let Some(bureau) = registration {
@@ -105,33 +126,31 @@ fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u6
     }
     let mut about = Output::create(folder.join("appliance.json"))?;
     about.line(&serde_json::to_string_pretty(&appliance)?)?;
-    about.finish()?;
-    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
-    Ok(size)
+    about.finish()
 }
 
 /// A file being written; its errors name it.
-struct Output {
+pub(super) struct Output {
     path: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Output {
-    fn create(path: PathBuf) -> Result<Output> {
+    pub(super) fn create(path: PathBuf) -> Result<Output> {
         let file = File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Output { path, file: BufWriter::new(file) })
     }
 
-    fn text(&mut self, text: &str) -> Result<()> {
+    pub(super) fn text(&mut self, text: &str) -> Result<()> {
         self.file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    fn line(&mut self, line: &str) -> Result<()> {
+    pub(super) fn line(&mut self, line: &str) -> Result<()> {
         self.text(line)?;
         self.text("\n")
     }
 
-    fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         let flushed = self.file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
         flushed.with_context(|| format!("cannot write {}", self.path.display()))
     }

@@ -2,6 +2,7 @@
 
 mod appliance;
 mod bodies;
+mod page;
 mod push;
 mod refusals;
 mod register;

@@ -104,7 +104,7 @@ pub struct ApplianceEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
-    /// What was exported: `log`.
+    /// What was exported: `log`, or `class` and its number after a space.
     pub what: String,
     /// The number of records in it.
     pub size: u64,

@@ -5,6 +5,7 @@
 
 mod acts;
 mod checkin;
+mod class;
 mod coverage;
 mod id_card;
 mod recording;

@@ -1,0 +1,118 @@
+use super::*;
+use crate::checkin::testing::{class, directory, face_at, good, refused, track};
+use crate::class::ClassId;
+use crate::clock::SystemClock;
+use evidence::record::WindowKind;
+
+/// What is told of this; nothing leaves the test's folder.
+fn recorder(folder: &std::path::Path) -> Recorder {
+    let file = folder.join("rollcall.toml");
+    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
+    let config = Arc::new(Config::load(&file).expect("a config"));
+    let clock = Arc::new(SystemClock::default());
+    let zone = jiff::tz::TimeZone::UTC;
+    let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, zone).expect("initialised");
+    Recorder::new(Arc::new(journal), Arc::new(Live::default()), config, "front", &"5c".repeat(32))
+}
+
+fn decision(outcome: CheckinOutcome, class_of_one: Option<&str>) -> Decision {
+    let now = crate::checkin::testing::at(8, 0, 0);
+    let member = class_of_one.and_then(|id| {
+        directory(&[class(id, 8, 11, "301")], &[], &[], &now).member_here(&ClassId::new(id).expect("a number"), "1")
+    });
+    let window = (outcome == CheckinOutcome::Accepted).then_some(WindowKind::Arrival);
+    Decision { outcome, member, window, likeness: None, next_opens: None }
+}
+
+fn record(recorder: &mut Recorder, decision: &Decision, evidence: &Evidence) -> Arc<Outcome> {
+    let now = crate::checkin::testing::at(8, 0, 0);
+    recorder.record(decision, evidence, &now, Instant::now()).expect("recorded")
+}
+
+#[test]
+fn a_stranger_who_stays_is_recorded_once_and_another_stranger_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let unknown = decision(CheckinOutcome::Unknown, None);
+    track([good(100.0, &face_at(0.0))], 100, |track| {
+        assert!(!recorder.is_repeat(&unknown, &Evidence::Face(track)));
+        record(&mut recorder, &unknown, &Evidence::Face(track));
+        assert!(recorder.is_repeat(&unknown, &Evidence::Face(track)));
+    });
+    track([good(100.0, &face_at(50.0))], 100, |track| {
+        assert!(recorder.is_repeat(&unknown, &Evidence::Face(track)), "the same head, turned");
+    });
+    track([good(100.0, &face_at(90.0))], 100, |track| {
+        assert!(!recorder.is_repeat(&unknown, &Evidence::Face(track)), "somebody else");
+    });
+}
+
+#[test]
+fn a_stranger_who_comes_back_later_is_recorded_again_and_one_who_never_left_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let unknown = decision(CheckinOutcome::Unknown, None);
+    track([good(100.0, &face_at(0.0))], 100, |track| {
+        let seen = Evidence::Face(track);
+        record(&mut recorder, &unknown, &seen);
+        let now = Instant::now();
+        for seconds in [20, 40, 60] {
+            assert!(
+                recorder.is_repeat_at(&unknown, &seen, now + Duration::from_secs(seconds)),
+                "{seconds} s, still here"
+            );
+        }
+        assert!(!recorder.is_repeat_at(&unknown, &seen, now + Duration::from_secs(91)), "gone for half a minute");
+    });
+}
+
+#[test]
+fn who_was_accepted_and_stays_has_not_come_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    track([good(100.0, &face_at(0.0))], 100, |track| {
+        let seen = Evidence::Face(track);
+        let outcome = record(&mut recorder, &decision(CheckinOutcome::Accepted, Some("A")), &seen);
+        assert_eq!((outcome.person.as_deref(), outcome.name.as_deref()), (Some("1"), Some("张*")));
+        let again = decision(CheckinOutcome::AlreadyCheckedIn, Some("A"));
+        assert!(recorder.is_repeat(&again, &seen));
+        assert!(!recorder.is_repeat(&decision(CheckinOutcome::AlreadyCheckedIn, Some("B")), &seen), "another class");
+        assert!(!recorder.is_repeat_at(&again, &seen, Instant::now() + Duration::from_secs(9)), "9 s later");
+    });
+}
+
+#[test]
+fn a_reason_to_refuse_is_recorded_once_in_twenty_seconds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let (dark, turned) = (decision(CheckinOutcome::TooDark, None), decision(CheckinOutcome::Turned, None));
+    track([refused(100.0, RefusalReason::TooDark)], 100, |track| {
+        let seen = Evidence::Unusable(track);
+        record(&mut recorder, &dark, &seen);
+        assert!(recorder.is_repeat(&dark, &seen));
+        assert!(!recorder.is_repeat(&turned, &seen), "another reason");
+        assert!(recorder.is_repeat_at(&dark, &seen, Instant::now() + Duration::from_secs(19)));
+        assert!(!recorder.is_repeat_at(&dark, &seen, Instant::now() + Duration::from_secs(21)));
+    });
+}
+
+#[test]
+fn only_an_accepted_face_keeps_a_photo_and_only_its_hash_is_in_the_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    track([good(100.0, &face_at(0.0))], 100, |track| {
+        let seen = Evidence::Face(track);
+        let accepted = record(&mut recorder, &decision(CheckinOutcome::Accepted, Some("A")), &seen);
+        let unknown = record(&mut recorder, &decision(CheckinOutcome::Unknown, None), &seen);
+        let reader = recorder.journal.store().read().expect("open");
+        let (_, photo) = reader.capture_of(accepted.seq).expect("readable").expect("kept");
+        assert_eq!(reader.capture_of(unknown.seq).expect("readable"), None, "no photo of who is not known");
+        let made =
+            |seq| match reader.record(seq).expect("readable").map(|jws| evidence::jws::read_unverified(jws.as_str())) {
+                Some(Ok(evidence::record::Record { data: evidence::record::Data::Checkin(made), .. })) => made,
+                other => panic!("a check-in at {seq}, not {other:?}"),
+            };
+        assert_eq!(made(accepted.seq).photo, Some(evidence::sha256_hex(&photo)));
+        assert_eq!(made(unknown.seq).photo, None);
+    });
+}

@@ -1,0 +1,119 @@
+//! What the check-in makes of real faces before a real camera's film: each outcome, end to end, to its record.
+
+use crate::demo::photos;
+use crate::stage::{Actor, Shot, Stage, shoot};
+use evidence::jws::read_unverified;
+use evidence::record::{CheckinOutcome, Data};
+use rollcall::appliance::Appliance;
+use rollcall::checkin::live::Outcome;
+use rollcall::config::QualityConfig;
+use rollcall::picture::Picture;
+use rollcall::vision::{RefusalReason, judge};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Plays the film to the appliance; what the kiosk was told, after holding each against its record.
+fn play(stage: Stage) -> Vec<Arc<Outcome>> {
+    let Stage { config, journal, vision, .. } = stage;
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let end = Instant::now() + Duration::from_secs(60);
+        while !appliance.cameras[0].has_ended() {
+            assert!(Instant::now() < end, "the film does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (told, journal) = (appliance.live.recent(), appliance.journal.clone());
+        appliance.stop().await.expect("stopped");
+        let reader = journal.store().read().expect("open");
+        for outcome in &told {
+            let record = reader.record(outcome.seq).expect("readable").expect("told, so it is there");
+            let Data::Checkin(made) = read_unverified(record.as_str()).expect("a record").data else {
+                panic!("a check-in at {}", outcome.seq);
+            };
+            assert_eq!((made.outcome, &made.person, &made.class), (outcome.outcome, &outcome.person, &outcome.class));
+        }
+        told
+    })
+}
+
+/// Outcomes with the numbers of those they are about.
+fn brief(told: &[Arc<Outcome>]) -> Vec<(CheckinOutcome, Option<&str>)> {
+    told.iter().map(|outcome| (outcome.outcome, outcome.person.as_deref())).collect()
+}
+
+#[test]
+fn two_people_side_by_side_check_in_together_and_who_cannot_be_seen_well_is_told_why() {
+    let Some(photos) = photos() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    stage.enrol(&class, "01", &photos.join("obama.jpg"));
+    stage.enrol(&class, "02", &photos.join("biden.jpg"));
+    let first = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
+    let second = Actor::open(&photos.join("biden.jpg"), &mut stage.vision);
+    let nobody = || Shot { faces: vec![], seconds: 1.5 };
+    let shots = [
+        nobody(),
+        Shot { faces: vec![first.at(400.0, 300.0, 70.0, 1.0), second.at(880.0, 300.0, 70.0, 1.0)], seconds: 2.0 },
+        nobody(),
+        Shot { faces: vec![first.at(640.0, 300.0, 18.0, 1.0)], seconds: 4.0 },
+        nobody(),
+        Shot { faces: vec![first.at(640.0, 300.0, 90.0, 0.25)], seconds: 4.0 },
+    ];
+    shoot(&shots, &stage.film());
+    let told = play(stage);
+    let mut together = brief(&told);
+    together[..2].sort_by_key(|(_, person)| person.map(str::to_owned));
+    use CheckinOutcome::{Accepted, TooDark, TooSmall};
+    assert_eq!(together, [(Accepted, Some("01")), (Accepted, Some("02")), (TooSmall, None), (TooDark, None)]);
+}
+
+#[test]
+fn who_comes_hours_early_is_told_when_to_come_again() {
+    let Some(photos) = photos() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 3);
+    stage.enrol(&class, "01", &photos.join("obama.jpg"));
+    let actor = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
+    shoot(&[Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 2.5 }], &stage.film());
+    let told = play(stage);
+    assert_eq!(brief(&told), [(CheckinOutcome::OutsideWindow, Some("01"))]);
+    let opens = class.lessons[0].start.checked_sub(jiff::SignedDuration::from_mins(30)).expect("after midnight");
+    assert_eq!(told[0].next_opens, Some(opens.strftime("%H:%M").to_string()));
+}
+
+/// Frames of a real clip in which somebody turns the head; skipped where ../shared is absent.
+#[test]
+fn who_looks_away_is_asked_to_face_the_camera() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let clip = "shared/data/clips/tdp_live_621ea6f51185323cad2533b8.mp4";
+    let Some(clip) = source.ancestors().map(|folder| folder.join(clip)).find(|clip| clip.is_file()) else {
+        eprintln!("skipped: no ../shared/data");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    stage.class("A", 0);
+    let frames = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-i"])
+        .arg(&clip)
+        .args(["-vf", "fps=3", "-q:v", "2"])
+        .arg(folder.path().join("%03d.jpg"))
+        .status();
+    assert!(frames.expect("ffmpeg is installed").success());
+    let limits = QualityConfig::default();
+    let turned = (1..).map(|number| folder.path().join(format!("{number:03}.jpg"))).take_while(|path| path.is_file());
+    let actor = turned.into_iter().find_map(|path| {
+        let photo = Picture::open(&path).expect("just written");
+        let face = stage.vision.faces(&photo).expect("looked at").into_iter().next()?;
+        let is_turned = judge(&face, &limits).is_err_and(|refusal| refusal.reason == RefusalReason::Turned);
+        (is_turned && face.pose.yaw.abs() < 50.0).then(|| Actor::cut(&photo, &face))
+    });
+    let actor = actor.expect("a clip in which somebody turns the head");
+    shoot(&[Shot { faces: vec![actor.at(640.0, 300.0, 60.0, 1.0)], seconds: 4.5 }], &stage.film());
+    assert_eq!(brief(&play(stage)), [(CheckinOutcome::Turned, None)]);
+}
