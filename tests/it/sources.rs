@@ -195,6 +195,28 @@ fn each_lesson_is_recorded_with_its_cameras_and_its_sound() {
     let absent = &coverages[1].cameras[2];
     assert_eq!((absent.recorded_ms, absent.gaps_ms[&GapCause::CameraAbsent]), (0, 6000), "{absent:?}");
     assert!(coverages[1].cameras[..2].iter().all(|camera| camera.recorded_ms == 6000), "{coverages:?}");
+    let longest = |sound| {
+        let of = front.iter().chain(&back).filter(move |(segment, _)| segment.sound == sound);
+        of.max_by_key(|(segment, _)| segment.frames).expect("one")
+    };
+    for (segment, path) in [Sound::Recorded, Sound::Dropped].map(longest) {
+        assert_eq!(recovered(path), segment.sound, "a file knows what became of its sound");
+    }
+}
+
+/// What the record of a segment says of its sound that was cut off in the middle and is recovered.
+fn recovered(path: &Path) -> Sound {
+    let folder = tempfile::tempdir().expect("a folder");
+    let room = Room::new(folder.path(), &rtsp("front", 1, ""), vec![lesson(Timestamp::now(), -60, 600)]);
+    let part =
+        room.config.recordings().join("front/day").join(path.with_extension("mp4.part").file_name().expect("one"));
+    std::fs::create_dir_all(part.parent().expect("a folder")).expect("made");
+    let whole = std::fs::read(path).expect("there");
+    std::fs::write(part, &whole[..whole.len() - 50]).expect("written");
+    Service::start(&room.config, room.journal.clone(), Arc::default()).expect("starts").stop();
+    let (segment, path) = room.segments("front").pop().expect("recovered");
+    assert!(segment.recovered && !frame_hashes(&path).is_empty());
+    segment.sound
 }
 
 #[test]
