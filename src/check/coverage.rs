@@ -49,8 +49,9 @@ impl Coverage {
             // What the record of its beginning said, nobody can tell any more.
             None if self.bad.contains(&begun) => {}
             _ => {
-                let message =
-                    format!("the finding of record {seq} ends none that goes on: it names record {begun} as its beginning");
+                let message = format!(
+                    "the finding of record {seq} ends none that goes on: it names record {begun} as its beginning"
+                );
                 found.fail("broken_finding", "findings", Some(seq), message);
             }
         }
@@ -190,9 +191,8 @@ impl Coverage {
                 (Some((_, by)), None) => self.bad.contains(by),
                 (None, Some(_)) => false,
             };
-            let is_begun_as_told = row.class.as_str() == began.class
-                && is_at(row.lesson, &began.lesson)
-                && is_near(row.start, time);
+            let is_begun_as_told =
+                row.class.as_str() == began.class && is_at(row.lesson, &began.lesson) && is_near(row.start, time);
             if !is_begun_as_told || !is_ended_as_told {
                 wrong(*seq, format!("the row of the roll call of record {seq} does not say what its records say"));
             }
