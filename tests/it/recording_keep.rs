@@ -152,7 +152,7 @@ fn film(path: &Path, number: usize) {
 
 #[test]
 fn a_full_disk_stops_the_recording_and_not_the_check_ins_and_it_comes_back() {
-    let Some(disk) = Small::mount("6m") else { return };
+    let Some(disk) = Small::mount("8m") else { return };
     let port = free_port();
     let Some(_server) = Server::start(port, "h264") else { return };
     let reserve = "[retention]\nreserve_bytes = 2000000\nstate_reserve_bytes = 2000000\n";
