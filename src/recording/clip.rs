@@ -6,7 +6,7 @@
 use super::mp4::{self, VIDEO};
 use crate::class::Span;
 use jiff::Timestamp;
-use mp4_atom::{Atom, Decode, Encode, FourCC, Moof, Moov};
+use mp4_atom::{Atom, Encode, FourCC, Moof, Moov};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -156,13 +156,7 @@ impl Clip {
     }
 
     /// Moves a fragment by `offset` seconds, but never to before what is written already.
-    fn shift(
-        &mut self,
-        moof: &mut Moof,
-        offset: f64,
-        shifts: &mut BTreeMap<u32, u64>,
-        rates: &BTreeMap<u32, f64>,
-    ) {
+    fn shift(&mut self, moof: &mut Moof, offset: f64, shifts: &mut BTreeMap<u32, u64>, rates: &BTreeMap<u32, f64>) {
         self.number += 1;
         moof.mfhd.sequence_number = self.number;
         for traf in &mut moof.traf {

@@ -201,8 +201,7 @@ async fn download(
     let wanted = asked.span().ok_or_else(bad)?;
     blocking(move || {
         let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
-        let rows =
-            reader.segments(&asked.camera, wanted.from, wanted.until).map_err(|problem| internal(&problem))?;
+        let rows = reader.segments(&asked.camera, wanted.from, wanted.until).map_err(|problem| internal(&problem))?;
         drop(reader);
         let root = app.config.recordings();
         let piece = |row: &SegmentRow| {
