@@ -49,7 +49,7 @@ pub fn record(journal: &Journal, root: &Path) -> Result<()> {
         for _ in 0..count {
             let file = folder.join(format!("part-{:03}.mp4", number % 12));
             number += 1;
-            let name = start.to_zoned(journal.zone().clone()).strftime("%Y-%m-%dT%H%M%S.mp4").to_string();
+            let name = start.to_zoned_datetime(journal.zone().clone()).strftime("%Y-%m-%dT%H%M%S.mp4").to_string();
             let path = folder.join(&name);
             std::fs::copy(&file, &path)?;
             let end = start + SignedDuration::from_secs(10);

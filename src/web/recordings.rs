@@ -17,7 +17,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use evidence::record::GapCause;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -193,7 +193,10 @@ async fn api(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Resul
 fn day(app: &App, date: Date) -> Result<Day, StoreError> {
     let zone = app.journal.zone();
     let now = app.journal.clock().now();
-    let start = date.to_zoned_datetime(zone.clone()).map_or(Timestamp::MIN, |start| start.timestamp());
+    let start = date
+        .to_datetime(Time::midnight())
+        .to_zoned_datetime(zone.clone())
+        .map_or(Timestamp::MIN, |start| start.timestamp());
     let whole = Span { from: start, until: start.saturating_add(SignedDuration::from_hours(24)).unwrap_or(start) };
     let reader = app.journal.store().read()?;
     let cameras = cameras(app, &reader)?.into_iter();
