@@ -26,6 +26,7 @@ impl Server {
         let mut child = Command::new(script)
             .args([&port.to_string(), codec])
             .args(options)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -56,6 +57,13 @@ impl Server {
             assert!(Instant::now() < end, "{word} was not said {times} times within {seconds} s");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Sets what is wrong with the scene's camera.
+    pub fn fail(&mut self, fault: &str) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        writeln!(input, "{fault}").expect("the server runs");
+        input.flush().expect("the server runs");
     }
 
     pub fn signal(&self, name: &str) {

@@ -4,6 +4,7 @@ mod bureau;
 mod camera;
 mod check;
 mod cli;
+mod coverage;
 mod demo;
 mod disk;
 mod hostile;
