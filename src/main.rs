@@ -5,6 +5,7 @@ use rollcall::commands::alarm::AlarmCommand;
 use rollcall::commands::camera::CameraCommand;
 use rollcall::commands::check::CheckArgs;
 use rollcall::commands::class::ClassCommand;
+use rollcall::commands::coverage::CoverageCommand;
 use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
 use rollcall::commands::export::ExportCommand;
@@ -48,6 +49,9 @@ enum Command {
     /// Whether those who are to be told of alarms can be
     #[command(subcommand)]
     Alarm(AlarmCommand),
+    /// Judge what a picture shows, on videos of your own
+    #[command(subcommand)]
+    Coverage(CoverageCommand),
     /// Import, list and close classes
     #[command(subcommand)]
     Class(ClassCommand),
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Camera(command) => command.run(&config),
         Command::Recording(command) => command.run(&config),
         Command::Alarm(command) => command.run(&config),
+        Command::Coverage(command) => command.run().map(done),
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),

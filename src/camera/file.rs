@@ -106,6 +106,22 @@ impl FileSource {
     }
 }
 
+/// Shows `look` the pictures of a video file, one each `every` seconds of it, with their time in seconds from its first.
+pub fn watch_file(path: &Path, every: f64, mut look: impl FnMut(f64, &Picture)) -> Result<(), String> {
+    let mut source = FileSource::open(path, FilePace::Fast, false)?;
+    let mut picture = Picture::black(0, 0);
+    let (mut first, mut due) = (None, 0.0);
+    while let Some(seconds) = source.decode(&mut picture)? {
+        let seconds = seconds - *first.get_or_insert(seconds);
+        // Frame times are rounded.
+        if seconds + 1e-3 >= due {
+            look(seconds, &picture);
+            due = seconds + every;
+        }
+    }
+    Ok(())
+}
+
 impl Source for FileSource {
     fn read(&mut self, picture: &mut Picture, patience: Duration) -> Result<Read, Failure> {
         if self.due.is_none() {

@@ -11,6 +11,7 @@ mod status;
 mod unit;
 mod v4l2;
 
+pub use file::watch_file;
 pub use frame::{Frame, LatestFrame};
 pub use status::{CameraState, CameraStatus};
 pub use unit::{AudioFormat, Format, Track, Unit, VideoFormat};

@@ -5,6 +5,7 @@ pub mod appliance;
 pub mod camera;
 pub mod check;
 pub mod class;
+pub mod coverage;
 pub mod demo;
 pub mod enrol;
 pub mod export;

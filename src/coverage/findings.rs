@@ -1,10 +1,15 @@
 //! Conditions that last become findings; those that pass do not. Pure: samples in, beginnings and ends out.
+//!
+//! A finding begins with the first sample that showed it, though it is told only when it has lasted; it ends with the
+//! first good sample, told when that has lasted. Durations are monotonic; the wall clock only labels them.
 
-use super::picture::Sample;
+use super::picture::{Sample, cause_of};
 use crate::config::CoverageConfig;
+use crate::store::Sight;
 use evidence::record::{FindingKind, HiddenCause};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A finding has begun or ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,29 +33,193 @@ pub enum Change {
         workstation: Option<String>,
         /// When the first good sample after it came.
         end: Timestamp,
-        /// What was measured, at its worst.
+        /// What was measured when it was last seen.
         measured: BTreeMap<String, f64>,
     },
 }
 
+/// What a finding is about: the picture, or a workstation in it.
+type About = (FindingKind, Option<String>);
+
 /// One camera's findings.
 pub struct Findings {
-    _limits: CoverageConfig,
+    limits: CoverageConfig,
+    states: BTreeMap<About, State>,
+}
+
+struct State {
+    /// Since when it has held without a break, before it is a finding; or since when it has not, once it is one.
+    turned: Option<(Timestamp, Duration)>,
+    is_open: bool,
+    cause: Option<HiddenCause>,
+    measured: BTreeMap<String, f64>,
 }
 
 impl Findings {
     /// None yet.
     pub fn new(limits: &CoverageConfig) -> Findings {
-        Findings { _limits: limits.clone() }
+        Findings { limits: limits.clone(), states: BTreeMap::new() }
     }
 
-    /// Takes the next sample; tells what has begun or ended.
-    pub fn take(&mut self, _at: Timestamp, _sample: &Sample) -> Vec<Change> {
-        Vec::new()
+    /// Takes the next sample, seen at `wall`, and at `at` by a clock that never steps; tells what has begun or ended.
+    pub fn take(&mut self, wall: Timestamp, at: Duration, sample: &Sample) -> Vec<Change> {
+        let mut holds: BTreeMap<About, (Option<HiddenCause>, BTreeMap<String, f64>)> = BTreeMap::new();
+        for condition in &sample.conditions {
+            holds.insert((condition.what, None), (cause_of(condition.what), condition.measured.clone()));
+        }
+        let mut unknown = Vec::new();
+        for (name, sight) in &sample.sights {
+            let about = (FindingKind::WorkstationHidden, Some(name.clone()));
+            match sight {
+                None => unknown.push(about),
+                // What hides all of the picture is a finding of its own.
+                Some(Sight::Hidden(cause @ (HiddenCause::Obstructed | HiddenCause::OutsidePicture))) => {
+                    holds.insert(about, (Some(*cause), BTreeMap::new()));
+                }
+                Some(_) => {}
+            }
+        }
+        let mut changes = Vec::new();
+        for (about, (cause, measured)) in holds.iter() {
+            let state = self.states.entry(about.clone()).or_insert_with(|| State {
+                turned: None,
+                is_open: false,
+                cause: *cause,
+                measured: BTreeMap::new(),
+            });
+            state.measured.clone_from(measured);
+            if state.is_open {
+                state.turned = None;
+                continue;
+            }
+            state.cause = *cause;
+            let (since, from) = *state.turned.get_or_insert((wall, at));
+            let needed = Duration::from_secs_f64(match about.0 {
+                FindingKind::WorkstationHidden => self.limits.obstructed_seconds,
+                _ => self.limits.begin_seconds,
+            });
+            if at.saturating_sub(from) >= needed {
+                (state.is_open, state.turned) = (true, None);
+                changes.push(Change::Begun {
+                    what: about.0,
+                    workstation: about.1.clone().zip(*cause),
+                    since,
+                    measured: measured.clone(),
+                });
+            }
+        }
+        let enough = Duration::from_secs_f64(self.limits.end_seconds);
+        self.states.retain(|about, state| {
+            if holds.contains_key(about) || unknown.contains(about) {
+                return true;
+            }
+            if !state.is_open {
+                return false;
+            }
+            let (end, from) = *state.turned.get_or_insert((wall, at));
+            if at.saturating_sub(from) < enough {
+                return true;
+            }
+            changes.push(ended(about, state, end));
+            false
+        });
+        changes
     }
 
     /// Ends what goes on: nobody looks any more.
-    pub fn close(&mut self, _at: Timestamp) -> Vec<Change> {
-        Vec::new()
+    pub fn close(&mut self, wall: Timestamp) -> Vec<Change> {
+        let states = std::mem::take(&mut self.states);
+        let open = states.iter().filter(|(_, state)| state.is_open);
+        open.map(|(about, state)| ended(about, state, state.turned.map_or(wall, |(since, _)| since))).collect()
+    }
+
+    /// Why no workstation of the picture is to be seen, by what is a finding now.
+    pub fn whole_picture(&self) -> Option<HiddenCause> {
+        self.states
+            .iter()
+            .filter(|((_, workstation), state)| workstation.is_none() && state.is_open)
+            .find_map(|(_, state)| state.cause)
+    }
+
+    /// Why a workstation is hidden, by what is a finding now.
+    pub fn workstation(&self, name: &str) -> Option<HiddenCause> {
+        let state = self.states.get(&(FindingKind::WorkstationHidden, Some(name.to_owned())));
+        state.filter(|state| state.is_open).and_then(|state| state.cause)
+    }
+}
+
+fn ended(about: &About, state: &State, end: Timestamp) -> Change {
+    Change::Ended { what: about.0, workstation: about.1.clone(), end, measured: state.measured.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::picture::Condition;
+
+    fn wall(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
+    }
+
+    fn dark() -> Sample {
+        let condition =
+            Condition { what: FindingKind::Dark, measured: BTreeMap::from([("mean_brightness".into(), 4.0)]) };
+        Sample { conditions: vec![condition], sights: Vec::new() }
+    }
+
+    fn sight(sight: Option<Sight>) -> Sample {
+        Sample { conditions: Vec::new(), sights: vec![("A1".into(), sight)] }
+    }
+
+    /// Every other second a sample; the changes, and at which second they were told.
+    fn told(samples: &[Sample]) -> Vec<(i64, Change)> {
+        let mut findings = Findings::new(&CoverageConfig::default());
+        let mut told = Vec::new();
+        for (number, sample) in samples.iter().enumerate() {
+            let second = 2 * number as i64;
+            let changes = findings.take(wall(second), Duration::from_secs(second as u64), sample);
+            told.extend(changes.into_iter().map(|change| (second, change)));
+        }
+        told
+    }
+
+    #[test]
+    fn what_lasts_is_a_finding_from_its_first_sample_to_the_first_good_one() {
+        let samples = [&[Sample::default()][..], &vec![dark(); 5], &vec![Sample::default(); 4]].concat();
+        let told = told(&samples);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(matches!(&told[0], (6, Change::Begun { what: FindingKind::Dark, since, .. }) if *since == wall(2)));
+        assert!(matches!(&told[1], (16, Change::Ended { what: FindingKind::Dark, end, .. }) if *end == wall(12)));
+    }
+
+    #[test]
+    fn who_walks_past_is_no_finding_and_who_stays_is_one_within_ten_seconds() {
+        let (free, hidden) = (sight(Some(Sight::Visible)), sight(Some(Sight::Hidden(HiddenCause::Obstructed))));
+        let past = [&vec![free.clone(); 3][..], &vec![hidden.clone(); 3], &vec![free.clone(); 3]].concat();
+        assert_eq!(told(&past), []);
+        let stays = [&vec![free; 3][..], &vec![hidden; 6]].concat();
+        let told = told(&stays);
+        assert!(
+            matches!(&told[..], [(12, Change::Begun { workstation: Some((name, HiddenCause::Obstructed)), since, .. })]
+                if name == "A1" && *since == wall(6)),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_break_in_a_finding_does_not_end_it_and_what_cannot_be_told_changes_nothing() {
+        let hidden = || sight(Some(Sight::Hidden(HiddenCause::Obstructed)));
+        let mut samples = vec![hidden(); 5];
+        samples.extend([sight(Some(Sight::Visible)), hidden(), sight(None), sight(None), sight(None), hidden()]);
+        assert_eq!(told(&samples).len(), 1);
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_makes_no_finding() {
+        let mut findings = Findings::new(&CoverageConfig::default());
+        assert_eq!(findings.take(wall(0), Duration::ZERO, &dark()), []);
+        assert_eq!(findings.take(wall(3600), Duration::from_secs(2), &dark()), []);
+        assert_eq!(findings.take(wall(3602), Duration::from_secs(4), &dark()).len(), 1);
+        assert!(matches!(&findings.close(wall(3604))[..], [Change::Ended { what: FindingKind::Dark, .. }]));
     }
 }

@@ -18,8 +18,6 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How often a picture is judged.
-const EVERY: Duration = Duration::from_secs(2);
 /// How often sights are written down.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 /// Good pictures in a row, of which the last becomes the reference of a camera that has none.
@@ -130,9 +128,10 @@ impl Watch {
     fn look(&mut self, journal: &Journal, camera: &Camera) {
         let frame = camera.frames().get();
         let is_new = |frame: &Frame| self.last.is_none_or(|last| last.number < frame.number);
-        let pause = Duration::try_from(LONGEST_PAUSE).unwrap_or(EVERY);
+        let pause = LONGEST_PAUSE.unsigned_abs();
+        let every = Duration::from_secs_f64(self.limits.sample_seconds);
         match (frame.filter(|frame| is_new(frame)), self.last) {
-            (Some(frame), Some(last)) if frame.captured.saturating_duration_since(last.captured) < EVERY => {}
+            (Some(frame), Some(last)) if frame.captured.saturating_duration_since(last.captured) < every => {}
             // A picture from before the lesson, or from a camera that has long been silent, shows nothing of now.
             (Some(frame), _) if frame.captured.elapsed() < pause => self.sample(journal, &frame),
             (_, Some(last)) if last.captured.elapsed() > pause => {
@@ -159,8 +158,9 @@ impl Watch {
         }
         let Some((reference, judge)) = &mut self.judge else { return };
         let has_reference = reference.is_some();
-        let sample = judge.look(&frame.picture, frame.captured.saturating_duration_since(self.begun));
-        let changes = self.findings.take(wall, &sample);
+        let at = frame.captured.saturating_duration_since(self.begun);
+        let sample = judge.look(&frame.picture, at);
+        let changes = self.findings.take(wall, at, &sample);
         self.sights.take(wall, &sample, &changes);
         self.queue(changes, Some(&frame.picture));
         self.last = Some(Last { number: frame.number, captured: frame.captured, wall });
@@ -190,7 +190,7 @@ impl Watch {
                 None
             }
         });
-        self.judge = Some((seq, Judge::new(picture.as_ref(), workstations)));
+        self.judge = Some((seq, Judge::new(&self.limits, picture.as_ref(), workstations)));
         Ok(())
     }
 

@@ -23,7 +23,12 @@ impl Server {
 
     pub fn start_with(port: u16, codec: &str, options: &[&str]) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/rtsp-serve");
-        let mut child = Command::new(script)
+        Server::start_as(Command::new(script), port, codec, options)
+    }
+
+    /// `command` is the server's script, on whatever host it is to run.
+    pub fn start_as(mut command: Command, port: u16, codec: &str, options: &[&str]) -> Option<Server> {
+        let mut child = command
             .args([&port.to_string(), codec])
             .args(options)
             .stdin(Stdio::piped())

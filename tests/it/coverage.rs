@@ -257,7 +257,6 @@ fn a_camera_that_dies_and_a_roll_call_that_is_missing_are_told_within_ten_second
 }
 
 #[test]
-#[ignore = "takes the judging of pictures"]
 fn a_covered_camera_is_found_told_and_accounted_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let (port, receiver) = (free_port(), Receiver::start());

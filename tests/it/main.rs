@@ -9,6 +9,7 @@ mod demo;
 mod disk;
 mod hostile;
 mod kill;
+mod network;
 mod protocol;
 mod recording;
 mod status;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An appliance in `folder` whose lesson began an hour ago and goes on for an hour; it records one network camera.
-struct Room {
+pub struct Room {
     config: Config,
     journal: Arc<Journal>,
     /// Of the whole lesson, with the roll call.
@@ -42,10 +42,15 @@ fn room(folder: &Path, port: u16) -> Room {
 
 /// `rest`: how long the lesson still lasts, when the room is new.
 fn room_until(folder: &Path, port: u16, rest: SignedDuration) -> Room {
+    room_at(folder, &format!("rtsp://127.0.0.1:{port}/camera"), rest)
+}
+
+/// Likewise, with the camera's address.
+pub fn room_at(folder: &Path, url: &str, rest: SignedDuration) -> Room {
     let file = folder.join("rollcall.toml");
     let text = format!(
         "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n[recording]\nsegment_seconds = 10\n\
-         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"rtsp://127.0.0.1:{port}/camera\"\nstall_seconds = 1.5\n"
+         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"{url}\"\nstall_seconds = 1.5\n"
     );
     std::fs::write(&file, text).expect("written");
     let config = Config::load(&file).expect("a config");
@@ -75,7 +80,7 @@ fn room_until(folder: &Path, port: u16, rest: SignedDuration) -> Room {
 }
 
 impl Room {
-    fn start(&self) -> (Arc<Vec<Camera>>, Service) {
+    pub fn start(&self) -> (Arc<Vec<Camera>>, Service) {
         let cameras: Vec<_> =
             self.config.cameras.iter().map(|camera| Camera::start(camera, Decode::KeyFrames)).collect();
         let cameras = Arc::new(cameras);
@@ -83,13 +88,13 @@ impl Room {
         (cameras, service)
     }
 
-    fn segments(&self) -> Vec<SegmentRow> {
+    pub fn segments(&self) -> Vec<SegmentRow> {
         let reader = self.journal.store().read().expect("reads");
         reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads")
     }
 
     /// The account of the lesson up to `until`.
-    fn account(&self, until: Timestamp) -> Account {
+    pub fn account(&self, until: Timestamp) -> Account {
         let reader = self.journal.store().read().expect("reads");
         let segments = reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
         let gaps = reader.gaps("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
@@ -98,7 +103,7 @@ impl Room {
         account(Span { until, ..self.lesson }, &segments, &gaps)
     }
 
-    fn wait_recording(&self, service: &Service, wanted: bool) {
+    pub fn wait_recording(&self, service: &Service, wanted: bool) {
         let end = Instant::now() + Duration::from_secs(30);
         while service.status()[0].recording != wanted {
             assert!(Instant::now() < end, "{:?}", service.status());

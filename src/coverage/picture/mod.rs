@@ -1,8 +1,23 @@
 //! One camera's picture: what is wrong with it, and which workstations it shows. Pure: pictures in, conditions out.
+//!
+//! Compared with a reference picture by structure, not by brightness: lights that go on and off, and people who come
+//! and go, change a picture without anything being wrong. The reference is never learnt from what comes later.
 
+mod grey;
+mod motion;
+mod reference;
+mod repeat;
+#[cfg(test)]
+mod tests;
+
+use crate::config::CoverageConfig;
 use crate::picture::Picture;
 use crate::store::{Sight, Workstation};
-use evidence::record::FindingKind;
+use evidence::record::{FindingKind, HiddenCause};
+use grey::correlation;
+use motion::Map;
+use reference::{Reference, Scales, WIDTH};
+use repeat::{Memory, Repeats};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,7 +26,7 @@ use std::time::Duration;
 pub struct Condition {
     /// What is wrong with the picture.
     pub what: FindingKind,
-    /// What was measured, by name.
+    /// What was measured, by name; see docs/coverage.md.
     pub measured: BTreeMap<String, f64>,
 }
 
@@ -26,18 +41,209 @@ pub struct Sample {
 
 /// Judges one camera's pictures, one after another.
 pub struct Judge {
+    limits: CoverageConfig,
+    reference: Option<Reference>,
     workstations: Vec<Workstation>,
+    memory: Memory,
 }
 
+/// A picture whose spread is below this shows nothing at all, grey levels.
+const NOTHING: f32 = 4.0;
+/// When this share of the reference's points is where it was, the camera has not moved.
+const STANDS: f32 = 0.4;
+/// A covered lens leaves less than this of the reference's points in place.
+const COVERED_IN_PLACE: f32 = 0.35;
+/// The coarse picture of a camera that is out of focus is still this like the reference's.
+const BLURRED_LIKENESS: f32 = 0.55;
+/// A workstation is outside the picture when more than this share of it is.
+const OUTSIDE: f32 = 0.5;
+
 impl Judge {
-    /// `reference` is the picture as it should be; without one, nothing can be said of moves and workstations.
-    pub fn new(_reference: Option<&Picture>, workstations: Vec<Workstation>) -> Judge {
-        Judge { workstations }
+    /// `reference` is the picture as it should be; without one, nothing can be said of moves, focus and workstations.
+    pub fn new(limits: &CoverageConfig, reference: Option<&Picture>, workstations: Vec<Workstation>) -> Judge {
+        let reference = reference.map(|picture| Reference::new(picture, &workstations));
+        Judge { limits: limits.clone(), reference, workstations, memory: Memory::default() }
+    }
+
+    /// The camera was away, or nobody looked: what comes next repeats nothing.
+    pub fn forget(&mut self) {
+        self.memory.clear();
     }
 
     /// Judges the next sample. `at` is monotonic, since some moment of the judge's life.
-    pub fn look(&mut self, _picture: &Picture, _at: Duration) -> Sample {
-        let sights = self.workstations.iter().map(|marked| (marked.workstation.clone(), None)).collect();
-        Sample { conditions: Vec::new(), sights }
+    pub fn look(&mut self, picture: &Picture, at: Duration) -> Sample {
+        let scales = Scales::of(picture);
+        let mut conditions = self.light(&scales);
+        let repeats = self.memory.take(picture, at, self.limits.same_difference);
+        let is_lit = conditions.is_empty();
+        let mut map = Map::NONE;
+        let reference =
+            self.reference.as_ref().filter(|reference| reference.has_structure() && reference.fits(&scales));
+        match reference {
+            Some(reference) => {
+                let matches = reference.matches(&scales);
+                if let Some(condition) = self.against(reference, &scales, &matches, is_lit, &mut map) {
+                    // Black without any structure left is a cover, not darkness: in the dark something is always seen.
+                    // White all over is too much light.
+                    let is_white = conditions.iter().any(|condition| condition.what == FindingKind::OverExposed);
+                    if condition.what == FindingKind::Covered && !is_white {
+                        conditions.clear();
+                    }
+                    if condition.what != FindingKind::Covered || !is_white {
+                        conditions.push(condition);
+                    }
+                }
+            }
+            None if is_lit && scales.grey.spread() < NOTHING => {
+                let measured = measured([("spread", scales.grey.spread()), ("mean_brightness", scales.grey.mean())]);
+                conditions = vec![Condition { what: FindingKind::Covered, measured }];
+            }
+            None => {}
+        }
+        match repeats {
+            Repeats::No => {}
+            // A covered lens, or a black picture, is the same again and again without being frozen.
+            Repeats::Frozen { .. } if conditions.iter().any(|condition| hides_noise(condition.what)) => {}
+            Repeats::Frozen { difference } => {
+                conditions
+                    .push(Condition { what: FindingKind::Frozen, measured: measured([("difference", difference)]) });
+            }
+            Repeats::Looped { period, difference } => {
+                let measured = measured([("difference", difference), ("period_seconds", period.as_secs_f32())]);
+                conditions.push(Condition { what: FindingKind::Looped, measured });
+            }
+        }
+        let sights = self.sights(&scales, &map, &conditions, reference);
+        Sample { conditions, sights }
     }
+
+    /// Too dark, or too bright.
+    fn light(&self, scales: &Scales) -> Vec<Condition> {
+        let grey = &scales.grey;
+        let (mean, bright) = (grey.mean(), grey.share_above(250.0));
+        let values = measured([("mean_brightness", mean), ("bright_share", bright)]);
+        let what = if mean < self.limits.dark_brightness {
+            FindingKind::Dark
+        } else if bright > self.limits.bright_share {
+            FindingKind::OverExposed
+        } else {
+            return Vec::new();
+        };
+        vec![Condition { what, measured: values }]
+    }
+
+    /// What is wrong against the reference; `map` is set to where its points lie now.
+    fn against(
+        &self,
+        reference: &Reference,
+        scales: &Scales,
+        matches: &reference::Matches,
+        is_lit: bool,
+        map: &mut Map,
+    ) -> Option<Condition> {
+        let likeness = correlation(&reference.coarse, &scales.coarse);
+        let values = || {
+            measured([
+                ("matched_share", matches.in_place),
+                ("flat_share", matches.flat),
+                ("sharpness_ratio", matches.sharpness),
+                ("likeness", likeness),
+            ])
+        };
+        let named = |what| Some(Condition { what, measured: values() });
+        let is_sharp = matches.sharpness >= self.limits.sharpness_ratio;
+        if matches.in_place >= STANDS {
+            return if is_lit && !is_sharp && likeness >= BLURRED_LIKENESS {
+                named(FindingKind::Blurred)
+            } else {
+                None
+            };
+        }
+        let (width, height) = (WIDTH as f64, reference.height());
+        if let Some(motion) = reference.motion(scales) {
+            let farthest = motion.map.farthest(width, height) * 100.0 / width;
+            if farthest > f64::from(self.limits.moved_percent) {
+                *map = motion.map;
+                let (turn, scale) = motion.map.turn_and_scale(width, height);
+                let mut measured = values();
+                measured.extend([
+                    ("shift_percent".to_owned(), rounded(motion.map.shift(width, height) * 100.0 / width)),
+                    ("farthest_percent".to_owned(), rounded(farthest)),
+                    ("turn_degrees".to_owned(), rounded(turn)),
+                    ("scale".to_owned(), rounded(scale)),
+                    ("agreeing_points".to_owned(), motion.agreeing as f64),
+                ]);
+                return Some(Condition { what: FindingKind::Moved, measured });
+            }
+            // Half hidden, but where it was.
+            if matches.in_place >= COVERED_IN_PLACE {
+                return None;
+            }
+        }
+        if !is_sharp && likeness >= BLURRED_LIKENESS {
+            return if is_lit { named(FindingKind::Blurred) } else { None };
+        }
+        if matches.in_place < COVERED_IN_PLACE && matches.flat >= self.limits.covered_share {
+            return named(FindingKind::Covered);
+        }
+        let shows_nothing_of_it = matches.in_place <= self.limits.replaced_share && likeness < BLURRED_LIKENESS;
+        if is_lit && shows_nothing_of_it { named(FindingKind::Replaced) } else { None }
+    }
+
+    fn sights(
+        &self,
+        scales: &Scales,
+        map: &Map,
+        conditions: &[Condition],
+        reference: Option<&Reference>,
+    ) -> Vec<(String, Option<Sight>)> {
+        let worst = conditions.iter().find_map(|condition| cause_of(condition.what));
+        let all =
+            |sight: Option<Sight>| self.workstations.iter().map(|marked| (marked.workstation.clone(), sight)).collect();
+        let Some(reference) = reference else { return all(worst.map(Sight::Hidden)) };
+        if let Some(cause) = worst {
+            return all(Some(Sight::Hidden(cause)));
+        }
+        let judge = |seen: reference::Seen| {
+            if seen.outside > OUTSIDE {
+                Sight::Hidden(HiddenCause::OutsidePicture)
+            } else if seen.visible / (1.0 - seen.outside).max(0.01) < self.limits.visible_share {
+                Sight::Hidden(HiddenCause::Obstructed)
+            } else {
+                Sight::Visible
+            }
+        };
+        let stations = reference.stations(&scales.grey, map);
+        stations.into_iter().map(|(name, seen)| (name.to_owned(), seen.map(judge))).collect()
+    }
+}
+
+/// Whether a sensor's noise cannot be seen in such a picture.
+fn hides_noise(what: FindingKind) -> bool {
+    matches!(what, FindingKind::Covered | FindingKind::Dark | FindingKind::OverExposed)
+}
+
+/// Why no workstation is to be seen when this is wrong with the picture; a moved camera may still show some.
+pub fn cause_of(what: FindingKind) -> Option<HiddenCause> {
+    Some(match what {
+        FindingKind::Dark => HiddenCause::Dark,
+        FindingKind::OverExposed => HiddenCause::OverExposed,
+        FindingKind::Blurred => HiddenCause::Blurred,
+        FindingKind::Frozen => HiddenCause::Frozen,
+        FindingKind::Looped => HiddenCause::Looped,
+        FindingKind::Covered => HiddenCause::Covered,
+        FindingKind::Replaced => HiddenCause::Replaced,
+        FindingKind::Moved | FindingKind::WorkstationHidden | FindingKind::FewPeople | FindingKind::NoRollCall => {
+            return None;
+        }
+    })
+}
+
+fn measured<const N: usize>(values: [(&str, f32); N]) -> BTreeMap<String, f64> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), rounded(f64::from(value)))).collect()
+}
+
+/// Records hold three decimals; what is not a number has no place in one.
+fn rounded(value: f64) -> f64 {
+    if value.is_finite() { (value * 1000.0).round() / 1000.0 } else { -1.0 }
 }
