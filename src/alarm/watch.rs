@@ -41,9 +41,10 @@ impl Alarms {
         let mut events = Vec::new();
         let wanted: Vec<&Attention> = attention.iter().filter(|one| is_alarm(one, attention)).collect();
         for (ended, _, known) in self.kept.iter_mut().filter(|(ended, ..)| ended.is_none()) {
-            match wanted.iter().find(|one| is_same(one, known)) {
+            // What has been told goes on until it is over, whatever else has begun meanwhile.
+            match attention.iter().find(|one| is_same(one, known)) {
                 // Figures in it may have changed: the newest are shown.
-                Some(one) => *known = (*one).clone(),
+                Some(one) => *known = one.clone(),
                 None => {
                     *ended = Some(now);
                     events.push(Event::Ended(known.clone()));
@@ -122,9 +123,14 @@ mod tests {
         };
         assert_eq!(take(&[low(9), Attention::NoClass]), [Event::Begun(low(9))]);
         assert_eq!(take(&[low(8)]), [], "the same, with another figure");
-        let events = take(&[low(7), absent, gap.clone()]);
+        let events = take(&[low(7), absent.clone(), gap.clone()]);
         assert_eq!(events, [Event::Begun(gap.clone())], "the camera's own state is not told beside its gap");
-        assert_eq!(take(&[]), [Event::Ended(low(7)), Event::Ended(gap)]);
+        assert_eq!(
+            take(&[absent.clone()]),
+            [Event::Ended(low(7)), Event::Ended(gap.clone()), Event::Begun(absent.clone())]
+        );
+        assert_eq!(take(&[absent.clone(), gap.clone()]), [Event::Begun(gap.clone())], "the camera is still absent");
+        assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(gap)]);
         assert_eq!(take(&[]), []);
         assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
     }

@@ -128,8 +128,8 @@ impl Watch {
     fn look(&mut self, journal: &Journal, camera: &Camera) {
         let frame = camera.frames().get();
         let is_new = |frame: &Frame| self.last.is_none_or(|last| last.number < frame.number);
+        let pause = LONGEST_PAUSE.unsigned_abs();
         let every = Duration::from_secs_f64(self.limits.sample_seconds);
-        let pause = Duration::try_from(LONGEST_PAUSE).unwrap_or(every);
         match (frame.filter(|frame| is_new(frame)), self.last) {
             (Some(frame), Some(last)) if frame.captured.saturating_duration_since(last.captured) < every => {}
             // A picture from before the lesson, or from a camera that has long been silent, shows nothing of now.
@@ -158,9 +158,9 @@ impl Watch {
         }
         let Some((reference, judge)) = &mut self.judge else { return };
         let has_reference = reference.is_some();
-        let moment = frame.captured.saturating_duration_since(self.begun);
-        let sample = judge.look(&frame.picture, moment);
-        let changes = self.findings.take(wall, moment, &sample);
+        let at = frame.captured.saturating_duration_since(self.begun);
+        let sample = judge.look(&frame.picture, at);
+        let changes = self.findings.take(wall, at, &sample);
         self.sights.take(wall, &sample, &changes);
         self.queue(changes, Some(&frame.picture));
         self.last = Some(Last { number: frame.number, captured: frame.captured, wall });

@@ -31,6 +31,7 @@ impl Server {
         let mut child = command
             .args([&port.to_string(), codec])
             .args(options)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -61,6 +62,13 @@ impl Server {
             assert!(Instant::now() < end, "{word} was not said {times} times within {seconds} s");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Sets what is wrong with the scene's camera.
+    pub fn fail(&mut self, fault: &str) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        writeln!(input, "{fault}").expect("the server runs");
+        input.flush().expect("the server runs");
     }
 
     pub fn signal(&self, name: &str) {

@@ -5,6 +5,7 @@ mod camera;
 mod check;
 mod class_export;
 mod cli;
+mod coverage;
 mod demo;
 mod disk;
 mod faces;
