@@ -194,7 +194,7 @@ fn each_lesson_is_recorded_with_its_cameras_and_its_sound() {
     assert!(!coverages[1].complete, "a camera is missing");
     let absent = &coverages[1].cameras[2];
     assert_eq!((absent.recorded_ms, absent.gaps_ms[&GapCause::CameraAbsent]), (0, 6000), "{absent:?}");
-    assert!(coverages[1].cameras[..2].iter().all(|camera| camera.recorded_ms == 6000), "{coverages:?}");
+    assert!(coverages[1].cameras[..2].iter().all(|camera| camera.recorded_ms > 5500), "{coverages:?}");
     let longest = |sound| {
         let of = front.iter().chain(&back).filter(move |(segment, _)| segment.sound == sound);
         of.max_by_key(|(segment, _)| segment.frames).expect("one")
