@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use evidence::record::{Data, FindingKind, Gap, GapCause, Segment, Sound, VideoCodec};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rollcall::class;
 use rollcall::journal::{Journal, NewFinding, PlanSource};
 use rollcall::picture::Picture;
@@ -40,7 +40,7 @@ pub fn record(journal: &Journal, root: &Path) -> Result<()> {
     let folder = root.join(CAMERA).join(DATE);
     std::fs::create_dir_all(&folder)?;
     let at = |time: &str| -> Result<Timestamp> {
-        Ok(format!("{DATE}T{time}+08:00[Asia/Shanghai]").parse::<Zoned>()?.timestamp())
+        Ok(format!("{DATE}T{time}+08:00[Asia/Shanghai]").parse::<ZonedDateTime>()?.timestamp())
     };
     code(&folder, "08:20:00", 120)?;
     let mut number = 0;
@@ -139,7 +139,7 @@ fn findings(journal: &Journal, covered: Timestamp, hidden: Timestamp) -> Result<
         *value = (at / 960) as u8;
     }
     let thumbnail = picture.to_jpeg(80)?;
-    let mut tell = |what, workstation: Option<&str>, start: Timestamp, seconds| -> Result<()> {
+    let tell = |what, workstation: Option<&str>, start: Timestamp, seconds| -> Result<()> {
         let new = NewFinding {
             what,
             camera: Some(CAMERA.into()),

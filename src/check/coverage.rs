@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A roll call's row tells when it was taken; its record, when that was journalled.
 const JOURNALLED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
+/// A roll call: the record of its beginning, its time, and the record of its end with its time.
+type Taken = (Rollcall, String, Option<(u64, String)>);
+
 /// What the log says of what the recordings show.
 #[derive(Default)]
 pub(super) struct Coverage {
@@ -17,7 +20,7 @@ pub(super) struct Coverage {
     /// By the record of the beginning: it, and the record of the end.
     findings: BTreeMap<u64, (Finding, Option<(u64, Finding)>)>,
     /// By the record of the beginning, with its time, and the record of the end.
-    rollcalls: BTreeMap<u64, (Rollcall, String, Option<(u64, String)>)>,
+    rollcalls: BTreeMap<u64, Taken>,
     /// Records that do not verify: what hangs on them cannot be judged.
     bad: BTreeSet<u64>,
 }

@@ -342,7 +342,8 @@ impl Worker {
                     let now = self.shared.now();
                     // Looked at for each unit: at a border between spans, sound ends with the very first after it.
                     let wanted = self.shared.wanted(self.index, now.wall);
-                    if wanted.is_some() && self.recorder.since().is_some() {
+                    let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
+                    if wanted.is_some_and(|wanted| self.recorder.since().is_some() || is_on_time(wanted)) {
                         self.facts.extend(self.recorder.set_wanted(wanted, None, now));
                     }
                     self.facts.extend(self.recorder.take(unit, now));

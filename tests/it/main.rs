@@ -15,8 +15,6 @@ mod kiosk_kill;
 mod network;
 mod outcomes;
 mod protocol;
-mod protocol;
-mod recording;
 mod recording;
 mod recording_keep;
 mod service;

@@ -66,7 +66,7 @@ fn house(more: &str) -> House {
 impl House {
     /// A minute of recording from 8:00 on, as the recorder would leave it: file, record, row.
     fn record(&mut self, day: Date, minute: i8) {
-        let start = day.at(8, minute, 0, 0).to_zoned(self.journal.zone().clone()).expect("a time");
+        let start = day.at(8, minute, 0, 0).to_zoned_datetime(self.journal.zone().clone()).expect("a time");
         let name = start.strftime("back/%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
         let file = self.config.recordings().join(&name);
         fs::create_dir_all(file.parent().expect("a folder")).expect("made");
