@@ -296,7 +296,7 @@ fn open(name: &str, format: Pixel, size: (u32, u32), encoding: &Encoding) -> Res
         let peak = (most * 2).to_string();
         let most = most.to_string();
         for (key, value) in [
-            ("preset", "veryfast"),
+            ("preset", "superfast"),
             ("tune", "zerolatency"),
             ("crf", "24"),
             ("maxrate", most.as_str()),
