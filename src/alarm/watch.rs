@@ -126,7 +126,7 @@ mod tests {
         let events = take(&[low(7), absent.clone(), gap.clone()]);
         assert_eq!(events, [Event::Begun(gap.clone())], "the camera's own state is not told beside its gap");
         assert_eq!(
-            take(&[absent.clone()]),
+            take(std::slice::from_ref(&absent)),
             [Event::Ended(low(7)), Event::Ended(gap.clone()), Event::Begun(absent.clone())]
         );
         assert_eq!(take(&[absent.clone(), gap.clone()]), [Event::Begun(gap.clone())], "the camera is still absent");
