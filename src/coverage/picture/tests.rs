@@ -40,6 +40,12 @@ fn each(mut picture: Picture, change: impl Fn(usize, usize, u8) -> u8) -> Pictur
     picture
 }
 
+/// Another place.
+fn rings(x: usize, y: usize, noise: u8) -> u8 {
+    let squared = ((x * x + y * y) as f32 / 9000.0).sin();
+    (125.0 + 55.0 * squared) as u8 + noise % 3
+}
+
 fn blurred(picture: &Picture) -> Picture {
     picture.scaled(160, 90).scaled(WIDTH_PX as u32, HEIGHT_PX as u32)
 }
@@ -86,7 +92,7 @@ fn each_fault_is_named_rightly() {
         (FindingKind::Blurred, blurred(&plain)),
         (FindingKind::Covered, each(plain.clone(), |x, y, _| (70 + x / 60 + y / 80) as u8)),
         (FindingKind::Covered, each(plain.clone(), |_, _, _| 3)),
-        (FindingKind::Replaced, room(2, (40_020, 0))),
+        (FindingKind::Replaced, each(plain.clone(), rings)),
     ];
     for (what, picture) in faults {
         let sample = looked(&picture);
