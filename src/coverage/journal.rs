@@ -1,10 +1,11 @@
 //! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
 
 use super::lesson::{CameraView, impaired, workstation_account};
+use super::people::people_seen;
 use crate::class::{ClassId, Lesson, Span};
 use crate::journal::{Journal, JournalError};
 use crate::store::{Sight, StoreError, View};
-use evidence::record::{FindingKind, PeopleSeen, RollCallSpan, WorkstationCoverage};
+use evidence::record::{FindingKind, RollCallSpan, WorkstationCoverage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,15 +92,8 @@ pub(crate) fn shown(
         }
         let (names, views): (Vec<String>, Vec<CameraView>) = views.into_iter().unzip();
         let account = workstation_account(span, &views);
-        let mut people: Option<PeopleSeen> = None;
-        for look in looks.iter().filter(|look| look.workstation.as_ref() == Some(&workstation)) {
-            let seen = people.get_or_insert_default();
-            match look.people {
-                None => seen.unknown += 1,
-                Some(0) => seen.absent += 1,
-                Some(_) => seen.present += 1,
-            }
-        }
+        let is_looked_at = looks.iter().any(|look| look.workstation.as_ref() == Some(&workstation));
+        let people = is_looked_at.then(|| people_seen(&looks, &workstation, span));
         shown.workstations.push(WorkstationCoverage {
             workstation,
             cameras: names,

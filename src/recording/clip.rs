@@ -137,7 +137,11 @@ impl Clip {
             if kind == Moof::KIND {
                 let mut moof = Moof::decode_body(&mut &*body).map_err(|error| boxes.damaged(error))?;
                 let before = 8 + body.len();
-                let (from, until) = mp4::times(&moof, VIDEO, rate(&rates, VIDEO));
+                // A fragment of sound alone, as others' files may end with, is judged by the sound.
+                let has_picture = moof.traf.iter().any(|traf| traf.tfhd.track_id == VIDEO);
+                let first = moof.traf.first().map_or(VIDEO, |traf| traf.tfhd.track_id);
+                let track = if has_picture { VIDEO } else { first };
+                let (from, until) = mp4::times(&moof, track, rate(&rates, track));
                 let (from, until) = (offset + from, offset + until);
                 let wanted = (seconds(self.wanted.from, self.origin), seconds(self.wanted.until, self.origin));
                 keeps = until > wanted.0 && from < wanted.1;

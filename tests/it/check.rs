@@ -259,7 +259,8 @@ fn a_byte_changed_in_any_page_of_the_file_is_found() {
         bytes[page * PAGE + 37 * (page + 1) % PAGE] ^= 1;
         std::fs::write(&path, &bytes).expect("written");
         let Ok(report) = look(folder.path()) else {
-            assert!(page < 20, "page {page} keeps all others from being read");
+            // The first pages hold the schema and the tables' roots.
+            assert!(page < 30, "page {page} keeps all others from being read");
             continue;
         };
         let number = format!("page {}", page + 1);
