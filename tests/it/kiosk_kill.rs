@@ -1,7 +1,7 @@
 //! `kill -9` of the whole appliance (`rollcall run`: camera, recognition, pages) at random moments, while real faces
 //! stream past its camera: what the kiosk's live channel called done is in the log, and `rollcall check` finds nothing.
 //!
-//! `ROLLCALL_KILLS` says how often to kill (5 when not given; figures of 200 are in docs/performance.md).
+//! `ROLLCALL_KILLS` says how often to kill (5 when not given); a figure is in docs/performance.md.
 
 use crate::camera::free_port;
 use crate::demo::photos;
