@@ -2,7 +2,7 @@
 
 use crate::demo::{photos, run, said, text};
 use rollcall::commands::demo::film::{Portrait, Scene, shoot};
-use crate::stage::vision;
+use crate::stage::Stage;
 use rollcall::vision::Search;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -68,9 +68,10 @@ fn the_first_fold_of_lfw_is_told_apart() {
 #[test]
 fn a_face_at_two_metres_is_found_in_the_tiles_and_checked_in() {
     let Some(photos) = photos() else { return };
-    let mut vision = vision();
-    let portrait = Portrait::open(&photos.join("obama2.jpg"), &mut vision).expect("a face");
     let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut stage = Stage::new(scratch.path(), "");
+    let vision = &mut stage.vision;
+    let portrait = Portrait::open(&photos.join("obama2.jpg"), vision).expect("a face");
     let film = scratch.path().join("film.mkv");
     let scene = |photo, seconds| Scene { photo, pupil_distance_px: 31.0, seconds };
     shoot(&[scene(None, 1.0), scene(Some(&portrait), 6.0), scene(None, 1.0)], &film).expect("a film");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Plays the film to the appliance; what the kiosk was told, after holding each against its record.
 fn play(stage: Stage) -> Vec<Arc<Outcome>> {
-    let Stage { config, journal, vision, .. } = stage;
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
         let end = Instant::now() + Duration::from_secs(60);
@@ -57,15 +57,16 @@ fn two_people_side_by_side_check_in_together_and_who_cannot_be_seen_well_is_told
     let nobody = || Shot { faces: vec![], seconds: 1.5 };
     let shots = [
         nobody(),
-        Shot { faces: vec![first.at(400.0, 300.0, 70.0, 1.0), second.at(880.0, 300.0, 70.0, 1.0)], seconds: 2.0 },
+        Shot { faces: vec![first.at(400.0, 300.0, 70.0, 1.0), second.at(880.0, 300.0, 70.0, 1.0)], seconds: 4.0 },
         nobody(),
-        Shot { faces: vec![first.at(640.0, 300.0, 18.0, 1.0)], seconds: 4.0 },
+        Shot { faces: vec![first.at(640.0, 300.0, 18.0, 1.0)], seconds: 5.0 },
         nobody(),
-        Shot { faces: vec![first.at(640.0, 300.0, 90.0, 0.25)], seconds: 4.0 },
+        Shot { faces: vec![first.at(640.0, 300.0, 90.0, 0.25)], seconds: 5.0 },
     ];
     shoot(&shots, &stage.film());
     let told = play(stage);
     let mut together = brief(&told);
+    assert_eq!(together.len(), 4, "{together:?}");
     together[..2].sort_by_key(|(_, person)| person.map(str::to_owned));
     use CheckinOutcome::{Accepted, TooDark, TooSmall};
     assert_eq!(together, [(Accepted, Some("01")), (Accepted, Some("02")), (TooSmall, None), (TooDark, None)]);
@@ -79,7 +80,7 @@ fn who_comes_hours_early_is_told_when_to_come_again() {
     let class = stage.class("A", 3);
     stage.enrol(&class, "01", &photos.join("obama.jpg"));
     let actor = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
-    shoot(&[Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 2.5 }], &stage.film());
+    shoot(&[Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 4.0 }], &stage.film());
     let told = play(stage);
     assert_eq!(brief(&told), [(CheckinOutcome::OutsideWindow, Some("01"))]);
     let opens = class.lessons[0].start.checked_sub(jiff::SignedDuration::from_mins(30)).expect("after midnight");

@@ -11,7 +11,7 @@ use rollcall::vision::{Face, Vision};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
@@ -132,7 +132,12 @@ pub struct Stage {
     pub config: Config,
     pub journal: Journal,
     pub vision: Vision,
+    /// One stage is played on at a time.
+    pub turn: MutexGuard<'static, ()>,
 }
+
+static MODELS: OnceLock<Models> = OnceLock::new();
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Stage {
     /// `more`: what else the settings say. Without models there is nothing to test with, so that is an error.
@@ -148,8 +153,11 @@ impl Stage {
         let state = &config.appliance.state_dir;
         let clock = Arc::new(SystemClock::default());
         let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
-        let vision = Models::load(&config).and_then(|models| models.vision()).expect("the models are in the source");
-        Stage { config_file, config, journal, vision }
+        // ONNX Runtime allows one environment a process; and what is seen in time must not wait for another film.
+        let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let models = MODELS.get_or_init(|| Models::load(&config).expect("the models are in the source"));
+        let vision = models.vision().expect("sessions");
+        Stage { config_file, config, journal, vision, turn }
     }
 
     /// A class here whose only lesson begins so many hours from now; 01 and 02 are the same two people in every class.
