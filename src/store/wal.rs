@@ -55,9 +55,12 @@ pub(super) fn refuse_damaged(database: &Path) -> Result<(), StoreError> {
     if length <= HEADER as u64 {
         return Ok(());
     }
-    match first_damage(&mut BufReader::with_capacity(1 << 20, file), length).map_err(io)? {
-        None => Ok(()),
-        Some(Damage { frame, frames, offset, commits }) => {
+    match first_damage(&mut BufReader::with_capacity(1 << 20, file), length) {
+        // Shorter than it was a moment ago: the process that writes has taken all of it over, and begun it anew.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) => Err(io(error)),
+        Ok(None) => Ok(()),
+        Ok(Some(Damage { frame, frames, offset, commits })) => {
             Err(StoreError::DamagedWal { path, frame, frames, offset, commits })
         }
     }

@@ -117,9 +117,10 @@ fn it_may_run_while_the_daemon_writes() {
             }
         });
         let before = journal.size();
-        let reports: Vec<Report> = (0..20).map(|_| look(folder.path()).expect("readable")).collect();
+        let reports: Vec<_> = (0..20).map(|_| look(folder.path())).collect();
         stop.store(true, Ordering::Relaxed);
         for report in reports {
+            let report = report.expect("readable");
             assert!(report.ok && report.problems.is_empty() && report.records >= before, "{report}");
         }
     });

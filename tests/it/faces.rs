@@ -1,8 +1,8 @@
 //! How surely faces are recognised, held against what is promised, with the real program on real photos.
 
 use crate::demo::{photos, run, said, text};
-use rollcall::commands::demo::film::{Portrait, Scene, shoot};
 use crate::stage::Stage;
+use rollcall::commands::demo::film::{Portrait, Scene, shoot};
 use rollcall::vision::Search;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -172,7 +172,8 @@ fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
         let first = sent.iter().position(|hash| Some(hash) == kept.first()).expect("the first frame was sent");
         assert!(first <= 40, "the first {first} frames are missing");
         assert_eq!(sent[first..first + kept.len()], kept[..], "each frame, once, in order");
-        assert!(kept.len() >= 20 * 22, "{}", kept.len());
+        // What was sent before the recorder had connected and after it was stopped is all that is not in them.
+        assert!(first + kept.len() + 40 >= sent.len(), "{first} + {} of {}", kept.len(), sent.len());
 
         // The time before the recorder was first started is told of, and nothing is unexplained.
         let account = room.account(segments.last().expect("some").end);

@@ -4,6 +4,7 @@ use crate::camera::{Camera, Decode};
 use crate::class::{Class, ClassId, Lesson, LessonKind, SoundPolicy};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::coverage;
 use crate::journal::{Journal, PlanSource};
 use crate::recording::{Service, account_of};
 use anyhow::{Context, Result};
@@ -37,7 +38,7 @@ pub struct BenchArgs {
     /// Leave the segments in this new folder
     #[arg(long)]
     keep: Option<PathBuf>,
-    /// Decode no pictures at all
+    /// Decode no pictures and judge none
     #[arg(long)]
     no_decoding: bool,
     /// Print JSON
@@ -84,10 +85,13 @@ impl BenchArgs {
         let decode = if self.no_decoding { Decode::Nothing } else { Decode::KeyFrames };
         let cameras = Arc::new(config.cameras.iter().map(|camera| Camera::start(camera, decode)).collect::<Vec<_>>());
         let service = Service::start(&config, journal.clone(), cameras.clone())?;
+        let start = || coverage::Service::start(&config, journal.clone(), cameras.clone());
+        let watch = (!self.no_decoding).then(start).transpose()?;
         std::thread::sleep(WARM_UP);
         let (cpu, resident) = (cpu_nanoseconds(), resident_mb());
         std::thread::sleep(Duration::from_secs(self.seconds));
         let (cpu_after, resident_after) = (cpu_nanoseconds(), resident_mb());
+        drop(watch);
         service.stop();
         let percent = |nanoseconds: u64| nanoseconds as f64 / 1e7 / self.seconds as f64;
         let mut by_thread = BTreeMap::new();
