@@ -309,7 +309,7 @@ impl Source for RtspSource {
             Err(_) => return self.nothing(),
         };
         let mut decoded = false;
-        for _ in 0..MAX_BACKLOG {
+        for taken in 1.. {
             match item {
                 None => return Err("the server has ended the stream".into()),
                 Some(Err(error)) => return Err(failure(&error)),
@@ -320,6 +320,10 @@ impl Source for RtspSource {
                 Some(Ok(_)) => {}
             }
             let Some(session) = &mut self.session else { break };
+            // What is fetched is used: nothing may be fetched that the next turn would not see.
+            if taken == MAX_BACKLOG {
+                break;
+            }
             match self.runtime.block_on(async { session.next().now_or_never() }) {
                 Some(next) => item = next,
                 None => break,

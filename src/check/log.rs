@@ -72,7 +72,12 @@ pub(super) fn check(
         if is_end {
             // In the snapshot that showed the log's end, so that no newer record can be missing from what is compared.
             coverage.compare(&reader, found)?;
-            break (people.compare(&reader, found), recordings.compare(&reader, found)?);
+            let templates = people.compare(&reader, found);
+            let rows = recordings.compare(&reader, found).unwrap_or_else(|error| {
+                found.fail("unreadable", "segments", None, error.to_string());
+                Default::default()
+            });
+            break (templates, rows);
         }
     };
     if let Some(files) = files {

@@ -114,6 +114,8 @@ fn it_may_run_while_the_daemon_writes() {
                 }
                 let made = checkin("2026-001", "2", &format!("day {day}"));
                 journal.check_in(made, Some(format!("{day}").repeat(3000).as_bytes())).expect("appended");
+                // The file grows while it is read from end to end; not without bounds.
+                std::thread::sleep(Duration::from_millis(5));
             }
         });
         let before = journal.size();
@@ -259,10 +261,12 @@ fn a_byte_changed_in_any_page_of_the_file_is_found() {
         let mut bytes = whole.clone();
         bytes[page * PAGE + 37 * (page + 1) % PAGE] ^= 1;
         std::fs::write(&path, &bytes).expect("written");
-        let Ok(report) = look(folder.path()) else {
-            // The first pages hold the schema and the tables' roots.
-            assert!(page < 30, "page {page} keeps all others from being read");
-            continue;
+        let report = match look(folder.path()) {
+            Ok(report) => report,
+            Err(error) => {
+                assert!(page < 20, "page {page} keeps all others from being read: {error}");
+                continue;
+            }
         };
         let number = format!("page {}", page + 1);
         let is_located = report.problems.iter().any(|problem| {
