@@ -127,19 +127,3 @@ impl Looks {
         }
     }
 }
-
-/// `rollcall coverage …`
-#[derive(Debug, clap::Subcommand)]
-pub enum CoverageCommand {
-    /// Find people in a photo or a film, as the appliance does at the workstations
-    People(PeopleArgs),
-}
-
-impl CoverageCommand {
-    /// Runs it.
-    pub fn run(self) -> Result<ExitCode> {
-        match self {
-            CoverageCommand::People(args) => args.run(),
-        }
-    }
-}

@@ -10,6 +10,7 @@ pub mod lesson;
 pub mod people;
 pub mod people_service;
 pub mod picture;
+mod polygon;
 mod rollcall;
 mod service;
 mod sights;

@@ -4,6 +4,7 @@
 //! stays unknown: it neither proves that somebody is there nor that nobody is.
 
 use super::findings::Change;
+use super::polygon::contains;
 use crate::class::Span;
 use crate::store::{LookRow, Sight, Workstation};
 use crate::vision::PersonBox;
@@ -43,18 +44,6 @@ fn share_inside(person: &PersonBox, from: f64, to: f64, polygon: &[[f64; 2]]) ->
         [x + width * across, y + height * down]
     });
     points.filter(|point| contains(polygon, *point)).count() as f64 / (GRID * GRID) as f64
-}
-
-/// Whether a point lies in a polygon (even-odd rule).
-fn contains(polygon: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
-    let mut inside = false;
-    let before = polygon.iter().cycle().skip(polygon.len().saturating_sub(1));
-    for ([x1, y1], [x2, y2]) in polygon.iter().zip(before) {
-        if (*y1 > y) != (*y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1 {
-            inside = !inside;
-        }
-    }
-    inside
 }
 
 /// People at a workstation, as one look at one camera tells; `None` when it cannot tell.

@@ -2,6 +2,7 @@
 
 use super::grey::{Grey, LEAST_CONTRAST, Template};
 use super::motion::{Found, Map, Motion, motion};
+use crate::coverage::polygon::contains;
 use crate::picture::Picture;
 use crate::store::Workstation;
 
@@ -301,15 +302,6 @@ fn level(grey: &Grey, x: usize, y: usize) -> f32 {
     let rows = y - STATION_REACH..=y + STATION_REACH;
     let sum: f32 = rows.map(|row| grey.row(row)[x - STATION_REACH..=x + STATION_REACH].iter().sum::<f32>()).sum();
     sum / (2 * STATION_REACH + 1).pow(2) as f32
-}
-
-/// Whether a point lies inside a polygon (even-odd rule).
-fn contains(polygon: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
-    let edges = polygon.iter().zip(polygon.iter().cycle().skip(1));
-    let crossed = edges.filter(|(one, other)| {
-        (one[1] > y) != (other[1] > y) && x < (other[0] - one[0]) * (y - one[1]) / (other[1] - one[1]) + one[0]
-    });
-    crossed.count() % 2 == 1
 }
 
 /// Correlation of two pictures where one is shifted over the other.
