@@ -16,7 +16,6 @@ pub mod commands;
 pub mod config;
 pub mod coverage;
 pub mod journal;
-pub mod picture;
 pub mod recording;
 pub mod status;
 pub mod store;
@@ -24,3 +23,5 @@ pub mod sync;
 pub mod vision;
 pub mod web;
 pub mod words;
+
+pub use picture;

@@ -20,8 +20,8 @@ pub struct CoverageConfig {
     pub covered_share: f32,
     /// When less than this share of the reference's structure is found again, the picture is another place's, 0 to 1.
     pub replaced_share: f32,
-    /// Pictures that differ by less than this mean difference (grey levels) in three quarters of their parts are the same.
-    pub same_difference: f32,
+    /// Pictures whose noise correlates by more than this in three quarters of their parts are the same, 0 to 1.
+    pub same_noise: f32,
     /// A workstation of which less than this share is to be seen is obstructed, 0 to 1.
     pub visible_share: f32,
     /// A condition of the picture is a finding when it has lasted for this many seconds.
@@ -42,7 +42,7 @@ impl Default for CoverageConfig {
             moved_percent: 1.0,
             covered_share: 0.6,
             replaced_share: 0.12,
-            same_difference: 0.35,
+            same_noise: 0.4,
             visible_share: 0.3,
             begin_seconds: 3.5,
             obstructed_seconds: 5.5,
@@ -66,7 +66,7 @@ impl CoverageConfig {
         within("moved_percent", self.moved_percent.into(), 0.5, 50.0)?;
         within("covered_share", self.covered_share.into(), 0.1, 1.0)?;
         within("replaced_share", self.replaced_share.into(), 0.0, 1.0)?;
-        within("same_difference", self.same_difference.into(), 0.0, 10.0)?;
+        within("same_noise", self.same_noise.into(), 0.1, 1.0)?;
         within("visible_share", self.visible_share.into(), 0.0, 1.0)?;
         within("begin_seconds", self.begin_seconds, 0.0, 60.0)?;
         within("obstructed_seconds", self.obstructed_seconds, 0.0, 600.0)?;

@@ -74,7 +74,7 @@ impl Judge {
     pub fn look(&mut self, picture: &Picture, at: Duration) -> Sample {
         let scales = Scales::of(picture);
         let mut conditions = self.light(&scales);
-        let repeats = self.memory.take(picture, at, self.limits.same_difference);
+        let repeats = self.memory.take(picture, at, self.limits.same_noise);
         let is_lit = conditions.is_empty();
         let mut map = Map::NONE;
         let reference =
@@ -104,12 +104,12 @@ impl Judge {
             Repeats::No => {}
             // A covered lens, or a black picture, is the same again and again without being frozen.
             Repeats::Frozen { .. } if conditions.iter().any(|condition| hides_noise(condition.what)) => {}
-            Repeats::Frozen { difference } => {
-                conditions
-                    .push(Condition { what: FindingKind::Frozen, measured: measured([("difference", difference)]) });
+            Repeats::Frozen { likeness } => {
+                let measured = measured([("noise_likeness", likeness)]);
+                conditions.push(Condition { what: FindingKind::Frozen, measured });
             }
-            Repeats::Looped { period, difference } => {
-                let measured = measured([("difference", difference), ("period_seconds", period.as_secs_f32())]);
+            Repeats::Looped { period, likeness } => {
+                let measured = measured([("noise_likeness", likeness), ("period_seconds", period.as_secs_f32())]);
                 conditions.push(Condition { what: FindingKind::Looped, measured });
             }
         }

@@ -1,8 +1,9 @@
-//! Whether a picture has been seen before, noise and all: a camera that stands still, or one that is fed old video.
+//! Whether a picture has been seen before: a camera that stands still, or one that is fed old video.
 //!
-//! The noise of a sensor is never the same twice, so two pictures of one still room differ; a picture that is sent again
-//! does not. Small pieces at the picture's own resolution are compared, and three quarters of them must be the same: an
-//! overlaid clock, or a person who walks before a frozen background, decides nothing.
+//! The noise of a sensor is never the same twice. What is left of a picture when the room is taken away is noise; two
+//! pictures whose noise is alike are one picture, even when it was encoded anew in between, which changes every value a
+//! little. The noise of small pieces at the picture's own resolution is compared, and three quarters of them must agree:
+//! an overlaid clock, or a person who walks before a frozen background, decides nothing.
 
 use crate::picture::Picture;
 use std::collections::VecDeque;
@@ -13,14 +14,29 @@ const ACROSS: usize = 6;
 const DOWN: usize = 4;
 /// Side of a piece, px.
 const SIDE: usize = 16;
+const PIECE: usize = SIDE * SIDE;
 /// How long samples are remembered: the longest loop that can be found.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// … and how many of them.
 const MOST: usize = 900;
 /// So many samples in a row that repeat earlier ones, at one distance, are a loop.
 const IN_A_ROW: usize = 3;
-/// With fewer pieces than this that are neither black nor white, nothing can be told.
+/// With fewer pieces than this that have any noise, nothing can be told.
 const LEAST_PIECES: usize = ACROSS * DOWN / 4;
+/// Samples that it takes to know the room and its usual noise.
+const TO_LEARN: usize = 5;
+/// Of how many samples the usual noise is the median.
+const USUAL_OF: usize = 31;
+/// The room is learnt with at least this weight of each sample: it changes, slowly.
+const WEIGHT: f32 = 0.125;
+/// Two samples are the same only if they differ by less than this share of what two samples usually differ by. What has
+/// suddenly changed in the room is no noise, yet stays alike; but then the noise on it differs as ever.
+const LESS_THAN_USUAL: f32 = 0.85;
+/// A sample that differs from the room by more than this share of the usual difference of two samples (0.73 of it is
+/// usual) shows a room that has changed: it is learnt anew.
+const CHANGED: f32 = 1.3;
+/// A piece whose noise is below this has none, in ninths of a grey level.
+const LEAST_NOISE: f32 = 0.4;
 
 /// What is known of the repetition in the newest sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,79 +45,134 @@ pub(super) enum Repeats {
     No,
     /// It is the sample before.
     Frozen {
-        /// Mean difference of the piece at the upper quartile, grey levels.
-        difference: f32,
+        /// How alike the noise is: correlation of the piece at the lower quartile, 1 when nothing differs.
+        likeness: f32,
     },
     /// It is an earlier one, and so were those before it.
     Looped {
         /// The length of the loop.
         period: Duration,
         /// As above.
-        difference: f32,
+        likeness: f32,
     },
 }
 
+/// The noise of one sample.
 struct Seen {
     at: Duration,
-    /// [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² green values.
-    pieces: Vec<u8>,
+    /// [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² values, ninths of a grey level.
+    noise: Vec<i16>,
     /// Samples before this one that it and those before it repeat.
     same_as: Vec<usize>,
 }
 
-/// The samples of the last quarter of an hour.
+/// The samples of the last quarter of an hour, and what is usual.
 #[derive(Default)]
 pub(super) struct Memory {
     seen: VecDeque<Seen>,
+    /// The newest sample: its values, and its fine detail if that is not part of the room yet.
+    last: Option<(Vec<u8>, Vec<i16>)>,
+    /// The fine detail of the room, without noise, as of so many samples.
+    room: Vec<f32>,
+    learnt: usize,
+    /// Differences of one sample to the next.
+    usual: VecDeque<f32>,
 }
 
 impl Memory {
-    /// Looks whether `picture` has been seen before, and remembers it.
+    /// Looks whether `picture` has been seen before, and remembers it. The noise is the same from `limit` on, 0 to 1.
     pub fn take(&mut self, picture: &Picture, at: Duration, limit: f32) -> Repeats {
         let pieces = pieces(picture);
         while self.seen.len() >= MOST || self.seen.front().is_some_and(|first| at.saturating_sub(first.at) > MEMORY) {
             self.seen.pop_front();
         }
-        if self.seen.back().is_some_and(|last| last.pieces.len() != pieces.len()) {
-            self.seen.clear();
+        if self.last.as_ref().is_some_and(|(last, _)| last.len() != pieces.len()) {
+            *self = Memory::default();
         }
+        // Sent again byte for byte: nothing needs to be learnt first.
+        if self.last.as_ref().is_some_and(|(last, _)| is_identical(last, &pieces)) {
+            return Repeats::Frozen { likeness: 1.0 };
+        }
+        let detail = detail(&pieces);
+        if self.learnt < TO_LEARN {
+            self.learn(detail, pieces);
+            return Repeats::No;
+        }
+        let noise: Vec<i16> = detail.iter().zip(&self.room).map(|(value, room)| value - room.round() as i16).collect();
+        let usual = self.usual();
+        if usual.is_some_and(|usual| size(&noise) > CHANGED * usual) {
+            self.learnt = 0;
+            self.usual.clear();
+            self.learn(detail, pieces);
+            return Repeats::No;
+        }
+        let is_same = |seen: &Seen| {
+            let usual = usual?;
+            let likeness = likeness(&seen.noise, &noise).filter(|likeness| *likeness >= limit)?;
+            (difference(&seen.noise, &noise) <= LESS_THAN_USUAL * usual).then_some(likeness)
+        };
         let newest = self.seen.len();
-        let differences: Vec<f32> = self.seen.iter().map(|seen| difference(&seen.pieces, &pieces)).collect();
-        // Distances, in samples, at which this one is the same as an earlier one.
-        let same_as: Vec<usize> =
-            (0..newest).filter(|earlier| differences[*earlier] <= limit).map(|earlier| newest - earlier).collect();
-        let still = differences.last().copied().filter(|difference| *difference <= limit);
-        let looped = same_as
-            .iter()
-            .copied()
-            .filter(|distance| *distance >= 2)
-            .min_by_key(|distance| *distance)
-            .filter(|_| still.is_none());
-        // The same sequence: those before this one repeat at the same distance, give or take a sample.
-        let in_a_row = |distance: usize| {
-            self.seen
-                .iter()
-                .rev()
-                .take(IN_A_ROW - 1)
-                .filter(|seen| seen.same_as.iter().any(|other| other.abs_diff(distance) <= 1))
-                .count()
-                + 1
-        };
-        let result = match (still, looped) {
-            (Some(difference), _) => Repeats::Frozen { difference },
-            (None, Some(distance)) if in_a_row(distance) >= IN_A_ROW => {
-                let earlier = newest - distance;
-                Repeats::Looped { period: at.saturating_sub(self.seen[earlier].at), difference: differences[earlier] }
+        // Distances, in samples, at which this one is the same as an earlier one, and how alike.
+        let same_as: Vec<(usize, f32)> =
+            self.seen.iter().rev().enumerate().filter_map(|(back, seen)| Some((back + 1, is_same(seen)?))).collect();
+        let result = match same_as.first() {
+            None => Repeats::No,
+            Some((1, likeness)) => Repeats::Frozen { likeness: *likeness },
+            // The same sequence: those before this one repeat at the same distance, give or take a sample.
+            Some((distance, likeness)) => {
+                let before = self.seen.iter().rev().take(IN_A_ROW - 1);
+                let is_near = |seen: &&Seen| seen.same_as.iter().any(|other| other.abs_diff(*distance) <= 1);
+                if before.filter(is_near).count() + 1 >= IN_A_ROW {
+                    let period = at.saturating_sub(self.seen[newest - distance].at);
+                    Repeats::Looped { period, likeness: *likeness }
+                } else {
+                    Repeats::No
+                }
             }
-            _ => Repeats::No,
         };
-        self.seen.push_back(Seen { at, pieces, same_as });
+        if matches!(result, Repeats::Frozen { .. }) {
+            // Nothing new is to be seen, so there is nothing to learn.
+            return result;
+        }
+        if let Some(last) = self.seen.back() {
+            self.usual.push_back(difference(&last.noise, &noise));
+            if self.usual.len() > USUAL_OF {
+                self.usual.pop_front();
+            }
+        }
+        self.learn(detail, pieces);
+        self.seen.push_back(Seen { at, noise, same_as: same_as.into_iter().map(|(distance, _)| distance).collect() });
         result
     }
 
-    /// Forgets all: the camera was away.
+    /// Forgets the pictures, not the room: the camera was away.
     pub fn clear(&mut self) {
         self.seen.clear();
+        self.last = None;
+    }
+
+    /// Makes the sample before part of the room: the newest is compared with what it is not part of.
+    fn learn(&mut self, detail: Vec<i16>, pieces: Vec<u8>) {
+        let Some((_, before)) = self.last.replace((pieces, detail)) else { return };
+        if self.learnt == 0 {
+            self.room = before.iter().map(|value| f32::from(*value)).collect();
+        } else {
+            let weight = (1.0 / (self.learnt + 1) as f32).max(WEIGHT);
+            for (room, value) in self.room.iter_mut().zip(&before) {
+                *room += (f32::from(*value) - *room) * weight;
+            }
+        }
+        self.learnt += 1;
+    }
+
+    /// By how much one sample usually differs from the next.
+    fn usual(&self) -> Option<f32> {
+        let mut all: Vec<f32> = self.usual.iter().copied().filter(|difference| difference.is_finite()).collect();
+        if all.len() < TO_LEARN {
+            return None;
+        }
+        all.sort_unstable_by(f32::total_cmp);
+        Some(all[all.len() / 2])
     }
 }
 
@@ -110,7 +181,7 @@ fn pieces(picture: &Picture) -> Vec<u8> {
     if width < ACROSS * SIDE || height < DOWN * SIDE {
         return Vec::new();
     }
-    let mut pieces = Vec::with_capacity(ACROSS * DOWN * SIDE * SIDE);
+    let mut pieces = Vec::with_capacity(ACROSS * DOWN * PIECE);
     for row in 0..DOWN {
         for column in 0..ACROSS {
             let left = (2 * column + 1) * width / (2 * ACROSS) - SIDE / 2;
@@ -124,27 +195,71 @@ fn pieces(picture: &Picture) -> Vec<u8> {
     pieces
 }
 
-/// The mean difference of the piece at the upper quartile, among those that are neither black nor white throughout.
-fn difference(one: &[u8], other: &[u8]) -> f32 {
-    let mut differences: Vec<f32> = one
-        .chunks_exact(SIDE * SIDE)
-        .zip(other.chunks_exact(SIDE * SIDE))
-        .filter(|(one, other)| !(is_clipped(one) && is_clipped(other)))
-        .map(|(one, other)| {
-            let sum: u32 = one.iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(*other))).sum();
-            sum as f32 / (SIDE * SIDE) as f32
-        })
-        .collect();
-    if differences.len() < LEAST_PIECES {
-        return f32::INFINITY;
+/// What a value differs by from the mean of the 3 × 3 around it, ninths of a grey level: no light that comes and goes.
+fn detail(pieces: &[u8]) -> Vec<i16> {
+    let mut detail = Vec::with_capacity(pieces.len());
+    for piece in pieces.chunks_exact(PIECE) {
+        let value = |x: usize, y: usize| i16::from(piece[y.min(SIDE - 1) * SIDE + x.min(SIDE - 1)]);
+        for y in 0..SIDE {
+            let rows = [y.saturating_sub(1), y, y + 1];
+            for x in 0..SIDE {
+                let around: i16 = rows.iter().map(|y| value(x.saturating_sub(1), *y) + value(x, *y) + value(x + 1, *y)).sum();
+                detail.push(9 * value(x, y) - around);
+            }
+        }
     }
-    differences.sort_unstable_by(f32::total_cmp);
-    differences[differences.len() * 3 / 4]
+    detail
+}
+
+/// The same values, in a picture that is neither black nor white.
+fn is_identical(one: &[u8], other: &[u8]) -> bool {
+    let told = one.chunks_exact(PIECE).filter(|piece| !is_clipped(piece)).count();
+    told >= LEAST_PIECES && one == other
 }
 
 /// Black or white throughout: no noise is left in it.
 fn is_clipped(piece: &[u8]) -> bool {
     piece.iter().all(|value| *value <= 2) || piece.iter().all(|value| *value >= 253)
+}
+
+/// The correlation of the piece at the lower quartile, of those that have noise; `None`: too few have.
+fn likeness(one: &[i16], other: &[i16]) -> Option<f32> {
+    let likenesses = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).filter_map(|(one, other)| {
+        let (mut both, mut squares, mut others) = (0.0, 0.0, 0.0);
+        for (one, other) in one.iter().zip(other) {
+            let (one, other) = (f32::from(*one), f32::from(*other));
+            both += one * other;
+            squares += one * one;
+            others += other * other;
+        }
+        let least = LEAST_NOISE * LEAST_NOISE * PIECE as f32;
+        (squares > least && others > least).then(|| both / (squares * others).sqrt())
+    });
+    quantile(likenesses.collect(), 1)
+}
+
+/// The mean difference of the piece at the upper quartile; infinite if there are too few.
+fn difference(one: &[i16], other: &[i16]) -> f32 {
+    let differences = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).map(|(one, other)| {
+        one.iter().zip(other).map(|(one, other)| f32::from(one.abs_diff(*other))).sum::<f32>() / PIECE as f32
+    });
+    quantile(differences.collect(), 3).unwrap_or(f32::INFINITY)
+}
+
+/// The mean size of the noise of the piece in the middle.
+fn size(noise: &[i16]) -> f32 {
+    let sizes =
+        noise.chunks_exact(PIECE).map(|piece| piece.iter().map(|value| f32::from(value.abs())).sum::<f32>() / PIECE as f32);
+    quantile(sizes.collect(), 2).unwrap_or(0.0)
+}
+
+/// The value that `quarter` quarters are below; `None`: there are too few.
+fn quantile(mut values: Vec<f32>, quarter: usize) -> Option<f32> {
+    if values.len() < LEAST_PIECES {
+        return None;
+    }
+    values.sort_unstable_by(f32::total_cmp);
+    Some(values[values.len() * quarter / 4])
 }
 
 #[cfg(test)]
@@ -167,7 +282,7 @@ mod tests {
     fn told(noises: impl IntoIterator<Item = u64>) -> Vec<Repeats> {
         let mut memory = Memory::default();
         let each = noises.into_iter().enumerate();
-        each.map(|(at, noise)| memory.take(&room(noise), Duration::from_secs(2 * at as u64), 0.35)).collect()
+        each.map(|(at, noise)| memory.take(&room(noise), Duration::from_secs(2 * at as u64), 0.4)).collect()
     }
 
     #[test]
@@ -185,10 +300,10 @@ mod tests {
 
     #[test]
     fn old_video_is_a_loop_once_three_of_its_pictures_have_come_again() {
-        let told = told((0..20).chain(5..20).chain(5..20));
-        assert!(told[..22].iter().all(|repeats| *repeats == Repeats::No), "{told:?}");
-        let Repeats::Looped { period, .. } = told[22] else { panic!("{:?}", told[22]) };
-        assert_eq!(period, Duration::from_secs(30));
-        assert!(told[22..].iter().all(|repeats| matches!(repeats, Repeats::Looped { .. })));
+        let told = told((0..30).chain(10..30).chain(10..30));
+        assert!(told[..32].iter().all(|repeats| *repeats == Repeats::No), "{told:?}");
+        let Repeats::Looped { period, .. } = told[32] else { panic!("{:?}", told[32]) };
+        assert_eq!(period, Duration::from_secs(40));
+        assert!(told[32..].iter().all(|repeats| matches!(repeats, Repeats::Looped { .. })));
     }
 }
