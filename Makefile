@@ -22,9 +22,8 @@ lint: ## formatting, clippy (warnings are errors), licences
 test: ## everything that can be tested on this machine
 	@scripts/setup test
 	@$(MAKE) --no-print-directory lint
-	@cargo build --quiet --workspace
 	@scripts/demo-photos
-	@cargo test --quiet --workspace
+	@ROLLCALL_MOTO=$$(scripts/moto) cargo test --quiet --workspace
 	@scripts/test-browser
 
 test-deploy: build ## installation in a fresh Debian 12 (needs root; minutes)

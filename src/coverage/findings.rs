@@ -3,11 +3,11 @@
 //! A finding begins with the first sample that showed it, though it is told only when it has lasted; it ends with the
 //! first good sample, told when that has lasted. Durations are monotonic; the wall clock only labels them.
 
-use super::picture::{Sample, cause_of};
+use super::picture::{Condition, Sample, cause_of};
 use crate::config::CoverageConfig;
 use crate::store::Sight;
 use evidence::record::{FindingKind, HiddenCause};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -63,9 +63,9 @@ impl Findings {
 
     /// Takes the next sample, seen at `wall`, and at `at` by a clock that never steps; tells what has begun or ended.
     pub fn take(&mut self, wall: Timestamp, at: Duration, sample: &Sample) -> Vec<Change> {
-        let mut holds: BTreeMap<About, (Option<HiddenCause>, BTreeMap<String, f64>)> = BTreeMap::new();
-        for condition in &sample.conditions {
-            holds.insert((condition.what, None), (cause_of(condition.what), condition.measured.clone()));
+        let mut holds: BTreeMap<About, (Option<HiddenCause>, BTreeMap<String, f64>, Duration)> = BTreeMap::new();
+        for Condition { what, measured, lasted } in &sample.conditions {
+            holds.insert((*what, None), (cause_of(*what), measured.clone(), *lasted));
         }
         let mut unknown = Vec::new();
         for (name, sight) in &sample.sights {
@@ -74,13 +74,13 @@ impl Findings {
                 None => unknown.push(about),
                 // What hides all of the picture is a finding of its own.
                 Some(Sight::Hidden(cause @ (HiddenCause::Obstructed | HiddenCause::OutsidePicture))) => {
-                    holds.insert(about, (Some(*cause), BTreeMap::new()));
+                    holds.insert(about, (Some(*cause), BTreeMap::new(), Duration::ZERO));
                 }
                 Some(_) => {}
             }
         }
         let mut changes = Vec::new();
-        for (about, (cause, measured)) in holds.iter() {
+        for (about, (cause, measured, lasted)) in holds.iter() {
             let state = self.states.entry(about.clone()).or_insert_with(|| State {
                 turned: None,
                 is_open: false,
@@ -93,7 +93,7 @@ impl Findings {
                 continue;
             }
             state.cause = *cause;
-            let (since, from) = *state.turned.get_or_insert((wall, at));
+            let (since, from) = *state.turned.get_or_insert_with(|| before(wall, at, *lasted));
             let needed = Duration::from_secs_f64(match about.0 {
                 FindingKind::WorkstationHidden => self.limits.obstructed_seconds,
                 _ => self.limits.begin_seconds,
@@ -148,6 +148,11 @@ impl Findings {
     }
 }
 
+/// The moment that was so long before.
+fn before(wall: Timestamp, at: Duration, by: Duration) -> (Timestamp, Duration) {
+    (wall.saturating_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(wall), at.saturating_sub(by))
+}
+
 fn ended(about: &About, state: &State, end: Timestamp) -> Change {
     Change::Ended { what: about.0, workstation: about.1.clone(), end, measured: state.measured.clone() }
 }
@@ -155,15 +160,13 @@ fn ended(about: &About, state: &State, end: Timestamp) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coverage::picture::Condition;
 
     fn wall(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
     }
 
     fn dark() -> Sample {
-        let condition =
-            Condition { what: FindingKind::Dark, measured: BTreeMap::from([("mean_brightness".into(), 4.0)]) };
+        let condition = Condition::new(FindingKind::Dark, BTreeMap::from([("mean_brightness".into(), 4.0)]));
         Sample { conditions: vec![condition], sights: Vec::new() }
     }
 

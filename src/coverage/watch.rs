@@ -105,7 +105,9 @@ impl Watch {
         let lesson = lesson.map(|lesson| (lesson.class.clone(), lesson.start));
         if lesson != self.lesson {
             self.close(journal.clock().now());
-            self.judge = None;
+            if let Some((_, judge)) = &mut self.judge {
+                judge.forget();
+            }
             self.lesson = lesson;
             self.last = None;
         }
@@ -190,7 +192,11 @@ impl Watch {
                 None
             }
         });
-        self.judge = Some((seq, Judge::new(&self.limits, picture.as_ref(), workstations)));
+        let mut judge = Judge::new(&self.limits, picture.as_ref(), workstations);
+        if let Some((_, before)) = self.judge.take() {
+            judge.succeed(before);
+        }
+        self.judge = Some((seq, judge));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl SegmentFile {
     /// Begins a file that will be `path`, with the folders it needs. Never overwrites one.
     pub(super) fn create(path: &Path, header: &[u8]) -> io::Result<SegmentFile> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+        create_folder(folder)?;
         if path.exists() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists already", path.display())));
         }
@@ -61,6 +61,21 @@ impl SegmentFile {
         fs::rename(&self.part, &self.path)?;
         sync_folder(self.path.parent().unwrap_or(Path::new(".")))?;
         Ok(Closed { path: self.path, bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
+    }
+}
+
+/// Makes a folder and those it lies in, each durable in the one above.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let above = match folder.parent() {
+        _ if folder.is_dir() => return Ok(()),
+        None => return fs::create_dir(folder),
+        Some(above) if above == Path::new("") => Path::new("."),
+        Some(above) => above,
+    };
+    create_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(above),
     }
 }
 

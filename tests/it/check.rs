@@ -62,13 +62,13 @@ fn appliance() -> (TempDir, Journal) {
     (folder, journal)
 }
 
-fn look(folder: &Path) -> Result<Report, StoreError> {
+pub fn look(folder: &Path) -> Result<Report, StoreError> {
     let keys = Keys::load(folder).expect("keys");
     check(&*Store::open(&folder.join(FILE_NAME), &keys.store).map(Arc::new)?, keys.device.verifying_key(), None)
 }
 
 /// The database as somebody has it who holds the key, and none of our rules.
-fn with_key(folder: &Path) -> Connection {
+pub fn with_key(folder: &Path) -> Connection {
     let key = std::fs::read_to_string(folder.join("keys/store.key")).expect("the key");
     let connection = Connection::open(folder.join(FILE_NAME)).expect("opened");
     connection.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("keyed");
@@ -80,7 +80,7 @@ fn with_key(folder: &Path) -> Connection {
 }
 
 /// Each problem as `code table seq`.
-fn words(report: &Report) -> Vec<String> {
+pub fn words(report: &Report) -> Vec<String> {
     let seq = |seq: Option<u64>| seq.map_or_else(String::new, |seq| format!(" {seq}"));
     report.problems.iter().map(|problem| format!("{} {}{}", problem.code, problem.table, seq(problem.seq))).collect()
 }

@@ -49,13 +49,13 @@ impl Clock for SteppedClock {
 }
 
 /// A server that keeps what is posted to it, with its path, and answers as a robot does.
-struct Receiver {
-    port: u16,
+pub struct Receiver {
+    pub port: u16,
     got: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Receiver {
-    fn start() -> Receiver {
+    pub fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let got = Arc::<Mutex<Vec<(String, Value)>>>::default();
@@ -92,7 +92,7 @@ impl Receiver {
     }
 
     /// Waits for a message of our own JSON about this; tells how long that took.
-    fn wait(&self, event: &str, field: &str, value: &str) -> Duration {
+    pub fn wait(&self, event: &str, field: &str, value: &str) -> Duration {
         let begun = Instant::now();
         loop {
             let is_it = |(_, body): &(String, Value)| body["event"] == event && body["attention"][field] == value;
@@ -106,12 +106,12 @@ impl Receiver {
 }
 
 /// An appliance in a room with one network camera, and a lesson that goes on.
-struct Room {
+pub struct Room {
     config: Config,
     journal: Option<Journal>,
     clock: Arc<SteppedClock>,
-    class: Class,
-    start: Timestamp,
+    pub class: Class,
+    pub start: Timestamp,
 }
 
 /// A zone in which it is noon now, so that no test crosses midnight.
@@ -121,7 +121,7 @@ fn noon() -> TimeZone {
     TimeZone::fixed(Offset::from_seconds(offset - offset.rem_euclid(60)).expect("less than a day"))
 }
 
-fn room(folder: &Path, camera: u16, receiver: u16, since: SignedDuration, rest: SignedDuration) -> Room {
+pub fn room(folder: &Path, camera: u16, receiver: u16, since: SignedDuration, rest: SignedDuration) -> Room {
     let file = folder.join("rollcall.toml");
     let text = format!(
         "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n[recording]\nsegment_seconds = 10\n\
@@ -150,7 +150,7 @@ fn room(folder: &Path, camera: u16, receiver: u16, since: SignedDuration, rest: 
 
 impl Room {
     /// Must be called inside a runtime.
-    fn start(&mut self) -> Appliance {
+    pub fn start(&mut self) -> Appliance {
         let journal = self.journal.take().expect("started once");
         Appliance::start(self.config.clone(), journal, None, None).expect("starts")
     }
@@ -162,15 +162,21 @@ fn records(journal: &Journal) -> Vec<Data> {
     records.iter().map(data).collect()
 }
 
-fn findings(journal: &Journal, what: FindingKind) -> Vec<Finding> {
+pub fn findings(journal: &Journal, what: FindingKind) -> Vec<Finding> {
+    let mut all = all_findings(journal);
+    all.retain(|finding| finding.what == what);
+    all
+}
+
+pub fn all_findings(journal: &Journal) -> Vec<Finding> {
     let of = |data| match data {
-        Data::Finding(finding) if finding.what == what => Some(finding),
+        Data::Finding(finding) => Some(finding),
         _ => None,
     };
     records(journal).into_iter().filter_map(of).collect()
 }
 
-fn wait_for<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(seconds);
     loop {
         if let Some(found) = look() {
@@ -181,7 +187,7 @@ fn wait_for<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) ->
     }
 }
 
-fn wait_coverage(journal: &Journal) -> Coverage {
+pub fn wait_coverage(journal: &Journal) -> Coverage {
     wait_for("account", 60, || {
         records(journal).into_iter().find_map(|data| match data {
             Data::Coverage(coverage) => Some(coverage),
@@ -190,7 +196,7 @@ fn wait_coverage(journal: &Journal) -> Coverage {
     })
 }
 
-fn assert_adds_up(coverage: &Coverage) {
+pub fn assert_adds_up(coverage: &Coverage) {
     for camera in &coverage.cameras {
         let sum = camera.recorded_ms + camera.gaps_ms.values().sum::<u64>() + camera.unexplained_ms;
         assert_eq!(sum, camera.required_ms, "{camera:?}");
@@ -202,7 +208,7 @@ fn assert_adds_up(coverage: &Coverage) {
 }
 
 /// Takes the camera's newest picture for its reference, with a workstation on either side.
-fn set_reference(appliance: &Appliance) {
+pub fn set_reference(appliance: &Appliance) {
     let frame = wait_for("picture", 30, || appliance.cameras[0].frames().get());
     let jpeg = frame.picture.to_jpeg(90).expect("encodes");
     let marked = |workstation: &str, x: f64| MarkedWorkstation {
@@ -213,11 +219,11 @@ fn set_reference(appliance: &Appliance) {
     appliance.journal.set_reference("back", &jpeg, &marks, "staff:T1").expect("set");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-fn minutes(minutes: i64) -> SignedDuration {
+pub fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 

@@ -358,9 +358,7 @@ fn moto(port: u16) -> Option<Moto> {
     let mut command = Command::new(program);
     let child = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(child) = child else {
-        eprintln!(
-            "skipped: moto_server is missing; pip install 'moto[server]' into a venv and name it by ROLLCALL_MOTO"
-        );
+        eprintln!("skipped: moto_server is missing; scripts/moto installs it, ROLLCALL_MOTO names it");
         return None;
     };
     let moto = Moto(child);

@@ -28,6 +28,15 @@ pub struct Condition {
     pub what: FindingKind,
     /// What was measured, by name; see docs/coverage.md.
     pub measured: BTreeMap<String, f64>,
+    /// How long it had held, unseen, when it was first seen: that a picture comes again shows only later.
+    pub lasted: Duration,
+}
+
+impl Condition {
+    /// One that begins with the sample that shows it.
+    pub fn new(what: FindingKind, measured: BTreeMap<String, f64>) -> Condition {
+        Condition { what, measured, lasted: Duration::ZERO }
+    }
 }
 
 /// One sample of a camera's picture, judged.
@@ -65,9 +74,14 @@ impl Judge {
         Judge { limits: limits.clone(), reference, workstations, memory: Memory::default() }
     }
 
-    /// The camera was away, or nobody looked: what comes next repeats nothing.
+    /// The camera was away, or nobody looked: what comes next repeats nothing. Its usual noise stays known.
     pub fn forget(&mut self) {
         self.memory.clear();
+    }
+
+    /// Takes over what the camera's judge before it has seen: the reference is another one, the camera is not.
+    pub fn succeed(&mut self, before: Judge) {
+        self.memory = before.memory;
     }
 
     /// Judges the next sample. `at` is monotonic, since some moment of the judge's life.
@@ -96,7 +110,7 @@ impl Judge {
             }
             None if is_lit && scales.grey.spread() < NOTHING => {
                 let measured = measured([("spread", scales.grey.spread()), ("mean_brightness", scales.grey.mean())]);
-                conditions = vec![Condition { what: FindingKind::Covered, measured }];
+                conditions = vec![Condition::new(FindingKind::Covered, measured)];
             }
             None => {}
         }
@@ -104,13 +118,13 @@ impl Judge {
             Repeats::No => {}
             // A covered lens, or a black picture, is the same again and again without being frozen.
             Repeats::Frozen { .. } if conditions.iter().any(|condition| hides_noise(condition.what)) => {}
-            Repeats::Frozen { likeness } => {
+            Repeats::Frozen { likeness, lasted } => {
                 let measured = measured([("noise_likeness", likeness)]);
-                conditions.push(Condition { what: FindingKind::Frozen, measured });
+                conditions.push(Condition { what: FindingKind::Frozen, measured, lasted });
             }
-            Repeats::Looped { period, likeness } => {
+            Repeats::Looped { period, likeness, lasted } => {
                 let measured = measured([("noise_likeness", likeness), ("period_seconds", period.as_secs_f32())]);
-                conditions.push(Condition { what: FindingKind::Looped, measured });
+                conditions.push(Condition { what: FindingKind::Looped, measured, lasted });
             }
         }
         let sights = self.sights(&scales, &map, &conditions, reference);
@@ -129,7 +143,7 @@ impl Judge {
         } else {
             return Vec::new();
         };
-        vec![Condition { what, measured: values }]
+        vec![Condition::new(what, values)]
     }
 
     /// What is wrong against the reference; `map` is set to where its points lie now.
@@ -150,14 +164,14 @@ impl Judge {
                 ("likeness", likeness),
             ])
         };
-        let named = |what| Some(Condition { what, measured: values() });
+        let named = |what| Some(Condition::new(what, values()));
         let is_sharp = matches.sharpness >= self.limits.sharpness_ratio;
-        if matches.in_place >= STANDS {
-            return if is_lit && !is_sharp && likeness >= BLURRED_LIKENESS {
-                named(FindingKind::Blurred)
-            } else {
-                None
-            };
+        let blurred = || {
+            let is_blurred = is_lit && !is_sharp && likeness >= BLURRED_LIKENESS;
+            is_blurred.then(|| Condition::new(FindingKind::Blurred, values()))
+        };
+        if matches.in_place >= STANDS && !matches.drifts {
+            return blurred();
         }
         let (width, height) = (WIDTH as f64, reference.height());
         if let Some(motion) = reference.motion(scales) {
@@ -173,20 +187,22 @@ impl Judge {
                     ("scale".to_owned(), rounded(scale)),
                     ("agreeing_points".to_owned(), motion.agreeing as f64),
                 ]);
-                return Some(Condition { what: FindingKind::Moved, measured });
+                return Some(Condition::new(FindingKind::Moved, measured));
             }
             // Half hidden, but where it was.
-            if matches.in_place >= COVERED_IN_PLACE {
+            if (COVERED_IN_PLACE..STANDS).contains(&matches.in_place) {
                 return None;
             }
         }
-        if !is_sharp && likeness >= BLURRED_LIKENESS {
-            return if is_lit { named(FindingKind::Blurred) } else { None };
+        if matches.in_place >= STANDS || (!is_sharp && likeness >= BLURRED_LIKENESS) {
+            return blurred();
         }
         if matches.in_place < COVERED_IN_PLACE && matches.flat >= self.limits.covered_share {
             return named(FindingKind::Covered);
         }
-        let shows_nothing_of_it = matches.in_place <= self.limits.replaced_share && likeness < BLURRED_LIKENESS;
+        // Nothing of it, and not for want of focus.
+        let shows_nothing_of_it =
+            matches.in_place <= self.limits.replaced_share && (is_sharp || likeness < BLURRED_LIKENESS);
         if is_lit && shows_nothing_of_it { named(FindingKind::Replaced) } else { None }
     }
 
@@ -220,7 +236,8 @@ impl Judge {
 
 /// Whether a sensor's noise cannot be seen in such a picture.
 fn hides_noise(what: FindingKind) -> bool {
-    matches!(what, FindingKind::Covered | FindingKind::Dark | FindingKind::OverExposed)
+    use FindingKind::{Blurred, Covered, Dark, OverExposed};
+    matches!(what, Blurred | Covered | Dark | OverExposed)
 }
 
 /// Why no workstation is to be seen when this is wrong with the picture; a moved camera may still show some.

@@ -83,8 +83,8 @@ fn distance(one: [f64; 2], other: [f64; 2]) -> f64 {
     (one[0] - other[0]).hypot(one[1] - other[1])
 }
 
-/// The motion that most of the points agree with; `None` when not even a quarter, or fewer than eight, do.
-pub(super) fn motion(found: &[Found]) -> Option<Motion> {
+/// The motion that most of the points agree with; `None` when not even a quarter, or fewer than `least`, do.
+pub(super) fn motion(found: &[Found], least: usize) -> Option<Motion> {
     let mut best: (usize, Option<Map>) = (0, None);
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut pick = || {
@@ -105,7 +105,7 @@ pub(super) fn motion(found: &[Found]) -> Option<Motion> {
             best = (agreeing, Some(map));
         }
     }
-    let similar = best.1.filter(|_| best.0 >= 8 && best.0 * 4 >= found.len())?;
+    let similar = best.1.filter(|_| best.0 >= least && best.0 * 4 >= found.len())?;
     let agreeing: Vec<Found> = found.iter().filter(|found| similar.agrees(found)).copied().collect();
     let refined = if agreeing.len() >= FOR_HOMOGRAPHY { homography(&agreeing) } else { None };
     // A homography must explain at least as much, and be one that a camera can make.
@@ -201,7 +201,7 @@ mod tests {
     fn a_turned_and_shifted_camera_is_measured_though_half_of_the_points_are_wrong() {
         let (sin, cos) = 3.0f64.to_radians().sin_cos();
         let map = Map([1.02 * cos, -1.02 * sin, 18.0, 1.02 * sin, 1.02 * cos, -6.0, 0.0, 0.0, 1.0]);
-        let motion = motion(&grid(map, 26)).expect("found");
+        let motion = motion(&grid(map, 26), 8).expect("found");
         let (turn, scale) = motion.map.turn_and_scale(320.0, 180.0);
         assert!((turn - 3.0).abs() < 0.1 && (scale - 1.02).abs() < 0.005, "{turn} {scale}");
         assert!(motion.agreeing >= 28, "{}", motion.agreeing);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_change_of_perspective_is_mapped_exactly() {
         let map = Map([1.01, 0.01, 4.0, -0.01, 0.99, 2.0, 4e-5, -3e-5, 1.0]);
-        let found = motion(&grid(map, 6)).expect("found").map;
+        let found = motion(&grid(map, 6), 8).expect("found").map;
         for corner in [[0.0, 0.0], [320.0, 0.0], [320.0, 180.0]] {
             let off = distance(found.apply(corner), map.apply(corner));
             assert!(off < 0.2, "{off} px at {corner:?}");
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn points_that_agree_on_nothing_are_no_motion() {
-        assert!(motion(&grid(Map::NONE, 54)).is_none());
-        assert!(motion(&[]).is_none());
+        assert!(motion(&grid(Map::NONE, 54), 8).is_none());
+        assert!(motion(&[], 8).is_none());
     }
 }

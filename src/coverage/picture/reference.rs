@@ -20,6 +20,8 @@ pub(super) const ALIKE: f32 = 0.6;
 const IN_PLACE: i32 = 2;
 /// One that has moved, px at half the width: 15 % of the width.
 const MOVED: i32 = 24;
+/// A camera has moved when one point in so many agrees on how.
+const AGREEING: usize = 8;
 /// Side of the cells that workstations are divided into, px.
 const STATION_CELL: usize = 8;
 /// Workstations' cells are smaller, and so is what is compared, px.
@@ -48,6 +50,8 @@ pub(super) struct Matches {
     pub flat: f32,
     /// Median of the fine detail against the reference's, light taken out.
     pub sharpness: f32,
+    /// Most of those that are where they were look more alike the farther they are looked for: they have moved a little.
+    pub drifts: bool,
 }
 
 /// A cell of a workstation.
@@ -126,11 +130,14 @@ impl Reference {
 
     /// Looks for each point where it was.
     pub fn matches(&self, scales: &Scales) -> Matches {
-        let (mut in_place, mut flat, mut ratios) = (0, 0, Vec::with_capacity(self.points.len()));
+        let (mut flat, mut ratios) = (0, Vec::with_capacity(self.points.len()));
+        let mut off = [Vec::with_capacity(self.points.len()), Vec::with_capacity(self.points.len())];
         for point in &self.points {
-            let (_, _, likeness) = point.template.best(&scales.grey, point.x as i32, point.y as i32, IN_PLACE);
+            let (x, y) = (point.x as i32, point.y as i32);
+            let (at_x, at_y, likeness) = point.template.best(&scales.grey, x, y, IN_PLACE);
             if likeness >= ALIKE {
-                in_place += 1;
+                off[0].push(at_x - x);
+                off[1].push(at_y - y);
             } else if scales.grey.detail(point.x, point.y, REACH) < 0.25 * point.detail {
                 flat += 1;
             }
@@ -139,7 +146,12 @@ impl Reference {
         let count = self.points.len().max(1) as f32;
         ratios.sort_unstable_by(f32::total_cmp);
         let sharpness = ratios.get(ratios.len() / 2).copied().unwrap_or(1.0);
-        Matches { in_place: in_place as f32 / count, flat: flat as f32 / count, sharpness }
+        let in_place = off[0].len() as f32 / count;
+        let drifts = off.iter_mut().any(|off| {
+            off.sort_unstable();
+            off.get(off.len() / 2).is_some_and(|middle| middle.abs() >= IN_PLACE)
+        });
+        Matches { in_place, flat: flat as f32 / count, sharpness, drifts }
     }
 
     /// Looks for each point farther away: how the camera has turned, if it shows the reference's place at all.
@@ -155,12 +167,13 @@ impl Reference {
                 .then_some(Found { from: [point.x as f64, point.y as f64], to: [f64::from(x), f64::from(y)] })
         };
         let found: Vec<Found> = self.points.iter().filter_map(|point| near(point, (0, 0), MOVED)).collect();
-        motion(&found).or_else(|| {
+        let least = (self.points.len() / AGREEING).max(8);
+        motion(&found, least).or_else(|| {
             // Farther still: first the whole picture is shifted over the reference.
             let (dx, dy) = self.whole_shift(&scales.coarse);
             let found: Vec<Found> =
                 self.points.iter().filter_map(|point| near(point, (2 * dx, 2 * dy), MOVED / 3)).collect();
-            motion(&found)
+            motion(&found, least)
         })
     }
 

@@ -19,8 +19,10 @@ const PIECE: usize = SIDE * SIDE;
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// … and how many of them.
 const MOST: usize = 900;
-/// So many samples in a row that repeat earlier ones, at one distance, are a loop.
-const IN_A_ROW: usize = 3;
+/// So many samples that repeat earlier ones are a loop.
+const ENOUGH: usize = 3;
+/// … if no more samples than this lie between the first ones.
+const APART: usize = 150;
 /// With fewer pieces than this that have any noise, nothing can be told.
 const LEAST_PIECES: usize = ACROSS * DOWN / 4;
 /// Samples that it takes to know the room and its usual noise.
@@ -47,36 +49,70 @@ pub(super) enum Repeats {
     Frozen {
         /// How alike the noise is: correlation of the piece at the lower quartile, 1 when nothing differs.
         likeness: f32,
+        /// How old the sample before is: what it shows was the last that was new.
+        lasted: Duration,
     },
-    /// It is an earlier one, and so were those before it.
+    /// Earlier ones come again.
     Looped {
         /// The length of the loop.
         period: Duration,
         /// As above.
         likeness: f32,
+        /// How long ago the first sample that repeats was seen.
+        lasted: Duration,
     },
 }
 
-/// The noise of one sample.
+/// A sample, and where its noise is kept.
 struct Seen {
     at: Duration,
-    /// [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² values, ninths of a grey level.
-    noise: Vec<i16>,
-    /// Samples before this one that it and those before it repeat.
-    same_as: Vec<usize>,
+    slot: usize,
+}
+
+/// Old video that comes again, as far as it has been seen.
+struct Loop {
+    since: Duration,
+    /// Samples that were old …
+    old: usize,
+    /// … of so many, up to the newest that was.
+    of: usize,
+    /// Samples since then.
+    new: usize,
+    period: Duration,
+    likeness: f32,
+}
+
+impl Loop {
+    /// A loop whose pictures are sampled at the same moments shows none that is new. One that is sampled at others shows
+    /// an old one now and then: a few times as long without one is its end.
+    fn is_over(&self) -> bool {
+        self.new > if self.old < ENOUGH { APART } else { 3 * (self.of - self.old) / self.old }
+    }
+}
+
+/// The newest sample.
+struct Last {
+    at: Duration,
+    pieces: Vec<u8>,
+    /// Its fine detail, which is not part of the room yet.
+    detail: Vec<i16>,
 }
 
 /// The samples of the last quarter of an hour, and what is usual.
 #[derive(Default)]
 pub(super) struct Memory {
     seen: VecDeque<Seen>,
-    /// The newest sample: its values, and its fine detail if that is not part of the room yet.
-    last: Option<(Vec<u8>, Vec<i16>)>,
+    /// Room for the noise of [`MOST`] samples, each [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² values in ninths of a grey
+    /// level, what is more cut off: small pieces of memory here and there, kept for long, would hold on to
+    /// the large ones around them.
+    noise: Vec<i8>,
+    last: Option<Last>,
     /// The fine detail of the room, without noise, as of so many samples.
     room: Vec<f32>,
     learnt: usize,
     /// Differences of one sample to the next.
     usual: VecDeque<f32>,
+    again: Option<Loop>,
 }
 
 impl Memory {
@@ -86,74 +122,99 @@ impl Memory {
         while self.seen.len() >= MOST || self.seen.front().is_some_and(|first| at.saturating_sub(first.at) > MEMORY) {
             self.seen.pop_front();
         }
-        if self.last.as_ref().is_some_and(|(last, _)| last.len() != pieces.len()) {
+        if self.last.as_ref().is_some_and(|last| last.pieces.len() != pieces.len()) {
             *self = Memory::default();
         }
+        let before = self.last.as_ref().map_or(at, |last| last.at);
         // Sent again byte for byte: nothing needs to be learnt first.
-        if self.last.as_ref().is_some_and(|(last, _)| is_identical(last, &pieces)) {
-            return Repeats::Frozen { likeness: 1.0 };
+        if self.last.as_ref().is_some_and(|last| is_identical(&last.pieces, &pieces)) {
+            return Repeats::Frozen { likeness: 1.0, lasted: at.saturating_sub(before) };
         }
-        let detail = detail(&pieces);
+        let newest = Last { at, detail: detail(&pieces), pieces };
         if self.learnt < TO_LEARN {
-            self.learn(detail, pieces);
+            self.learn(newest);
             return Repeats::No;
         }
-        let noise: Vec<i16> = detail.iter().zip(&self.room).map(|(value, room)| value - room.round() as i16).collect();
+        let less_room = |(value, room): (&i16, &f32)| (f32::from(*value) - room).round() as i8;
+        let noise: Vec<i8> = newest.detail.iter().zip(&self.room).map(less_room).collect();
         let usual = self.usual();
         if usual.is_some_and(|usual| size(&noise) > CHANGED * usual) {
             self.learnt = 0;
             self.usual.clear();
-            self.learn(detail, pieces);
+            self.learn(newest);
             return Repeats::No;
         }
         let is_same = |seen: &Seen| {
             let usual = usual?;
-            let likeness = likeness(&seen.noise, &noise).filter(|likeness| *likeness >= limit)?;
-            (difference(&seen.noise, &noise) <= LESS_THAN_USUAL * usual).then_some(likeness)
+            let likeness = likeness(self.noise_of(seen), &noise).filter(|likeness| *likeness >= limit)?;
+            (difference(self.noise_of(seen), &noise) <= LESS_THAN_USUAL * usual).then_some(likeness)
         };
-        let newest = self.seen.len();
-        // Distances, in samples, at which this one is the same as an earlier one, and how alike.
+        // How many samples ago one was the same, and how alike.
         let same_as: Vec<(usize, f32)> =
             self.seen.iter().rev().enumerate().filter_map(|(back, seen)| Some((back + 1, is_same(seen)?))).collect();
-        let result = match same_as.first() {
-            None => Repeats::No,
-            Some((1, likeness)) => Repeats::Frozen { likeness: *likeness },
-            // The same sequence: those before this one repeat at the same distance, give or take a sample.
-            Some((distance, likeness)) => {
-                let before = self.seen.iter().rev().take(IN_A_ROW - 1);
-                let is_near = |seen: &&Seen| seen.same_as.iter().any(|other| other.abs_diff(*distance) <= 1);
-                if before.filter(is_near).count() + 1 >= IN_A_ROW {
-                    let period = at.saturating_sub(self.seen[newest - distance].at);
-                    Repeats::Looped { period, likeness: *likeness }
-                } else {
-                    Repeats::No
+        let earlier = same_as.iter().find(|(samples, _)| *samples > 1);
+        if let (Some((1, likeness)), None) = (same_as.first(), earlier) {
+            return Repeats::Frozen { likeness: *likeness, lasted: at.saturating_sub(before) };
+        }
+        self.count(at, earlier.copied());
+        if earlier.is_some() {
+            // There is nothing to learn from what is old.
+            self.last = Some(newest);
+        } else {
+            if let Some(last) = self.seen.back() {
+                self.usual.push_back(difference(self.noise_of(last), &noise));
+                if self.usual.len() > USUAL_OF {
+                    self.usual.pop_front();
                 }
             }
-        };
-        if matches!(result, Repeats::Frozen { .. }) {
-            // Nothing new is to be seen, so there is nothing to learn.
-            return result;
+            self.learn(newest);
         }
-        if let Some(last) = self.seen.back() {
-            self.usual.push_back(difference(&last.noise, &noise));
-            if self.usual.len() > USUAL_OF {
-                self.usual.pop_front();
+        self.keep(at, &noise);
+        match &self.again {
+            Some(Loop { old, since, period, likeness, .. }) if *old >= ENOUGH => {
+                Repeats::Looped { period: *period, likeness: *likeness, lasted: at.saturating_sub(*since) }
             }
+            _ => Repeats::No,
         }
-        self.learn(detail, pieces);
-        self.seen.push_back(Seen { at, noise, same_as: same_as.into_iter().map(|(distance, _)| distance).collect() });
-        result
+    }
+
+    fn noise_of(&self, seen: &Seen) -> &[i8] {
+        let length = self.noise.len() / MOST;
+        &self.noise[seen.slot * length..(seen.slot + 1) * length]
+    }
+
+    fn keep(&mut self, at: Duration, noise: &[i8]) {
+        if self.noise.is_empty() {
+            self.noise = vec![0; noise.len() * MOST];
+        }
+        let slot = self.seen.back().map_or(0, |last| (last.slot + 1) % MOST);
+        self.noise[slot * noise.len()..][..noise.len()].copy_from_slice(noise);
+        self.seen.push_back(Seen { at, slot });
+    }
+
+    /// Counts a sample: so many samples ago one was the same, so alike; or none was.
+    fn count(&mut self, at: Duration, earlier: Option<(usize, f32)>) {
+        if let Some((samples, likeness)) = earlier {
+            let again =
+                self.again.get_or_insert(Loop { since: at, old: 0, of: 0, new: 0, period: Duration::ZERO, likeness });
+            again.period = at.saturating_sub(self.seen[self.seen.len() - samples].at);
+            again.likeness = likeness;
+            (again.old, again.of, again.new) = (again.old + 1, again.of + again.new + 1, 0);
+        } else if let Some(again) = &mut self.again {
+            again.new += 1;
+        }
+        self.again.take_if(|again| again.is_over());
     }
 
     /// Forgets the pictures, not the room: the camera was away.
     pub fn clear(&mut self) {
         self.seen.clear();
-        self.last = None;
+        (self.last, self.again) = (None, None);
     }
 
     /// Makes the sample before part of the room: the newest is compared with what it is not part of.
-    fn learn(&mut self, detail: Vec<i16>, pieces: Vec<u8>) {
-        let Some((_, before)) = self.last.replace((pieces, detail)) else { return };
+    fn learn(&mut self, newest: Last) {
+        let Some(Last { detail: before, .. }) = self.last.replace(newest) else { return };
         if self.learnt == 0 {
             self.room = before.iter().map(|value| f32::from(*value)).collect();
         } else {
@@ -203,7 +264,8 @@ fn detail(pieces: &[u8]) -> Vec<i16> {
         for y in 0..SIDE {
             let rows = [y.saturating_sub(1), y, y + 1];
             for x in 0..SIDE {
-                let around: i16 = rows.iter().map(|y| value(x.saturating_sub(1), *y) + value(x, *y) + value(x + 1, *y)).sum();
+                let around: i16 =
+                    rows.iter().map(|y| value(x.saturating_sub(1), *y) + value(x, *y) + value(x + 1, *y)).sum();
                 detail.push(9 * value(x, y) - around);
             }
         }
@@ -223,7 +285,7 @@ fn is_clipped(piece: &[u8]) -> bool {
 }
 
 /// The correlation of the piece at the lower quartile, of those that have noise; `None`: too few have.
-fn likeness(one: &[i16], other: &[i16]) -> Option<f32> {
+fn likeness(one: &[i8], other: &[i8]) -> Option<f32> {
     let likenesses = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).filter_map(|(one, other)| {
         let (mut both, mut squares, mut others) = (0.0, 0.0, 0.0);
         for (one, other) in one.iter().zip(other) {
@@ -239,7 +301,7 @@ fn likeness(one: &[i16], other: &[i16]) -> Option<f32> {
 }
 
 /// The mean difference of the piece at the upper quartile; infinite if there are too few.
-fn difference(one: &[i16], other: &[i16]) -> f32 {
+fn difference(one: &[i8], other: &[i8]) -> f32 {
     let differences = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).map(|(one, other)| {
         one.iter().zip(other).map(|(one, other)| f32::from(one.abs_diff(*other))).sum::<f32>() / PIECE as f32
     });
@@ -247,9 +309,10 @@ fn difference(one: &[i16], other: &[i16]) -> f32 {
 }
 
 /// The mean size of the noise of the piece in the middle.
-fn size(noise: &[i16]) -> f32 {
-    let sizes =
-        noise.chunks_exact(PIECE).map(|piece| piece.iter().map(|value| f32::from(value.abs())).sum::<f32>() / PIECE as f32);
+fn size(noise: &[i8]) -> f32 {
+    let sizes = noise
+        .chunks_exact(PIECE)
+        .map(|piece| piece.iter().map(|value| f32::from(value.unsigned_abs())).sum::<f32>() / PIECE as f32);
     quantile(sizes.collect(), 2).unwrap_or(0.0)
 }
 
@@ -296,6 +359,16 @@ mod tests {
         assert_eq!(told[2], Repeats::No);
         assert!(matches!(told[3], Repeats::Frozen { .. }) && matches!(told[4], Repeats::Frozen { .. }));
         assert_eq!(told[5], Repeats::No);
+    }
+
+    #[test]
+    fn old_video_that_is_sampled_at_other_moments_is_found_by_what_comes_again_now_and_then() {
+        // Every fourth picture of 80 is an old one; then all are new.
+        let old = (100..180).map(|number| if number % 4 == 0 { number - 90 } else { number });
+        let told = told((0..100).chain(old).chain(200..240));
+        assert!(told[..108].iter().all(|repeats| *repeats == Repeats::No), "{told:?}");
+        assert!(told[108..180].iter().all(|repeats| matches!(repeats, Repeats::Looped { .. })), "{told:?}");
+        assert!(told[190..].iter().all(|repeats| *repeats == Repeats::No), "{told:?}");
     }
 
     #[test]
