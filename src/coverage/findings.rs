@@ -41,6 +41,14 @@ pub enum Change {
 /// What a finding is about: the picture, or a workstation in it.
 type About = (FindingKind, Option<String>);
 
+/// What one sample shows of it.
+#[derive(Default)]
+struct Held {
+    cause: Option<HiddenCause>,
+    measured: BTreeMap<String, f64>,
+    lasted: Duration,
+}
+
 /// One camera's findings.
 pub struct Findings {
     limits: CoverageConfig,
@@ -63,9 +71,10 @@ impl Findings {
 
     /// Takes the next sample, seen at `wall`, and at `at` by a clock that never steps; tells what has begun or ended.
     pub fn take(&mut self, wall: Timestamp, at: Duration, sample: &Sample) -> Vec<Change> {
-        let mut holds: BTreeMap<About, (Option<HiddenCause>, BTreeMap<String, f64>, Duration)> = BTreeMap::new();
+        let mut holds: BTreeMap<About, Held> = BTreeMap::new();
         for Condition { what, measured, lasted } in &sample.conditions {
-            holds.insert((*what, None), (cause_of(*what), measured.clone(), *lasted));
+            let held = Held { cause: cause_of(*what), measured: measured.clone(), lasted: *lasted };
+            holds.insert((*what, None), held);
         }
         let mut unknown = Vec::new();
         for (name, sight) in &sample.sights {
@@ -74,13 +83,13 @@ impl Findings {
                 None => unknown.push(about),
                 // What hides all of the picture is a finding of its own.
                 Some(Sight::Hidden(cause @ (HiddenCause::Obstructed | HiddenCause::OutsidePicture))) => {
-                    holds.insert(about, (Some(*cause), BTreeMap::new(), Duration::ZERO));
+                    holds.insert(about, Held { cause: Some(*cause), ..Held::default() });
                 }
                 Some(_) => {}
             }
         }
         let mut changes = Vec::new();
-        for (about, (cause, measured, lasted)) in holds.iter() {
+        for (about, Held { cause, measured, lasted }) in &holds {
             let state = self.states.entry(about.clone()).or_insert_with(|| State {
                 turned: None,
                 is_open: false,

@@ -16,6 +16,7 @@ mod kill;
 mod kiosk_kill;
 mod network;
 mod outcomes;
+mod people;
 mod power;
 mod protocol;
 mod recording;
