@@ -50,7 +50,8 @@ pub(super) fn state(app: &App) -> Result<Value, Response> {
         .attention
         .iter()
         .filter(|attention| is_of_the_room(attention))
-        .map(|attention| json!([sentence(attention, Words::CHINESE), sentence(attention, Words::ENGLISH)]))
+        .map(without_detail)
+        .map(|attention| json!([sentence(&attention, Words::CHINESE), sentence(&attention, Words::ENGLISH)]))
         .collect();
     Ok(json!({ "lessons": callable, "attention": attention }))
 }
@@ -68,6 +69,14 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )
+}
+
+/// What a server or a driver says of itself is for the staff page; the kiosk says what to do.
+fn without_detail(attention: &Attention) -> Attention {
+    match attention.clone() {
+        Attention::Camera { camera, state, .. } => Attention::Camera { camera, state, problem: None },
+        other => other,
+    }
 }
 
 fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {

@@ -1,5 +1,5 @@
-//! What is kept of the recordings: room for check-ins, nothing deleted that may not be, an archive that is what was
-//! recorded, and evidence discs on which everything that was altered is named.
+//! What is kept of the recordings: room for check-ins, nothing deleted that may not be, and evidence discs on which
+//! everything that was altered is named.
 
 use crate::camera::{Server, free_port};
 use crate::disk::Small;
@@ -22,23 +22,23 @@ use rollcall::recording::{Reserve, hash_file};
 use rollcall::store::{FindingRow, Registration, SegmentRow};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// An appliance with recordings of the last two days, three segments of a minute each.
-struct House {
+pub struct House {
     _folder: tempfile::TempDir,
-    path: PathBuf,
-    config: Config,
-    journal: Arc<Journal>,
-    segments: Vec<SegmentRow>,
+    pub path: PathBuf,
+    pub config: Config,
+    pub journal: Arc<Journal>,
+    pub segments: Vec<SegmentRow>,
     /// The day before yesterday, and yesterday.
-    days: [Date; 2],
+    pub days: [Date; 2],
 }
 
-fn house(more: &str) -> House {
+pub fn house(more: &str) -> House {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_owned();
     let text = format!(
@@ -65,7 +65,7 @@ fn house(more: &str) -> House {
 
 impl House {
     /// A minute of recording from 8:00 on, as the recorder would leave it: file, record, row.
-    fn record(&mut self, day: Date, minute: i8) {
+    pub fn record(&mut self, day: Date, minute: i8) {
         let start = day.at(8, minute, 0, 0).to_zoned_datetime(self.journal.zone().clone()).expect("a time");
         let name = start.strftime("back/%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
         let file = self.config.recordings().join(&name);
@@ -104,12 +104,12 @@ impl House {
         self.journal.keep_receipt(&note, &witness).expect("kept");
     }
 
-    fn file(&self, at: usize) -> PathBuf {
+    pub fn file(&self, at: usize) -> PathBuf {
         self.config.recordings().join(&self.segments[at].path)
     }
 
     /// Which of the segments' files are here.
-    fn here(&self) -> Vec<bool> {
+    pub fn here(&self) -> Vec<bool> {
         (0..self.segments.len()).map(|at| self.file(at).exists()).collect()
     }
 
@@ -119,21 +119,21 @@ impl House {
         cleaner.run(&self.config, &self.journal, Some(room)).expect("runs")
     }
 
-    fn archive(&self) -> Result<u64, ArchiveError> {
+    pub fn archive(&self) -> Result<u64, ArchiveError> {
         let mut archiver = Archiver::new(&self.config, &self.journal).expect("readable").expect("there is an archive");
         let done = archiver.run(&self.config, &self.journal, Pass::ClosedDays, &AtomicBool::new(false));
         done.map(|done| done.segments)
     }
 
     /// What `rollcall check` finds: code, record, and since when.
-    fn problems(&self) -> Vec<(String, Option<u64>, String)> {
+    pub fn problems(&self) -> Vec<(String, Option<u64>, String)> {
         let files = Files { root: self.config.recordings(), hash: true };
         let report = check(self.journal.store(), self.journal.log().key, Some(&files)).expect("readable");
         let told = report.problems.into_iter();
         told.map(|found| (found.code.to_owned(), found.seq, found.since.unwrap_or_default())).collect()
     }
 
-    fn data(&self) -> Vec<Data> {
+    pub fn data(&self) -> Vec<Data> {
         let records = self.journal.store().read().expect("reads").records(0, 1000, usize::MAX).expect("reads");
         records.iter().map(|record| read_unverified(record.as_str()).expect("a record").data).collect()
     }
@@ -271,152 +271,6 @@ fn a_lesson_without_its_account_keeps_its_recordings() {
     let cleaned = house.clean();
     assert_eq!((cleaned.deleted.segments, cleaned.held.lesson.segments), (6, 1), "{cleaned:?}");
     assert_eq!(house.here().iter().filter(|here| **here).count(), 1);
-}
-
-#[test]
-fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded() {
-    let mut house = house("[archive]\nname = \"nas\"\nfolder = \"nas\"\nmax_bytes_per_second = 1000000\n");
-    let nas = house.path.join("nas");
-    fs::create_dir(&nas).expect("made");
-    let error = house.archive().expect_err("the share is not mounted");
-    assert!(matches!(error, ArchiveError::Unmarked(_)), "{error}");
-    assert_eq!(fs::read_dir(&nas).expect("there").count(), 0, "nothing lands on the bare mount point");
-    Archiver::init(house.config.archive.as_ref().expect("configured")).expect("marked");
-
-    // Stopped after the first: the rest is sent later, and the first is not sent again.
-    let object = |house: &House, at: usize| nas.join(&house.journal.log().origin).join(&house.segments[at].path);
-    let (first, stop) = (object(&house, 0), Arc::new(AtomicBool::new(false)));
-    let mut slow = house.config.clone();
-    slow.archive.as_mut().expect("configured").max_bytes_per_second = Some(2 * house.segments[0].bytes);
-    let watched = (first.clone(), stop.clone());
-    let watcher = std::thread::spawn(move || {
-        while !watched.0.exists() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        watched.1.store(true, Ordering::Relaxed);
-    });
-    let mut archiver = Archiver::new(&slow, &house.journal).expect("readable").expect("there is an archive");
-    let error = archiver.run(&slow, &house.journal, Pass::ClosedDays, &stop).expect_err("stopped");
-    assert!(matches!(error, ArchiveError::Stopped), "{error}");
-    watcher.join().expect("done");
-    assert!(!object(&house, 5).exists());
-    let sent = fs::metadata(&first).expect("there").modified().expect("a time");
-    // One is there and is not what was recorded, one is half there, one is altered here.
-    fs::write(object(&house, 1), vec![0; house.segments[1].bytes as usize]).expect("written");
-    fs::write(object(&house, 2), b"half").expect("written");
-    let whole = fs::read(house.file(4)).expect("there");
-    fs::write(house.file(4), b"altered").expect("written");
-    let error = house.archive().expect_err("one is altered");
-    assert!(matches!(error, ArchiveError::Altered { count: 1, .. }), "{error}");
-    assert_eq!(fs::metadata(&first).expect("there").modified().expect("a time"), sent, "not sent again");
-    for at in [0, 1, 2, 3, 5] {
-        let expected = (house.segments[at].bytes, house.segments[at].sha256.clone());
-        assert_eq!(hash_file(&object(&house, at)).expect("there"), expected);
-    }
-    assert!(!object(&house, 4).exists());
-    fs::write(house.file(4), &whole).expect("written");
-    assert_eq!(house.archive().expect("archived"), 1);
-    assert_eq!(house.archive().expect("nothing is left to do"), 0);
-    let manifest = object(&house, 5).with_file_name("manifest.json");
-    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).expect("there")).expect("JSON");
-    let seqs: Vec<_> = manifest["segments"].as_array().expect("a list").iter().map(|one| one["seq"].as_u64()).collect();
-    assert_eq!(seqs, house.segments[3..].iter().map(|row| Some(row.seq)).collect::<Vec<_>>());
-    let archived: Vec<u64> = house
-        .data()
-        .into_iter()
-        .filter_map(|data| if let Data::Archive(archive) = data { Some(archive.segments) } else { None })
-        .flatten()
-        .collect();
-    assert_eq!(archived.len(), 6);
-    assert_eq!(house.problems(), []);
-    // Today is closed when its lessons are accounted for, and somebody asks for it.
-    let today = Timestamp::now().to_zoned_datetime(house.journal.zone().clone()).date();
-    house.record(today, 0);
-    assert_eq!(house.archive().expect("nothing is due"), 0);
-    let mut archiver = Archiver::new(&house.config, &house.journal).expect("readable").expect("there is an archive");
-    let done = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
-    assert_eq!(done.expect("archived").segments, 1);
-    fs::remove_file(nas.join("rollcall-archive")).expect("unmounted");
-    house.record(today, 1);
-    let error = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
-    assert!(matches!(error, Err(ArchiveError::Unmarked(_))), "{error:?}");
-    assert!(archiver.status().problem.as_ref().is_some_and(|problem| problem.contains("mounted")));
-}
-
-/// A server that speaks S3 (moto, of PyPI): `moto_server` on the path, or named by ROLLCALL_MOTO.
-struct Moto(std::process::Child);
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn moto(port: u16) -> Option<Moto> {
-    let program = std::env::var_os("ROLLCALL_MOTO").unwrap_or("moto_server".into());
-    let mut command = Command::new(program);
-    let child = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let Ok(child) = child else {
-        eprintln!("skipped: moto_server is missing; scripts/moto installs it, ROLLCALL_MOTO names it");
-        return None;
-    };
-    let moto = Moto(child);
-    let end = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "moto does not listen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(moto)
-}
-
-/// One request, without a signature: moto asks for none.
-fn request(port: u16, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("listens");
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("sent");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("answered");
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-    answer.split_off(end + 4)
-}
-
-#[test]
-fn a_store_that_speaks_s3_gets_every_segment_and_what_is_wrong_there_is_replaced() {
-    let port = free_port();
-    let Some(moto) = moto(port) else { return };
-    request(port, "PUT", "/class", b"");
-    let s3 = format!(
-        "[archive.s3]\nendpoint = \"http://127.0.0.1:{port}\"\nbucket = \"class\"\nprefix = \"nankai\"\n\
-         credentials = \"s3.toml\"\n"
-    );
-    let house = house(&s3);
-    let credentials = house.path.join("s3.toml");
-    fs::write(&credentials, "access_key_id = \"AKIDTEST\"\nsecret_access_key = \"hush-hush\"\n").expect("written");
-    let error = house.archive().expect_err("others may read the secret").to_string();
-    assert!(error.contains("chmod 600") && !error.contains("hush"), "{error}");
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("set");
-    // A wrong copy of the right length is there already.
-    let path = |at: usize| format!("/class/nankai/{}/{}", house.journal.log().origin, house.segments[at].path);
-    let at = |at: usize| path(at).replace('+', "%2B");
-    request(port, "PUT", &at(1), &vec![0; house.segments[1].bytes as usize]);
-    assert_eq!(house.archive().expect("archived"), 6);
-    for number in 0..6 {
-        let object = request(port, "GET", &at(number), b"");
-        assert_eq!(evidence::sha256_hex(&object), house.segments[number].sha256);
-    }
-    assert_eq!(house.problems(), []);
-    drop(moto);
-    let mut house = house;
-    house.record(house.days[1], 5);
-    let error = house.archive().expect_err("the store is away").to_string();
-    assert!(!error.contains("hush"), "{error}");
 }
 
 /// What `bureau verify` says of a disc: failures as `code seq`.
