@@ -19,6 +19,8 @@ const PIECE: usize = SIDE * SIDE;
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// … and how many of them.
 const MOST: usize = 900;
+/// What is like one of so many samples before stands still: an encoder may spoil one of them.
+const STILL: usize = 2;
 /// So many samples that repeat earlier ones are a loop.
 const ENOUGH: usize = 3;
 /// … if no more samples than this lie between the first ones.
@@ -149,15 +151,18 @@ impl Memory {
             let likeness = likeness(self.noise_of(seen), &noise).filter(|likeness| *likeness >= limit)?;
             (difference(self.noise_of(seen), &noise) <= LESS_THAN_USUAL * usual).then_some(likeness)
         };
-        // How many samples ago one was the same, and how alike.
-        let same_as: Vec<(usize, f32)> =
-            self.seen.iter().rev().enumerate().filter_map(|(back, seen)| Some((back + 1, is_same(seen)?))).collect();
-        let earlier = same_as.iter().find(|(samples, _)| *samples > 1);
-        if let (Some((1, likeness)), None) = (same_as.first(), earlier) {
-            return Repeats::Frozen { likeness: *likeness, lasted: at.saturating_sub(before) };
+        // How many samples ago the last one was that was the same, and how alike.
+        let same_as = self
+            .seen
+            .iter()
+            .rev()
+            .enumerate()
+            .find_map(|(back, seen)| is_same(seen).map(|likeness| (back + 1, likeness)));
+        if let Some((samples, likeness)) = same_as.filter(|(samples, _)| *samples <= STILL) {
+            return Repeats::Frozen { likeness, lasted: self.ago(at, samples) };
         }
-        self.count(at, earlier.copied());
-        if earlier.is_some() {
+        self.count(at, same_as);
+        if same_as.is_some() {
             // There is nothing to learn from what is old.
             self.last = Some(newest);
         } else {
@@ -178,6 +183,11 @@ impl Memory {
         }
     }
 
+    /// How long ago the sample so many samples ago was seen.
+    fn ago(&self, at: Duration, samples: usize) -> Duration {
+        at.saturating_sub(self.seen[self.seen.len() - samples].at)
+    }
+
     fn noise_of(&self, seen: &Seen) -> &[i8] {
         let length = self.noise.len() / MOST;
         &self.noise[seen.slot * length..(seen.slot + 1) * length]
@@ -193,12 +203,11 @@ impl Memory {
     }
 
     /// Counts a sample: so many samples ago one was the same, so alike; or none was.
-    fn count(&mut self, at: Duration, earlier: Option<(usize, f32)>) {
-        if let Some((samples, likeness)) = earlier {
-            let again =
-                self.again.get_or_insert(Loop { since: at, old: 0, of: 0, new: 0, period: Duration::ZERO, likeness });
-            again.period = at.saturating_sub(self.seen[self.seen.len() - samples].at);
-            again.likeness = likeness;
+    fn count(&mut self, at: Duration, same_as: Option<(usize, f32)>) {
+        if let Some((samples, likeness)) = same_as {
+            let period = self.ago(at, samples);
+            let again = self.again.get_or_insert(Loop { since: at, old: 0, of: 0, new: 0, period, likeness });
+            (again.period, again.likeness) = (period, likeness);
             (again.old, again.of, again.new) = (again.old + 1, again.of + again.new + 1, 0);
         } else if let Some(again) = &mut self.again {
             again.new += 1;
