@@ -84,6 +84,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    leave_with_the_reader();
     let Arguments { config, command } = Arguments::parse();
     let done = |()| ExitCode::SUCCESS;
     let result = match command {
@@ -111,4 +112,16 @@ fn main() -> ExitCode {
         eprintln!("rollcall: {error:#}");
         ExitCode::from(2)
     })
+}
+
+/// Whoever reads the output may have seen enough (`| head`, `| grep -q`): an end as SIGPIPE makes it, not a crash.
+fn leave_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }

@@ -187,8 +187,9 @@ pub fn wait_for<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>
     }
 }
 
-pub fn wait_coverage(journal: &Journal) -> Coverage {
-    wait_for("account", 60, || {
+/// The account of the lesson, which ends within so many seconds.
+pub fn wait_coverage(journal: &Journal, seconds: u64) -> Coverage {
+    wait_for("account", seconds, || {
         records(journal).into_iter().find_map(|data| match data {
             Data::Coverage(coverage) => Some(coverage),
             _ => None,
@@ -296,7 +297,7 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
     let jpeg = journal.store().read().expect("reads").thumbnail(&thumbnail).expect("reads").expect("kept here");
     assert_eq!(evidence::sha256_hex(&jpeg), thumbnail);
 
-    let coverage = wait_coverage(&journal);
+    let coverage = wait_coverage(&journal, 60);
     assert_adds_up(&coverage);
     assert!(!coverage.complete && coverage.roll_call.is_some());
     let [left, right, nowhere] = &coverage.workstations[..] else { panic!("{coverage:?}") };
@@ -326,7 +327,7 @@ fn accounts_add_up_though_the_clock_is_stepped_by_an_hour_and_back() {
     }
     std::thread::sleep(Duration::from_secs(5));
     room.clock.step(minutes(180));
-    let coverage = wait_coverage(&appliance.journal);
+    let coverage = wait_coverage(&appliance.journal, 60);
     assert_adds_up(&coverage);
     let camera = &coverage.cameras[0];
     assert_eq!((camera.required_ms, camera.unexplained_ms), (200 * 60_000, 0), "{camera:?}");

@@ -68,7 +68,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             lasted.insert(cause, told.as_millis() as u64);
         }
     }
-    let coverage = wait_coverage(&journal);
+    let coverage = wait_coverage(&journal, 240);
     assert_adds_up(&coverage);
     let [left, right, ..] = &coverage.workstations[..] else { panic!("{coverage:?}") };
     for (cause, told) in lasted {
