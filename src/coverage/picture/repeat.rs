@@ -141,7 +141,7 @@ impl Memory {
         let noise: Vec<i8> = newest.detail.iter().zip(&self.room).map(less_room).collect();
         let usual = self.usual();
         if usual.is_some_and(|usual| size(&noise) > CHANGED * usual) {
-            self.learnt = 0;
+            (self.learnt, self.last) = (0, None);
             self.usual.clear();
             self.learn(newest);
             return Repeats::No;
