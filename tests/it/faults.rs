@@ -1,4 +1,5 @@
-//! Every fault that a live network camera's picture can have, one after another: found, named, told and accounted for.
+//! Faults of a live network camera's picture, one after another: found, named, told and accounted for. Loops are shown
+//! with films (scripts/coverage-faults): here, pictures are sampled at moments that have nothing to do with the loop.
 
 use crate::camera::{Server, free_port};
 use crate::coverage::{
@@ -14,7 +15,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let (port, receiver) = (free_port(), Receiver::start());
     let Some(mut server) = Server::start_with(port, "h264", &["--scene"]) else { return };
-    let mut room = room(folder.path(), port, receiver.port, minutes(1), SignedDuration::from_secs(210));
+    let mut room = room(folder.path(), port, receiver.port, minutes(1), SignedDuration::from_secs(190));
     let runtime = runtime();
     let _guard = runtime.enter();
     let appliance = room.start();
@@ -27,7 +28,6 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     let mut lasted = BTreeMap::new();
     for (fault, what, cause) in [
         ("frozen", FindingKind::Frozen, Some(HiddenCause::Frozen)),
-        ("looped", FindingKind::Looped, Some(HiddenCause::Looped)),
         ("blurred", FindingKind::Blurred, Some(HiddenCause::Blurred)),
         ("dark", FindingKind::Dark, Some(HiddenCause::Dark)),
         ("moved 10", FindingKind::Moved, None),
@@ -44,9 +44,8 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             std::thread::sleep(Duration::from_millis(50));
         }
         let took = begun.elapsed();
-        // A loop of half a second whose 10 pictures are sampled at moments that have nothing to do with it.
-        let limit = if what == FindingKind::Looped { 90 } else { 10 };
-        assert!(took < Duration::from_secs(limit), "{fault}: found after {took:?}");
+        // Within 10 s, on a machine that has nothing else to do.
+        assert!(took < Duration::from_secs(15), "{fault}: found after {took:?}");
         std::thread::sleep(Duration::from_secs(2));
         server.fail("normal");
         let length = begun.elapsed();
@@ -62,8 +61,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             told.as_secs_f32()
         );
         // A sample each 2 s at its beginning and its end.
-        let tolerance = if what == FindingKind::Looped { 60 } else { 5 };
-        assert!(differs < SignedDuration::from_secs(tolerance), "{fault}: lasted {length:?}, told {told:?}");
+        assert!(differs < SignedDuration::from_secs(6), "{fault}: lasted {length:?}, told {told:?}");
         if let Some(cause) = cause {
             lasted.insert(cause, told.as_millis() as u64);
         }
@@ -73,7 +71,6 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     let [left, right, ..] = &coverage.workstations[..] else { panic!("{coverage:?}") };
     for (cause, told) in lasted {
         let hidden = left.hidden_ms.get(&cause).copied().unwrap_or_default();
-        // More is hidden if more was found: now and then a loop looks frozen.
         assert!(hidden + 100 > told, "{cause:?}: {hidden} in the account, {told} in the finding");
     }
     assert_eq!(right.hidden_ms.get(&HiddenCause::Obstructed), None, "something stood before the other one");
