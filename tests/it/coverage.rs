@@ -110,8 +110,8 @@ pub struct Room {
     config: Config,
     journal: Option<Journal>,
     clock: Arc<SteppedClock>,
-    pub class: Class,
-    pub start: Timestamp,
+    class: Class,
+    start: Timestamp,
 }
 
 /// A zone in which it is noon now, so that no test crosses midnight.
@@ -153,6 +153,14 @@ impl Room {
     pub fn start(&mut self) -> Appliance {
         let journal = self.journal.take().expect("started once");
         Appliance::start(self.config.clone(), journal, None, None).expect("starts")
+    }
+
+    /// Likewise, with the roll call begun and the camera's reference set.
+    pub fn start_with_reference(&mut self) -> Appliance {
+        let appliance = self.start();
+        appliance.journal.begin_rollcall(&self.class.id, self.start, "T1").expect("begins");
+        set_reference(&appliance);
+        appliance
     }
 }
 
@@ -209,7 +217,7 @@ pub fn assert_adds_up(coverage: &Coverage) {
 }
 
 /// Takes the camera's newest picture for its reference, with a workstation on either side.
-pub fn set_reference(appliance: &Appliance) {
+fn set_reference(appliance: &Appliance) {
     let frame = wait_for("picture", 30, || appliance.cameras[0].frames().get());
     let jpeg = frame.picture.to_jpeg(90).expect("encodes");
     let marked = |workstation: &str, x: f64| MarkedWorkstation {
@@ -272,10 +280,8 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
     let mut room = room(folder.path(), port, receiver.port, minutes(1), rest);
     let runtime = runtime();
     let _guard = runtime.enter();
-    let appliance = room.start();
+    let appliance = room.start_with_reference();
     let journal = appliance.journal.clone();
-    journal.begin_rollcall(&room.class.id, room.start, "T1").expect("begins");
-    set_reference(&appliance);
     let samples = |wanted| appliance.coverage.status()[0].samples.checked_sub(wanted);
     wait_for("three samples", 30, || samples(3));
     assert_eq!(findings(&journal, FindingKind::Covered), [], "nothing is wrong yet");

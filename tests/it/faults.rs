@@ -3,7 +3,7 @@
 
 use crate::camera::{Server, free_port};
 use crate::coverage::{
-    Receiver, all_findings, assert_adds_up, findings, minutes, room, runtime, set_reference, wait_coverage, wait_for,
+    Receiver, all_findings, assert_adds_up, findings, minutes, room, runtime, wait_coverage, wait_for,
 };
 use evidence::record::{FindingKind, HiddenCause};
 use jiff::{SignedDuration, Timestamp};
@@ -18,10 +18,8 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     let mut room = room(folder.path(), port, receiver.port, minutes(1), SignedDuration::from_secs(190));
     let runtime = runtime();
     let _guard = runtime.enter();
-    let appliance = room.start();
+    let appliance = room.start_with_reference();
     let journal = appliance.journal.clone();
-    journal.begin_rollcall(&room.class.id, room.start, "T1").expect("begins");
-    set_reference(&appliance);
     // The camera's usual noise is known after a dozen samples.
     wait_for("samples", 60, || (appliance.coverage.status()[0].samples > 14).then_some(()));
 

@@ -5,6 +5,7 @@
 
 use crate::camera::{Server, free_port};
 use crate::recording::{Room, frame_hashes, room_with};
+use crate::sources::shown;
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::check::{Files, check};
@@ -20,18 +21,14 @@ struct Mounted(PathBuf);
 impl Mounted {
     fn new(image: &Path, folder: PathBuf) -> Option<Mounted> {
         std::fs::create_dir_all(&folder).expect("made");
-        run("mount", &["-o", "loop", path(image), path(&folder)]).then_some(Mounted(folder))
+        run("mount", &["-o", "loop", shown(image), shown(&folder)]).then_some(Mounted(folder))
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        run("umount", &["-l", path(&self.0)]);
+        run("umount", &["-l", shown(&self.0)]);
     }
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
 }
 
 fn run(program: &str, arguments: &[&str]) -> bool {
@@ -40,7 +37,7 @@ fn run(program: &str, arguments: &[&str]) -> bool {
 
 fn image(file: &Path, megabytes: u64, make: &[&str]) -> Option<()> {
     std::fs::File::create(file).and_then(|file| file.set_len(megabytes << 20)).expect("made");
-    run(make[0], &[&make[1..], &[path(file)]].concat()).then_some(())
+    run(make[0], &[&make[1..], &[shown(file)]].concat()).then_some(())
 }
 
 /// A disk, and what is below it; dropped in this order.
@@ -74,7 +71,7 @@ impl Disk {
     fn cut(&self, number: usize) -> PathBuf {
         let copy = self.below.0.join(format!("cut{number}.img"));
         let disk = self.below.0.join("disk.img");
-        assert!(run("cp", &["--reflink=always", path(&disk), path(&copy)]), "the disk is copied");
+        assert!(run("cp", &["--reflink=always", shown(&disk), shown(&copy)]), "the disk is copied");
         copy
     }
 }

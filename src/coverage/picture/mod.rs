@@ -168,7 +168,7 @@ impl Judge {
         let is_sharp = matches.sharpness >= self.limits.sharpness_ratio;
         let blurred = || {
             let is_blurred = is_lit && !is_sharp && likeness >= BLURRED_LIKENESS;
-            is_blurred.then(|| Condition::new(FindingKind::Blurred, values()))
+            if is_blurred { named(FindingKind::Blurred) } else { None }
         };
         if matches.in_place >= STANDS && !matches.drifts {
             return blurred();

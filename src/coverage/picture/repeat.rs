@@ -47,11 +47,11 @@ const LEAST_NOISE: f32 = 0.4;
 pub(super) enum Repeats {
     /// Nothing repeats.
     No,
-    /// It is the sample before.
+    /// It is the sample before, or the one before that.
     Frozen {
         /// How alike the noise is: correlation of the piece at the lower quartile, 1 when nothing differs.
         likeness: f32,
-        /// How old the sample before is: what it shows was the last that was new.
+        /// How old that one is: what it shows was the last that was new.
         lasted: Duration,
     },
     /// Earlier ones come again.
@@ -127,10 +127,9 @@ impl Memory {
         if self.last.as_ref().is_some_and(|last| last.pieces.len() != pieces.len()) {
             *self = Memory::default();
         }
-        let before = self.last.as_ref().map_or(at, |last| last.at);
         // Sent again byte for byte: nothing needs to be learnt first.
-        if self.last.as_ref().is_some_and(|last| is_identical(&last.pieces, &pieces)) {
-            return Repeats::Frozen { likeness: 1.0, lasted: at.saturating_sub(before) };
+        if let Some(last) = self.last.as_ref().filter(|last| is_identical(&last.pieces, &pieces)) {
+            return Repeats::Frozen { likeness: 1.0, lasted: at.saturating_sub(last.at) };
         }
         let newest = Last { at, detail: detail(&pieces), pieces };
         if self.learnt < TO_LEARN {
