@@ -17,6 +17,7 @@ mod kill;
 mod kiosk_kill;
 mod network;
 mod outcomes;
+mod pace;
 mod people;
 mod power;
 mod protocol;

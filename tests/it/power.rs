@@ -4,6 +4,7 @@
 //! at once by reference, is what a disk holds whose power is cut at that moment. What was only in memory is not in it.
 
 use crate::camera::{Server, free_port};
+use crate::pace::at_most;
 use crate::recording::{Room, frame_hashes, room_with};
 use crate::sources::shown;
 use evidence::record::GapCause;
@@ -127,7 +128,7 @@ fn a_power_cut_costs_one_group_of_pictures_at_most_and_no_record() {
         let last = segments.iter().filter(|segment| segment.start < at).max_by_key(|segment| segment.end);
         let lost = at.duration_since(last.expect("recorded before the cut").end);
         // The server's key frames are a second apart.
-        assert!(lost < SignedDuration::from_millis(1500), "{lost:?} were lost");
+        assert!(lost.unsigned_abs() < at_most(1.5), "{lost:?} were lost");
         let files = Files { root: after.config.recordings(), hash: true };
         let report = check(after.journal.store(), after.journal.log().key, Some(&files)).expect("readable");
         assert!(report.ok && report.problems.is_empty(), "{report}");
