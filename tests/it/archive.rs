@@ -6,7 +6,9 @@ use evidence::record::Data;
 use jiff::Timestamp;
 use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
 use rollcall::recording::hash_file;
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,6 +82,68 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
     let error = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
     assert!(matches!(error, Err(ArchiveError::Unmarked(_))), "{error:?}");
     assert!(archiver.status().problem.as_ref().is_some_and(|problem| problem.contains("mounted")));
+}
+
+/// Every file below a folder, by its path there.
+fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
+        if entry.is_dir() {
+            files.extend(files_below(&entry));
+        } else {
+            files.insert(entry);
+        }
+    }
+    files
+}
+
+#[test]
+fn an_archiver_that_is_killed_over_and_over_archives_each_segment_once_and_leaves_nothing_half_done() {
+    let mut house = house("[archive]\nname = \"nas\"\nfolder = \"nas\"\n");
+    let day = house.days[0];
+    for minute in 3..40 {
+        house.record(day, minute);
+    }
+    // All of it, sent and read back, would take three seconds.
+    let bytes: u64 = house.segments.iter().map(|segment| segment.bytes).sum();
+    let config = house.path.join("rollcall.toml");
+    let text = fs::read_to_string(&config).expect("there");
+    fs::write(&config, format!("{text}max_bytes_per_second = {}\n", 2 * bytes / 3)).expect("written");
+    let nas = house.path.join("nas");
+    fs::create_dir(&nas).expect("made");
+    Archiver::init(house.config.archive.as_ref().expect("configured")).expect("marked");
+    let archive = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        command.arg("--config").arg(&config).args(["recording", "archive"]).stdout(Stdio::null());
+        command.spawn().expect("the program is there")
+    };
+    let mut killed = 0;
+    for _ in 0..20 {
+        let mut process = archive();
+        std::thread::sleep(crate::kill::random_pause(20, 900));
+        process.kill().expect("killed");
+        killed += usize::from(!process.wait().expect("gone").success());
+    }
+    assert!(killed > 0, "none was killed before its end");
+    assert!(archive().wait().expect("ended").success());
+    let mut archived = Vec::new();
+    for data in house.data() {
+        if let Data::Archive(archive) = data {
+            archived.extend(archive.segments);
+        }
+    }
+    archived.sort_unstable();
+    assert_eq!(archived, house.segments.iter().map(|segment| segment.seq).collect::<Vec<_>>(), "each of them, once");
+    let root = nas.join(&house.journal.log().origin);
+    let mut expected = BTreeSet::from([nas.join("rollcall-archive")]);
+    for segment in &house.segments {
+        let object = root.join(&segment.path);
+        assert_eq!(hash_file(&object).expect("there"), (segment.bytes, segment.sha256.clone()));
+        expected.insert(object.with_file_name("manifest.json"));
+        expected.insert(object);
+    }
+    assert_eq!(files_below(&nas), expected, "nothing else is there");
+    assert_eq!(house.problems(), []);
 }
 
 /// A server that speaks S3 (moto, of PyPI): `moto_server` on the path, or named by ROLLCALL_MOTO.

@@ -103,6 +103,7 @@ enum Command {
 impl Arguments {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
+        leave_with_the_reader();
         let result = match self.command {
             Command::Init { folder, name, host } => set_up(&folder.dir, &name, &host),
             Command::Serve { folder, listen } => serve_on(&folder.dir, listen),
@@ -119,6 +120,18 @@ impl Arguments {
             ExitCode::from(2)
         })
     }
+}
+
+/// Whoever reads the output may have seen enough (`| head`, `| grep -q`): an end as SIGPIPE makes it, not a crash.
+fn leave_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }
 
 type Done = Result<ExitCode, Box<dyn Error>>;

@@ -71,7 +71,7 @@ impl Judge {
     /// `reference` is the picture as it should be; without one, nothing can be said of moves, focus and workstations.
     pub fn new(limits: &CoverageConfig, reference: Option<&Picture>, workstations: Vec<Workstation>) -> Judge {
         let reference = reference.map(|picture| Reference::new(picture, &workstations));
-        Judge { limits: limits.clone(), reference, workstations, memory: Memory::default() }
+        Judge { limits: limits.clone(), reference, workstations, memory: Memory::new(limits.sample_seconds) }
     }
 
     /// The camera was away, or nobody looked: what comes next repeats nothing. Its usual noise stays known.

@@ -17,7 +17,7 @@ const SIDE: usize = 16;
 const PIECE: usize = SIDE * SIDE;
 /// How long samples are remembered: the longest loop that can be found.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
-/// … and how many of them.
+/// … and how many of them at most.
 const MOST: usize = 900;
 /// What is like one of so many samples before stands still: an encoder may spoil one of them.
 const STILL: usize = 2;
@@ -104,9 +104,11 @@ struct Last {
 #[derive(Default)]
 pub(super) struct Memory {
     seen: VecDeque<Seen>,
-    /// Room for the noise of [`MOST`] samples, each [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² values in ninths of a grey
-    /// level, what is more cut off: small pieces of memory here and there, kept for long, would hold on to
-    /// the large ones around them.
+    /// How many samples there is room for.
+    most: usize,
+    /// Their noise, each [`ACROSS`] × [`DOWN`] pieces of [`SIDE`]² values in ninths of a grey level, what is more cut
+    /// off. All of it is taken with the first sample: what the appliance needs does not grow, and no small pieces of
+    /// memory that are kept for long hold on to the large ones around them.
     noise: Vec<i8>,
     last: Option<Last>,
     /// The fine detail of the room, without noise, as of so many samples.
@@ -118,14 +120,22 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Nothing is known yet; a sample each so many seconds will be.
+    pub fn new(seconds: f64) -> Memory {
+        let most = ((MEMORY.as_secs_f64() / seconds) as usize + 1).min(MOST);
+        Memory { most, ..Memory::default() }
+    }
+
     /// Looks whether `picture` has been seen before, and remembers it. The noise is the same from `limit` on, 0 to 1.
     pub fn take(&mut self, picture: &Picture, at: Duration, limit: f32) -> Repeats {
         let pieces = pieces(picture);
-        while self.seen.len() >= MOST || self.seen.front().is_some_and(|first| at.saturating_sub(first.at) > MEMORY) {
+        while self.seen.len() >= self.most
+            || self.seen.front().is_some_and(|first| at.saturating_sub(first.at) > MEMORY)
+        {
             self.seen.pop_front();
         }
         if self.last.as_ref().is_some_and(|last| last.pieces.len() != pieces.len()) {
-            *self = Memory::default();
+            *self = Memory { most: self.most, ..Memory::default() };
         }
         // Sent again byte for byte: nothing needs to be learnt first.
         if let Some(last) = self.last.as_ref().filter(|last| is_identical(&last.pieces, &pieces)) {
@@ -188,15 +198,16 @@ impl Memory {
     }
 
     fn noise_of(&self, seen: &Seen) -> &[i8] {
-        let length = self.noise.len() / MOST;
+        let length = self.noise.len() / self.most;
         &self.noise[seen.slot * length..(seen.slot + 1) * length]
     }
 
     fn keep(&mut self, at: Duration, noise: &[i8]) {
         if self.noise.is_empty() {
-            self.noise = vec![0; noise.len() * MOST];
+            // What is not zero is not only promised.
+            self.noise = vec![i8::MAX; noise.len() * self.most];
         }
-        let slot = self.seen.back().map_or(0, |last| (last.slot + 1) % MOST);
+        let slot = self.seen.back().map_or(0, |last| (last.slot + 1) % self.most);
         self.noise[slot * noise.len()..][..noise.len()].copy_from_slice(noise);
         self.seen.push_back(Seen { at, slot });
     }
@@ -351,7 +362,7 @@ mod tests {
     }
 
     fn told(noises: impl IntoIterator<Item = u64>) -> Vec<Repeats> {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(2.0);
         let each = noises.into_iter().enumerate();
         each.map(|(at, noise)| memory.take(&room(noise), Duration::from_secs(2 * at as u64), 0.4)).collect()
     }

@@ -3,6 +3,7 @@
 mod appliance;
 mod bodies;
 mod page;
+mod program;
 mod push;
 mod refusals;
 mod register;
