@@ -16,6 +16,7 @@ pub mod commands;
 pub mod config;
 pub mod coverage;
 pub mod journal;
+mod lasting;
 pub mod recording;
 pub mod status;
 pub mod store;

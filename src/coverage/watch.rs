@@ -11,6 +11,7 @@ use crate::camera::{Camera, Frame};
 use crate::class::ClassId;
 use crate::config::CoverageConfig;
 use crate::journal::{Journal, JournalError, NewFinding};
+use crate::lasting::Lasting;
 use crate::picture::Picture;
 use crate::store::{FindingRow, StoreError};
 use evidence::record::FindingKind;
@@ -41,6 +42,7 @@ pub(super) struct Watch {
     /// Findings that are journalled and go on.
     open: Vec<FindingRow>,
     waiting: VecDeque<Waiting>,
+    trouble: Lasting,
     last: Option<Last>,
     good: u32,
     samples: u64,
@@ -76,6 +78,7 @@ impl Watch {
             sights: Sights::new(name),
             open: Vec::new(),
             waiting: VecDeque::new(),
+            trouble: Lasting::default(),
             last: None,
             good: 0,
             samples: 0,
@@ -232,9 +235,14 @@ impl Watch {
     fn write(&mut self, journal: &Journal) {
         while let Some(next) = self.waiting.front() {
             match journal_change(journal, &self.name, &mut self.open, next) {
-                Ok(()) => drop(self.waiting.pop_front()),
+                Ok(()) => {
+                    self.trouble.end();
+                    self.waiting.pop_front();
+                }
                 Err(error) => {
-                    tracing::error!(%error, camera = self.name, "a finding could not be journalled; trying again");
+                    if self.trouble.is_due() {
+                        tracing::error!(%error, camera = self.name, "a finding could not be journalled; trying again");
+                    }
                     return;
                 }
             }

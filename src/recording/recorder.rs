@@ -7,6 +7,7 @@ use super::file::{Closed, SegmentFile};
 use super::mp4::{self, Origin};
 use super::space::Reserve;
 use crate::camera::{CameraState, Format, Track, Unit};
+use crate::lasting::Lasting;
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -99,6 +100,7 @@ pub(super) struct Recorder {
     /// Why nothing is recorded, when nothing is.
     cause: GapCause,
     not_before: Option<Instant>,
+    trouble: Lasting,
     /// The first moment of which recording has been wanted without a break.
     since: Option<Timestamp>,
     /// Sound that comes before this moment is not kept.
@@ -146,6 +148,7 @@ impl Recorder {
             accounted: None,
             cause,
             not_before: None,
+            trouble: Lasting::default(),
             since: None,
             quiet_until: None,
         }
@@ -335,6 +338,9 @@ impl Recorder {
             Ok(file) => file,
             Err(error) => return self.failed(&error, now),
         };
+        if self.trouble.end() {
+            tracing::info!(folder = %self.settings.folder.display(), "recording can be written again");
+        }
         if let Some(accounted) = self.accounted
             && accounted < start
         {
@@ -381,7 +387,10 @@ impl Recorder {
     }
 
     fn failed(&mut self, error: &io::Error, now: Now) {
-        tracing::error!(%error, folder = %self.settings.folder.display(), "recording cannot be written");
+        if self.trouble.is_due() {
+            let folder = self.settings.folder.display();
+            tracing::error!(%error, %folder, "recording cannot be written; trying again");
+        }
         let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         self.cause = if is_full { GapCause::DiskFull } else { GapCause::WriteFailed };
         self.not_before = Some(now.monotonic + WRITE_RETRY);

@@ -12,6 +12,7 @@ use crate::camera::{Camera, CameraStatus, EncodedUnits, Encoding, Unit};
 use crate::class::Span;
 use crate::config::{CameraSource, Config};
 use crate::journal::{Journal, JournalError};
+use crate::lasting::Lasting;
 use crate::store::{AliveRow, StoreError};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
@@ -175,6 +176,7 @@ impl Service {
                 told,
                 seen: None,
                 facts: VecDeque::new(),
+                trouble: Lasting::default(),
             };
             service.spawn("recorder", move || worker.run())?;
         }
@@ -325,6 +327,7 @@ struct Worker {
     seen: Option<Wanted>,
     /// What is yet to be journalled.
     facts: VecDeque<Fact>,
+    trouble: Lasting,
 }
 
 impl Worker {
@@ -410,9 +413,12 @@ impl Worker {
         let camera = self.cameras[self.camera].name();
         while let Some(fact) = self.facts.front() {
             if let Err(error) = journal_fact(&self.shared.journal, &self.shared.root, camera, fact) {
-                tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
+                if self.trouble.is_due() {
+                    tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
+                }
                 return;
             }
+            self.trouble.end();
             self.facts.pop_front();
         }
     }

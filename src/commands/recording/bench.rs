@@ -54,7 +54,7 @@ struct Measured {
     cpu_percent_per_camera: f64,
     /// The same, by the kind of thread.
     cpu_percent: BTreeMap<String, f64>,
-    /// Resident memory ten seconds after the first frames, and at the end, MB.
+    /// Resident memory when the measurement begins, and at its end, MB.
     resident_mb: (u64, u64),
     cameras: Vec<MeasuredCamera>,
 }
@@ -71,8 +71,8 @@ struct MeasuredCamera {
     unexplained_ms: i64,
 }
 
-/// Before the measurement begins, so that connecting is none of it.
-const WARM_UP: Duration = Duration::from_secs(10);
+/// Before the measurement begins, so that connecting is none of it, nor learning what each camera's picture is like.
+const WARM_UP: Duration = Duration::from_secs(30);
 
 impl BenchArgs {
     /// Runs it.
