@@ -61,8 +61,12 @@ pub struct Appliance {
     /// The look for people, where there is a model for it.
     people: Option<PeopleService>,
     stop: watch::Sender<bool>,
+    pages: Option<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
+
+/// How long the pages may take to journal who has looked at what.
+const PAGES_END: Duration = Duration::from_secs(5);
 
 /// How often the wall clock is held against the monotonic one.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -134,8 +138,8 @@ impl Appliance {
                 }
             }));
         }
-        tasks.extend(pages);
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, people: None, stop, tasks })
+        let people = None;
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, people, stop, pages, tasks })
     }
 
     /// Begins to look for people at the workstations; without, nothing is known of them.
@@ -163,6 +167,11 @@ impl Appliance {
     /// Stops everything; the last record says so.
     pub async fn stop(mut self) -> Result<(), ApplianceError> {
         self.stop.send_replace(true);
+        if let Some(mut pages) = self.pages.take()
+            && tokio::time::timeout(PAGES_END, &mut pages).await.is_err()
+        {
+            pages.abort();
+        }
         let checkin = self.checkin.take();
         let stopped = tokio::task::spawn_blocking(move || checkin.map_or(Ok(()), Service::stop)).await;
         for task in self.tasks.drain(..) {

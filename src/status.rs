@@ -106,6 +106,11 @@ pub enum Attention {
         /// Why.
         cause: GapCause,
     },
+    /// A lesson goes on and a camera is recorded, but its pictures cannot be judged.
+    NotWatched {
+        /// The camera.
+        camera: String,
+    },
     /// Sending has stopped until staff have acted.
     SyncAlarm {
         /// What happened, and what to do.
@@ -296,6 +301,12 @@ fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attentio
             found.push(Attention::NotRecorded { camera, since, cause: *cause });
         }
     }
+    for watch in status.coverage.iter().filter(|watch| watch.blind) {
+        let is_live = |camera: &&CameraStatus| camera.name == watch.camera && camera.state == CameraState::Live;
+        if status.cameras.iter().any(|camera| is_live(&camera)) {
+            found.push(Attention::NotWatched { camera: watch.camera.clone() });
+        }
+    }
     match status.disk {
         None => found.push(Attention::DiskUnknown),
         Some(disk) => {
@@ -386,6 +397,11 @@ impl std::fmt::Display for Attention {
             Attention::NotRecorded { camera, since, cause } => {
                 write!(f, "the lesson is not recorded by camera {camera} since {since}: {}", cause_text(*cause))
             }
+            Attention::NotWatched { camera } => write!(
+                f,
+                "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
+                 a new reference picture if its format has changed"
+            ),
             Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
             Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
             Attention::Unsent { records } => write!(f, "{records} records have waited for the bureau for over a day"),

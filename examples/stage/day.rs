@@ -42,12 +42,14 @@ pub fn record(journal: &Journal, root: &Path) -> Result<()> {
     let at = |time: &str| -> Result<Timestamp> {
         Ok(format!("{DATE}T{time}+08:00[Asia/Shanghai]").parse::<ZonedDateTime>()?.timestamp())
     };
-    code(&folder, "08:20:00", 120)?;
+    // The second lesson's sound is FLAC, as of a camera that sends G.711.
+    code(&folder, "aac")?;
+    code(&folder, "flac")?;
     let mut number = 0;
-    let mut segments = |from: Timestamp, count: usize| -> Result<Timestamp> {
+    let mut segments = |from: Timestamp, count: usize, sound: &str| -> Result<Timestamp> {
         let mut start = from;
         for _ in 0..count {
-            let file = folder.join(format!("part-{:03}.mp4", number % 12));
+            let file = folder.join(format!("{sound}-{:03}.mp4", number % 12));
             number += 1;
             let name = start.to_zoned_datetime(journal.zone().clone()).strftime("%Y-%m-%dT%H%M%S.mp4").to_string();
             let path = folder.join(&name);
@@ -59,32 +61,47 @@ pub fn record(journal: &Journal, root: &Path) -> Result<()> {
         Ok(start)
     };
     // 08:20:00 to 08:22:00, a gap of 10 s, to 08:40:00 but for two minutes.
-    let mut now = segments(at("08:20:00")?, 12)?;
+    let mut now = segments(at("08:20:00")?, 12, "aac")?;
     now = gap(journal, now, 10, GapCause::CameraStalled)?;
-    now = segments(now, 60)?;
+    now = segments(now, 60, "aac")?;
     now = gap(journal, now, 120, GapCause::Network)?;
-    segments(now, 35)?;
-    segments(at("08:40:00")?, 90)?;
+    segments(now, 35, "aac")?;
+    segments(at("08:40:00")?, 90, "flac")?;
     gap(journal, at("08:55:00")?, 300, GapCause::ApplianceOff)?;
     for part in 0..12 {
-        std::fs::remove_file(folder.join(format!("part-{part:03}.mp4")))?;
+        for sound in ["aac", "flac"] {
+            std::fs::remove_file(folder.join(format!("{sound}-{part:03}.mp4")))?;
+        }
     }
     findings(journal, at("08:26:00")?, at("08:52:30")?)
 }
 
-/// Coded pictures with the time in them, and a tone, as segments of 10 s, a group of pictures a second.
-fn code(folder: &Path, time: &str, seconds: u32) -> Result<()> {
-    let picture = format!("testsrc2=size=640x360:rate=20:duration={seconds}");
-    let sound = format!("sine=frequency=220:sample_rate=48000:duration={seconds}");
+/// Two minutes of coded pictures with the time in them, and a tone, as segments of 10 s, a group of pictures a second.
+fn code(folder: &Path, sound: &str) -> Result<()> {
+    let picture = "testsrc2=size=640x360:rate=20:duration=120";
+    let tone = "sine=frequency=220:sample_rate=48000:duration=120";
     let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &sound])
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone])
         .args(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "20", "-pix_fmt", "yuv420p"])
-        .args(["-c:a", "aac", "-b:a", "32k", "-f", "segment", "-segment_time", "10", "-segment_format", "mp4"])
+        .args([
+            "-c:a",
+            sound,
+            "-strict",
+            "experimental",
+            "-b:a",
+            "32k",
+            "-f",
+            "segment",
+            "-segment_time",
+            "10",
+            "-segment_format",
+            "mp4",
+        ])
         .args(["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof"])
         .args(["-reset_timestamps", "1", "-segment_list_size", "0"])
-        .arg(folder.join("part-%03d.mp4"))
+        .arg(folder.join(format!("{sound}-%03d.mp4")))
         .status()?;
-    ensure!(made.success(), "ffmpeg could not make the segments of {time}");
+    ensure!(made.success(), "ffmpeg could not make the segments with {sound}");
     Ok(())
 }
 

@@ -93,15 +93,20 @@ fn bare(attention: &Attention) -> Attention {
         Attention::Camera { camera, state, .. } => Attention::Camera { camera, state, problem: None },
         Attention::SyncAlarm { .. } => Attention::SyncAlarm { message: String::new() },
         Attention::Trouble { .. } => Attention::Trouble { message: String::new() },
+        Attention::CannotDelete { .. } => Attention::CannotDelete { message: String::new() },
+        Attention::NotArchived { .. } => Attention::NotArchived { message: String::new() },
+        Attention::AlarmUndelivered { target, .. } => Attention::AlarmUndelivered { target, problem: String::new() },
         other => other,
     }
 }
 
-fn plain_zh(attention: &Attention) -> String {
+/// In Chinese, without what others have said.
+pub(crate) fn plain_zh(attention: &Attention) -> String {
     words::chinese(&bare(attention)).trim_end_matches(['：', ' ']).to_owned()
 }
 
-fn plain_en(attention: &Attention) -> String {
+/// In English, without what others have said.
+pub(crate) fn plain_en(attention: &Attention) -> String {
     bare(attention).to_string().trim_end_matches([':', ' ']).to_owned()
 }
 

@@ -4,7 +4,7 @@
 //! classes, never a person. An address contains a key: neither log nor status ever shows it.
 
 mod deliver;
-mod message;
+pub(crate) mod message;
 mod service;
 mod watch;
 

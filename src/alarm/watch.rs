@@ -99,7 +99,8 @@ fn is_same(one: &Attention, other: &Attention) -> bool {
             Attention::NotRecorded { camera: one, since, .. },
             Attention::NotRecorded { camera: other, since: other_since, .. },
         ) => one == other && since == other_since,
-        (Attention::Finding { .. }, Attention::Finding { .. }) => one == other,
+        (Attention::Finding { .. }, Attention::Finding { .. })
+        | (Attention::NotWatched { .. }, Attention::NotWatched { .. }) => one == other,
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
     }
 }

@@ -144,6 +144,10 @@ fn places(reader: &Reader<'_>, at: u64, found: &mut Found) -> (Vec<Place>, bool)
                 places.extend((next..row.seq).map(|seq| Place { seq, row: Err("is missing".into()) }));
                 places.push(Place { seq: row.seq, row: Ok(row) });
             }
+            if size.is_ok() {
+                let next = at + places.len() as u64;
+                places.extend((next..end).map(|seq| Place { seq, row: Err("is missing".into()) }));
+            }
         }
         Err(_) => {
             for seq in at..end {

@@ -193,7 +193,13 @@ impl Recordings {
             found.fail(code, "recordings", Some(*seq), message);
         }
         let known: std::collections::HashSet<&str> = rows.values().map(|row| row.path.as_str()).collect();
-        for path in crate::recording::files(&files.root).unwrap_or_default() {
+        let present = crate::recording::files(&files.root).unwrap_or_else(|error| {
+            let message =
+                format!("the folder cannot be read, so what no record vouches for is not looked for: {error}");
+            found.add(Severity::Warning, "unreadable", "recordings", None, message);
+            Vec::new()
+        });
+        for path in present {
             let relative = path.strip_prefix(&files.root).unwrap_or(&path).to_string_lossy().into_owned();
             if path.extension().is_some_and(|extension| extension == "mp4") && !known.contains(relative.as_str()) {
                 let message = format!("{relative} is vouched for by no record");

@@ -59,7 +59,7 @@ impl CoverageConfig {
             }
             Err((format!("coverage.{key}"), format!("{value} is not between {from} and {to}")))
         };
-        within("sample_seconds", self.sample_seconds, 0.2, 10.0)?;
+        within("sample_seconds", self.sample_seconds, 0.2, 5.0)?;
         within("dark_brightness", self.dark_brightness.into(), 0.0, 128.0)?;
         within("bright_share", self.bright_share.into(), 0.05, 1.0)?;
         within("sharpness_ratio", self.sharpness_ratio.into(), 0.0, 1.0)?;

@@ -76,6 +76,11 @@ impl Findings {
             let held = Held { cause: cause_of(*what), measured: measured.clone(), lasted: *lasted };
             holds.insert((*what, None), held);
         }
+        let hides_all = |(_, workstation): &About, state: &State| workstation.is_none() && state.cause.is_some();
+        let is_hidden_whole = self.states.iter().any(|(about, state)| state.is_open && hides_all(about, state));
+        // Since when the whole picture has shown nothing, be it now for another reason than before.
+        let pending = self.states.iter().filter(|(about, state)| !state.is_open && hides_all(about, state));
+        let pending = pending.filter_map(|(_, state)| state.turned).min_by_key(|(_, from)| *from);
         let mut unknown = Vec::new();
         for (name, sight) in &sample.sights {
             let about = (FindingKind::WorkstationHidden, Some(name.clone()));
@@ -85,6 +90,8 @@ impl Findings {
                 Some(Sight::Hidden(cause @ (HiddenCause::Obstructed | HiddenCause::OutsidePicture))) => {
                     holds.insert(about, Held { cause: Some(*cause), ..Held::default() });
                 }
+                // What hides all of it may pass; whether something stands before the workstation as well cannot be told.
+                Some(Sight::Hidden(_)) if !is_hidden_whole && self.is_pending(&about) => unknown.push(about),
                 Some(_) => {}
             }
         }
@@ -102,7 +109,11 @@ impl Findings {
                 continue;
             }
             state.cause = *cause;
-            let (since, from) = *state.turned.get_or_insert_with(|| before(wall, at, *lasted));
+            let (since, from) = *state.turned.get_or_insert_with(|| {
+                let begun = before(wall, at, *lasted);
+                let earlier = pending.filter(|(_, from)| about.1.is_none() && cause.is_some() && *from < begun.1);
+                earlier.unwrap_or(begun)
+            });
             let needed = Duration::from_secs_f64(match about.0 {
                 FindingKind::WorkstationHidden => self.limits.obstructed_seconds,
                 _ => self.limits.begin_seconds,
@@ -133,6 +144,11 @@ impl Findings {
             false
         });
         changes
+    }
+
+    /// Whether it holds, but not for long enough yet.
+    fn is_pending(&self, about: &About) -> bool {
+        self.states.get(about).is_some_and(|state| !state.is_open)
     }
 
     /// Ends what goes on: nobody looks any more.
@@ -176,11 +192,11 @@ mod tests {
 
     fn dark() -> Sample {
         let condition = Condition::new(FindingKind::Dark, BTreeMap::from([("mean_brightness".into(), 4.0)]));
-        Sample { conditions: vec![condition], sights: Vec::new() }
+        Sample { conditions: vec![condition], ..Sample::default() }
     }
 
     fn sight(sight: Option<Sight>) -> Sample {
-        Sample { conditions: Vec::new(), sights: vec![("A1".into(), sight)] }
+        Sample { sights: vec![("A1".into(), sight)], ..Sample::default() }
     }
 
     /// Every other second a sample; the changes, and at which second they were told.
@@ -224,6 +240,28 @@ mod tests {
         let mut samples = vec![hidden(); 5];
         samples.extend([sight(Some(Sight::Visible)), hidden(), sight(None), sight(None), sight(None), hidden()]);
         assert_eq!(told(&samples).len(), 1);
+    }
+
+    #[test]
+    fn what_is_hidden_now_for_one_reason_and_now_for_another_is_hidden() {
+        let whole = |what: FindingKind| {
+            let sight = cause_of(what).map(Sight::Hidden);
+            Sample { conditions: vec![Condition::new(what, BTreeMap::new())], ..self::sight(sight) }
+        };
+        let obstructed = || sight(Some(Sight::Hidden(HiddenCause::Obstructed)));
+        // Half covered: now more than the limit, now less.
+        let half: Vec<Sample> = (0..4).flat_map(|_| [obstructed(), whole(FindingKind::Covered)]).collect();
+        let told_of_half = told(&half);
+        assert!(
+            matches!(&told_of_half[..], [(8, Change::Begun { what: FindingKind::WorkstationHidden, since, .. })]
+                if *since == wall(0)),
+            "{told_of_half:?}"
+        );
+        let both: Vec<Sample> = (0..3).flat_map(|_| [whole(FindingKind::Dark), whole(FindingKind::Covered)]).collect();
+        let told_of_both = told(&both);
+        assert!(
+            matches!(&told_of_both[0], (4, Change::Begun { what: FindingKind::Dark, since, .. }) if *since == wall(0))
+        );
     }
 
     #[test]

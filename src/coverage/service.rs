@@ -39,6 +39,9 @@ pub struct CameraWatch {
     pub seconds: Vec<(String, String, f64)>,
     /// Changes that could not be journalled yet.
     pub waiting: usize,
+    /// It sends pictures, but too few of them can be judged.
+    #[serde(default)]
+    pub blind: bool,
 }
 
 /// A lesson that goes on, and the cameras that it names; none means all.

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn sample(seen: Option<Sight>) -> Sample {
-        Sample { conditions: Vec::new(), sights: vec![("1".into(), seen)] }
+        Sample { sights: vec![("1".into(), seen)], ..Sample::default() }
     }
 
     /// What the database tells after all of it, as `from–until state`.

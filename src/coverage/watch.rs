@@ -7,7 +7,7 @@ use super::findings::{Change, Findings};
 use super::picture::Judge;
 use super::service::{CameraWatch, Current};
 use super::sights::{LONGEST_PAUSE, Sights};
-use crate::camera::{Camera, Frame};
+use crate::camera::{Camera, CameraState, Frame};
 use crate::class::ClassId;
 use crate::config::CoverageConfig;
 use crate::journal::{Journal, JournalError, NewFinding};
@@ -26,6 +26,10 @@ const GOOD_FOR_REFERENCE: u32 = 3;
 /// Widths of what is kept, px.
 const THUMBNAIL_WIDTH: u32 = 320;
 const REFERENCE_WIDTH: u32 = 1280;
+/// So long after a lesson has begun, or a camera has come back, its pictures are expected to be judged …
+const GRACE: Duration = Duration::from_secs(35);
+/// … and for so long without a pause, or else it is blind.
+const STEADY: Duration = Duration::from_secs(15);
 /// Wall and monotonic time may drift apart by this much between two samples: slewing, not a step.
 const TOLERANCE: SignedDuration = SignedDuration::from_millis(500);
 
@@ -44,6 +48,10 @@ pub(super) struct Watch {
     waiting: VecDeque<Waiting>,
     trouble: Lasting,
     last: Option<Last>,
+    /// Since when pictures are to be expected.
+    expected: Instant,
+    /// The first and the last of the samples that have come without a pause and could be judged.
+    steady: Option<(Instant, Instant)>,
     good: u32,
     samples: u64,
     /// When sights were last written down; `None`: they are to be written now.
@@ -80,6 +88,8 @@ impl Watch {
             waiting: VecDeque::new(),
             trouble: Lasting::default(),
             last: None,
+            expected: Instant::now(),
+            steady: None,
             good: 0,
             samples: 0,
             written: None,
@@ -100,7 +110,16 @@ impl Watch {
             workstations: self.sights.now().map(|(name, state)| (name.to_owned(), state.to_owned())).collect(),
             seconds: self.sights.seconds().map(|(name, state, s)| (name.to_owned(), state.to_owned(), s)).collect(),
             waiting: self.waiting.len(),
+            blind: lessons.is_some() && self.lesson.is_some() && self.is_blind(),
         }
+    }
+
+    /// Whether the camera has sent pictures for long enough, but too few that can be judged.
+    fn is_blind(&self) -> bool {
+        let is_steady = |(first, last): (Instant, Instant)| {
+            last.elapsed() <= LONGEST_PAUSE.unsigned_abs() && first.elapsed() >= STEADY
+        };
+        self.expected.elapsed() > GRACE && !self.steady.is_some_and(is_steady)
     }
 
     /// Judges the newest picture if one is due. `lesson` is the one that goes on, if one does.
@@ -113,6 +132,11 @@ impl Watch {
             }
             self.lesson = lesson;
             self.last = None;
+            self.expected = Instant::now();
+        }
+        if camera.status().state != CameraState::Live {
+            // That it sends nothing is told already.
+            self.expected = Instant::now();
         }
         if self.lesson.is_some() {
             self.look(journal, camera);
@@ -169,6 +193,10 @@ impl Watch {
         self.sights.take(wall, &sample, &changes);
         self.queue(changes, Some(&frame.picture));
         self.last = Some(Last { number: frame.number, captured: frame.captured, wall });
+        let pause = LONGEST_PAUSE.unsigned_abs();
+        let before = self.steady.filter(|(_, last)| frame.captured.saturating_duration_since(*last) <= pause);
+        let first = before.map_or(frame.captured, |(first, _)| first);
+        self.steady = (!sample.is_other_shape).then_some((first, frame.captured));
         self.samples += 1;
         self.good = if sample.conditions.is_empty() { self.good + 1 } else { 0 };
         if !has_reference && self.good >= GOOD_FOR_REFERENCE {

@@ -25,16 +25,18 @@ pub fn account_of(journal: &Journal, camera: &str, span: Span) -> Result<Account
 }
 
 /// Journals the accounts of the lessons that are over. `recorded` are the cameras that are recorded; one that a lesson
-/// needed and that is none of them was absent, as far as nothing else is told of it.
+/// needed and that is none of them was absent, as far as nothing else is told of it. A lesson that is not told of to its end
+/// waits.
 pub(super) fn close_lessons(
     journal: &Journal,
     plan: &mut Plan,
     recorded: &[String],
+    is_told: impl Fn(&Lesson) -> bool,
     required_share: f64,
     rollcall_minutes: i64,
     now: Timestamp,
 ) -> Result<(), JournalError> {
-    for lesson in plan.over(journal, now - AFTER)? {
+    for lesson in plan.over(journal, now - AFTER)?.into_iter().filter(is_told) {
         let mut accounts = Vec::new();
         let mut complete = !lesson.cameras.is_empty();
         for camera in &lesson.cameras {

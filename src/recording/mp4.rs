@@ -173,7 +173,8 @@ fn traf(track_id: u32, units: &[&Unit], next: Option<i64>, origin: Origin) -> Op
         duration: Some(u32::try_from(after.next().map_or(usual, |next| next - decoded)).unwrap_or_default()),
         size: Some(unit.data.len() as u32),
         flags: Some(if unit.is_key { STANDS_ALONE } else { DEPENDS }),
-        cts: is_reordered.then_some(shown - decoded),
+        // A camera may send any times: what the box cannot hold is shown as late, or early, as it can say.
+        cts: is_reordered.then_some((shown - decoded).clamp(i32::MIN.into(), i32::MAX.into())),
     });
     Some(Traf {
         tfhd: Tfhd { track_id, default_base_is_moof: true, ..Default::default() },
@@ -216,8 +217,14 @@ pub(super) struct Contents {
 pub(super) fn contents(file: &mut impl Read) -> std::io::Result<Option<Contents>> {
     let mut found: Option<Contents> = None;
     let (mut position, mut pending, mut timescale) = (0, None, 0.0);
-    // An error in a box is its end: what stands before it is whole.
-    while let Ok(Some(header)) = Option::<Header>::read_from(file) {
+    loop {
+        let header = match Option::<Header>::read_from(file) {
+            Ok(Some(header)) => header,
+            // A disk that cannot be read says nothing of what is on it.
+            Err(mp4_atom::Error::Io(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => return Err(error),
+            // An error in a box is its end: what stands before it is whole.
+            _ => break,
+        };
         let Some(size) = header.size else { break };
         let mut body = Vec::with_capacity(size.min(1 << 22));
         if file.take(size as u64).read_to_end(&mut body)? < size {

@@ -174,6 +174,20 @@ impl Recorder {
         }
     }
 
+    /// Up to when all is told, as far as something is wanted; `None`: nothing is left to tell.
+    pub(super) fn told(&self) -> Option<Timestamp> {
+        let wanted = self.wanted?;
+        Some(self.open.as_ref().map_or(self.accounted.unwrap_or(wanted.from), |open| open.begun.wall))
+    }
+
+    /// Tells of what is not recorded up to `moment` now, though it goes on: a lesson ends there, and its account is due.
+    pub(super) fn tell_until(&mut self, moment: Timestamp) -> Option<Fact> {
+        let start = self.accounted.filter(|accounted| self.open.is_none() && *accounted < moment)?;
+        self.wanted.filter(|wanted| moment < wanted.until)?;
+        self.accounted = Some(moment);
+        Some(Fact::Gap { start, end: moment, cause: self.cause })
+    }
+
     /// Whether a segment is being written.
     pub(super) fn is_recording(&self) -> bool {
         self.open.is_some()
@@ -245,6 +259,10 @@ impl Recorder {
     /// A coded picture, or a piece of sound.
     pub(super) fn take(&mut self, unit: Unit, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
+        if unit.skipped > 0 {
+            self.interrupt(now, &mut facts);
+            self.cause = GapCause::WriteFailed;
+        }
         if unit.track == Track::Audio {
             if !self.group.is_empty() && self.keeps_sound(unit.arrived) {
                 self.push(unit);
@@ -252,15 +270,13 @@ impl Recorder {
             return facts;
         }
         let arrived = unit.arrived;
-        if unit.skipped > 0 {
-            self.interrupt(now, &mut facts);
-            self.cause = GapCause::WriteFailed;
-        } else if let Some(last) = &self.last
-            && (last.connection != unit.connection
-                || last.format != unit.format
-                || arrived.saturating_duration_since(last.arrived) > self.settings.stall)
-        {
-            self.interrupt(now, &mut facts);
+        if let Some(last) = &self.last {
+            let is_other = last.connection != unit.connection;
+            let has_stalled = arrived.saturating_duration_since(last.arrived) > self.settings.stall;
+            if is_other || last.format != unit.format || has_stalled {
+                self.interrupt(now, &mut facts);
+                self.cause = if is_other { GapCause::CameraAbsent } else { GapCause::CameraStalled };
+            }
         }
         let usual = self.last.as_ref().map_or(Duration::from_millis(40), |last| {
             let seen = arrived.saturating_duration_since(last.arrived).min(Duration::from_secs(1));
@@ -346,6 +362,8 @@ impl Recorder {
         {
             facts.push(Fact::Gap { start: accounted, end: start, cause: self.cause });
         }
+        // What was the cause before is none of the next gap's.
+        self.cause = GapCause::CameraStalled;
         self.accounted = Some(start);
         let length = self.settings.segment.as_secs().max(1) as i64;
         let next = (start.as_second().div_euclid(length) + 1) * length;
@@ -464,3 +482,6 @@ fn sound(format: &Format, is_kept: bool) -> Sound {
         (_, false) => Sound::None,
     }
 }
+
+#[cfg(test)]
+mod tests;

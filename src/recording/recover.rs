@@ -17,45 +17,57 @@ use std::path::{Path, PathBuf};
 pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, RecordingError> {
     let mut recovered = 0;
     for path in files(root).map_err(|source| RecordingError::Io { path: root.to_owned(), source })? {
-        let named = |source| RecordingError::Io { path: path.clone(), source };
-        let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        let is_part = path.extension().is_some_and(|extension| extension == PART);
-        if !is_part && journal.store().read()?.is_segment(&relative(&path))? {
-            continue;
-        }
-        let whole = if is_part { path.with_extension("") } else { path.clone() };
-        let camera = relative(&path).split('/').next().unwrap_or_default().to_owned();
-        let contents = mp4::contents(&mut BufReader::new(File::open(&path).map_err(named)?)).map_err(named)?;
-        let (Some(contents), Some(start)) = (contents, start_of(&whole)) else {
-            // Not one picture is whole in it.
-            tracing::warn!(file = %path.display(), "nothing in this segment can be recovered");
-            if is_part {
-                fs::remove_file(&path).map_err(named)?;
+        match recover_segment(journal, root, &path) {
+            Ok(is_recovered) => recovered += u64::from(is_recovered),
+            // A bad sector in one file must not keep the appliance from starting.
+            Err(RecordingError::Io { path, source }) => {
+                tracing::error!(file = %path.display(), error = %source, "it cannot be recovered now; left as it is");
             }
-            continue;
-        };
-        let file = OpenOptions::new().write(true).open(&path).map_err(named)?;
-        file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
-        if is_part {
-            fs::rename(&path, &whole).map_err(named)?;
-            sync_folder(whole.parent().unwrap_or(root)).map_err(named)?;
+            Err(error) => return Err(error),
         }
-        let (bytes, sha256) = hash_file(&whole).map_err(named)?;
-        let end = start + SignedDuration::from_millis((contents.seconds * 1000.0) as i64);
-        let row = SegmentRow { seq: 0, camera, start, end, path: relative(&whole), bytes, sha256 };
-        let described = Described {
-            frames: contents.frames,
-            lost_packets: None,
-            codec: contents.codec,
-            width: contents.width,
-            height: contents.height,
-            sound: contents.sound,
-            recovered: true,
-        };
-        journal_segment(journal, row, described)?;
-        recovered += 1;
     }
     Ok(recovered)
+}
+
+/// Closes and journals one file if that is yet to be done; tells whether it was.
+fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, RecordingError> {
+    let named = |source| RecordingError::Io { path: path.to_owned(), source };
+    let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+    let is_part = path.extension().is_some_and(|extension| extension == PART);
+    if !is_part && journal.store().read()?.is_segment(&relative(path))? {
+        return Ok(false);
+    }
+    let whole = if is_part { path.with_extension("") } else { path.to_owned() };
+    let camera = relative(path).split('/').next().unwrap_or_default().to_owned();
+    let contents = mp4::contents(&mut BufReader::new(File::open(path).map_err(named)?)).map_err(named)?;
+    let (Some(contents), Some(start)) = (contents, start_of(&whole)) else {
+        // Not one picture is whole in it.
+        tracing::warn!(file = %path.display(), "nothing in this segment can be recovered");
+        if is_part {
+            fs::remove_file(path).map_err(named)?;
+        }
+        return Ok(false);
+    };
+    let file = OpenOptions::new().write(true).open(path).map_err(named)?;
+    file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
+    if is_part {
+        fs::rename(path, &whole).map_err(named)?;
+        sync_folder(whole.parent().unwrap_or(root)).map_err(named)?;
+    }
+    let (bytes, sha256) = hash_file(&whole).map_err(named)?;
+    let end = start + SignedDuration::from_millis((contents.seconds * 1000.0) as i64);
+    let row = SegmentRow { seq: 0, camera, start, end, path: relative(&whole), bytes, sha256 };
+    let described = Described {
+        frames: contents.frames,
+        lost_packets: None,
+        codec: contents.codec,
+        width: contents.width,
+        height: contents.height,
+        sound: contents.sound,
+        recovered: true,
+    };
+    journal_segment(journal, row, described)?;
+    Ok(true)
 }
 
 /// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
@@ -71,7 +83,9 @@ pub(super) fn account_for_absence(
     };
     let day = |time: Timestamp| time.to_zoned_datetime(journal.zone().clone()).date();
     let (mut date, mut open) = (day(alive.at), None);
-    while date <= day(now) {
+    // A roll call may begin on the day before its lesson.
+    let last = day(now).checked_add(1.day()).map_err(|error| RecordingError::Date(error.to_string()))?;
+    while date <= last {
         for span in plan.spans_on(journal, camera, date)?.iter().map(|recorded| recorded.span) {
             let Some(past) = span.overlap(Span { from: Timestamp::MIN, until: now }) else { continue };
             for mut missing in account_of(journal, camera, past)?.unexplained {
@@ -103,12 +117,21 @@ fn start_of(path: &Path) -> Option<Timestamp> {
     jiff::ZonedDateTime::strptime("%Y-%m-%dT%H-%M-%S.%f%z", name).ok().map(|time| time.timestamp())
 }
 
-/// All segments and parts of segments below `root`, in order.
+/// All segments and parts of segments below `root`, in order. A folder there that cannot be read, as a disk's `lost+found`,
+/// is left out.
 pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if folder == root => return Err(error),
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "it cannot be read, and is left out");
+                continue;
+            }
+        };
+        for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);

@@ -3,7 +3,7 @@
 use super::accounts::{account_of, close_lessons};
 use super::archive::Archiver;
 use super::keep::{Keeper, Keeping};
-use super::plan::Plan;
+use super::plan::{Lesson, Plan};
 use super::recorder::{Fact, Now, Recorder, Settings, Wanted};
 use super::retention::Cleaner;
 use super::space::Reserve;
@@ -66,6 +66,8 @@ pub struct CameraRecording {
 
 /// How often the plan is looked at, and a sign of life given.
 const PULSE: Duration = Duration::from_secs(1);
+/// Units that are taken before it is looked what time it is.
+const AT_ONCE: usize = 3000;
 /// Every so many pulses it is looked whether a lesson is over.
 const ACCOUNT_EVERY: u64 = 5;
 /// Pictures are encoded from this long before a span begins.
@@ -100,6 +102,10 @@ struct State {
     recording: bool,
     gap: Option<(Timestamp, GapCause)>,
     waiting: usize,
+    /// Up to when all is told of what is wanted; `None`: nothing is left to tell.
+    told: Option<Timestamp>,
+    /// A lesson has ended here: what is not recorded is to be told up to then.
+    border: Option<Timestamp>,
 }
 
 impl Service {
@@ -143,6 +149,9 @@ impl Service {
             recording: false,
             gap: None,
             waiting: 0,
+            // Until its recorder has looked.
+            told: Some(Timestamp::MIN),
+            border: None,
         });
         let states: Vec<State> = states.collect();
         let wanted = states.iter().map(|state| plan.wanted(&journal, &state.camera, now));
@@ -273,16 +282,24 @@ impl Shared {
     }
 
     fn close_lessons(&self, plan: &mut Plan) -> Result<(), JournalError> {
-        let cameras: Vec<String> = {
-            let states = lock(&self.recorders);
-            // What waits to be journalled belongs into the accounts.
-            if states.iter().any(|state| state.waiting > 0) {
-                return Ok(());
-            }
-            states.iter().map(|state| state.camera.clone()).collect()
-        };
+        let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
         let (share, minutes) = (self.required_share, self.rollcall_minutes);
-        close_lessons(&self.journal, plan, &cameras, share, minutes, self.journal.clock().now())
+        let is_told = |lesson: &Lesson| self.is_told(lesson);
+        close_lessons(&self.journal, plan, &cameras, is_told, share, minutes, self.journal.clock().now())
+    }
+
+    /// Whether what became of a lesson is journalled by all of its cameras; what is not recorded is asked for. A segment
+    /// that goes on over its end belongs into its account.
+    fn is_told(&self, lesson: &Lesson) -> bool {
+        let mut is_told = true;
+        for state in &mut *lock(&self.recorders) {
+            let is_behind = state.told.is_some_and(|told| told < lesson.span.until);
+            if lesson.cameras.contains(&state.camera) && (is_behind || state.waiting > 0) {
+                is_told = false;
+                state.border = state.border.max(Some(lesson.span.until));
+            }
+        }
+        is_told
     }
 
     fn give_sign_of_life(&self) -> Result<(), StoreError> {
@@ -335,25 +352,18 @@ impl Worker {
         let mut ticked = None;
         let mut is_first = true;
         while !self.shared.stop.load(Ordering::Relaxed) {
+            // First what has come meanwhile: a disk that was slow is no camera that stands still.
+            for _ in 0..AT_ONCE {
+                let Ok(unit) = self.units.receiver().try_recv() else { break };
+                self.take(unit);
+            }
             if ticked.is_none_or(|ticked: Instant| ticked.elapsed() >= PULSE / 2) {
                 ticked = Some(Instant::now());
                 self.tick(is_first);
                 is_first = false;
             }
             match self.units.receiver().recv_timeout(PULSE / 4) {
-                Ok(unit) => {
-                    let now = self.shared.now();
-                    // Looked at for each unit: at a border between spans, sound ends with the very first after it.
-                    let wanted = self.shared.wanted(self.index, now.wall);
-                    let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
-                    if wanted.is_some_and(|wanted| self.recorder.since().is_some() || is_on_time(wanted)) {
-                        self.facts.extend(self.recorder.set_wanted(wanted, None, now));
-                    }
-                    self.facts.extend(self.recorder.take(unit, now));
-                    if !self.facts.is_empty() {
-                        self.journal();
-                    }
-                }
+                Ok(unit) => self.take(unit),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The camera is gone for good; time still has to be told of.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PULSE / 4),
@@ -361,6 +371,20 @@ impl Worker {
         }
         self.facts.extend(self.recorder.stop(self.shared.now()));
         self.journal();
+    }
+
+    fn take(&mut self, unit: Unit) {
+        let now = self.shared.now();
+        // Looked at for each unit: at a border between spans, sound ends with the very first after it.
+        let wanted = self.shared.wanted(self.index, now.wall);
+        let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
+        if wanted.is_some_and(|wanted| self.recorder.since().is_some() || is_on_time(wanted)) {
+            self.facts.extend(self.recorder.set_wanted(wanted, None, now));
+        }
+        self.facts.extend(self.recorder.take(unit, now));
+        if !self.facts.is_empty() {
+            self.journal();
+        }
     }
 
     fn tick(&mut self, is_first: bool) {
@@ -387,6 +411,8 @@ impl Worker {
         }
         let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
         self.facts.extend(self.recorder.tick(now, state, unreachable));
+        let border = lock(&self.shared.recorders)[self.index].border.take();
+        self.facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
         self.journal();
         let mut states = lock(&self.shared.recorders);
         let state = &mut states[self.index];
@@ -394,6 +420,7 @@ impl Worker {
         state.recording = self.recorder.is_recording();
         state.gap = self.recorder.pending();
         state.waiting = self.facts.len();
+        state.told = self.recorder.told();
     }
 
     /// The plan came after `span` had begun, or all of it.

@@ -8,7 +8,7 @@ use super::{App, blocking, error, internal};
 use crate::checkin::{Staff, admit};
 use crate::class::{ClassId, Span, mask};
 use crate::journal::Journal;
-use crate::store::{SegmentRow, StoreError, View};
+use crate::store::{Reader, SegmentRow, StoreError, View};
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -20,6 +20,7 @@ use evidence::record::{Role, Viewing, ViewingKind};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -67,9 +68,25 @@ struct Stretch {
 #[derive(Default)]
 pub struct Access {
     sessions: Mutex<HashMap<String, Session>>,
+    /// What is over and could not be journalled yet, in order.
+    unwritten: Mutex<Vec<(Viewer, Played)>>,
+    /// The program ends: nothing is served that nobody would journal.
+    is_closing: AtomicBool,
+}
+
+/// Whether something may be served, and what that has ended.
+pub(super) enum Served {
+    /// It may not: the session has ended meanwhile.
+    Refused,
+    /// It may.
+    Noted(Option<(Viewer, Played)>),
 }
 
 impl Access {
+    fn unwritten(&self) -> MutexGuard<'_, Vec<(Viewer, Played)>> {
+        self.unwritten.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         self.sessions.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -90,15 +107,20 @@ impl Access {
         Some(session.viewer.clone())
     }
 
-    /// Notes that a segment was served; tells of the stretch that this has ended.
-    pub(super) fn served(
-        &self,
-        viewer: &Viewer,
-        row: &SegmentRow,
-        view: &View,
-    ) -> Result<Option<(Viewer, Played)>, StoreError> {
+    /// Whether who asks has identified themselves; that does not keep their session alive.
+    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
+        let sessions = self.sessions();
+        let session = cookie(headers).and_then(|token| sessions.get(token));
+        session.is_some_and(|session| session.used.elapsed() < SESSION_IDLE)
+    }
+
+    /// Notes that a segment is about to be served.
+    fn served(&self, viewer: &Viewer, row: &SegmentRow, view: &View) -> Result<Served, StoreError> {
         let mut sessions = self.sessions();
-        let Some(session) = sessions.get_mut(&viewer.token) else { return Ok(None) };
+        let is_closing = self.is_closing.load(Ordering::SeqCst);
+        let Some(session) = sessions.get_mut(&viewer.token).filter(|_| !is_closing) else {
+            return Ok(Served::Refused);
+        };
         let span = Span { from: row.start, until: row.end };
         let now = Instant::now();
         if let Some(stretch) = &mut session.stretch
@@ -107,11 +129,11 @@ impl Access {
         {
             stretch.span.until = stretch.span.until.max(span.until);
             stretch.touched = now;
-            return Ok(None);
+            return Ok(Served::Noted(None));
         }
         let next = Stretch { camera: row.camera.clone(), span, begun: now, touched: now };
         let before = session.stretch.replace(next);
-        Ok(before.map(|stretch| (session.viewer.clone(), stretch.played())))
+        Ok(Served::Noted(before.map(|stretch| (session.viewer.clone(), stretch.played()))))
     }
 
     /// The stretches that are over; all of them when `all`. Forgets sessions that nobody uses.
@@ -157,8 +179,22 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 /// Who asks; a refusal to those who have not identified themselves.
 pub(super) fn viewer(app: &App, headers: &HeaderMap) -> Result<Viewer, Response> {
-    let refusal = || error(StatusCode::UNAUTHORIZED, "identify", "recordings are shown to staff who have given a PIN");
-    app.access.viewer(headers).ok_or_else(refusal)
+    app.access.viewer(headers).ok_or_else(not_identified)
+}
+
+fn not_identified() -> Response {
+    error(StatusCode::UNAUTHORIZED, "identify", "recordings are shown to staff who have given a PIN")
+}
+
+/// Notes that a segment is about to be served, and journals what that has ended. An error is the answer: nothing is served
+/// to nobody, and nothing while it cannot be journalled.
+pub(super) fn serve(app: &App, viewer: &Viewer, row: &SegmentRow, reader: Reader<'_>) -> Result<(), Response> {
+    let served = app.access.served(viewer, row, &reader).map_err(|problem| internal(&problem))?;
+    drop(reader);
+    match served {
+        Served::Refused => Err(not_identified()),
+        Served::Noted(ended) => journal_played(app, ended),
+    }
 }
 
 /// Journals what somebody did with a recording.
@@ -180,21 +216,24 @@ pub(super) fn journal_viewing(
     journal.append_viewing(viewing).map(|_| ()).map_err(|problem| internal(&problem))
 }
 
-/// Journals stretches that are over.
-pub(super) fn journal_played(
-    journal: &Journal,
-    played: impl IntoIterator<Item = (Viewer, Played)>,
-) -> Result<(), Response> {
-    for (viewer, played) in played {
-        journal_viewing(journal, &viewer, &played.camera, played.span, ViewingKind::Played)?;
+/// Journals stretches that are over, after those that could not be journalled before. What cannot be is kept.
+fn journal_played(app: &App, played: impl IntoIterator<Item = (Viewer, Played)>) -> Result<(), Response> {
+    let mut unwritten = app.access.unwritten();
+    unwritten.extend(played);
+    while let Some((viewer, Played { camera, span })) = unwritten.first() {
+        journal_viewing(&app.journal, viewer, camera, *span, ViewingKind::Played)?;
+        unwritten.remove(0);
     }
     Ok(())
 }
 
 /// Journals the stretches that are over; all of them when `all`. To be called every few seconds, and at the end.
 pub(super) fn flush(app: &App, all: bool) {
-    // What fails is in the program's log already.
-    let _ = journal_played(&app.journal, app.access.over(all));
+    if all {
+        app.access.is_closing.store(true, Ordering::SeqCst);
+    }
+    // What fails is in the program's log already, and is tried again.
+    let _ = journal_played(app, app.access.over(all));
 }
 
 async fn identify(State(app): State<Arc<App>>, Json(staff): Json<Staff>) -> Result<Response, Response> {
@@ -218,7 +257,7 @@ async fn leave(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respon
     blocking(move || {
         let session = cookie(&headers).and_then(|token| app.access.sessions().remove(token));
         if let Some(Session { viewer, stretch: Some(stretch), .. }) = session {
-            journal_played(&app.journal, [(viewer, stretch.played())])?;
+            journal_played(&app, [(viewer, stretch.played())])?;
         }
         let gone = format!("{NAME}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
         Ok(([(SET_COOKIE, gone)], StatusCode::NO_CONTENT).into_response())
@@ -243,23 +282,22 @@ async fn go_on(
 ) -> Result<StatusCode, Response> {
     let viewer = viewer(&app, &headers)?;
     blocking(move || {
-        let ended = match seq.filter(|_| playing) {
+        match seq.filter(|_| playing) {
             // What the browser still had is looked at as well, though it was not asked for again.
             Some(seq) => {
                 let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
                 let found = reader.segments_from(seq, 1).map_err(|problem| internal(&problem))?;
                 let row = found.into_iter().find(|row| row.seq == seq);
-                let ended = row.map(|row| app.access.served(&viewer, &row, &reader)).transpose();
-                ended.map_err(|problem| internal(&problem))?.flatten()
+                if let Some(row) = row {
+                    serve(&app, &viewer, &row, reader)?;
+                }
             }
-            None if playing => None,
+            None if playing => {}
             None => {
-                let mut sessions = app.access.sessions();
-                let stretch = sessions.get_mut(&viewer.token).and_then(|session| session.stretch.take());
-                stretch.map(|stretch| (viewer.clone(), stretch.played()))
+                let stretch = app.access.sessions().get_mut(&viewer.token).and_then(|session| session.stretch.take());
+                journal_played(&app, stretch.map(|stretch| (viewer.clone(), stretch.played())))?;
             }
-        };
-        journal_played(&app.journal, ended)?;
+        }
         Ok(StatusCode::NO_CONTENT)
     })
     .await

@@ -2,7 +2,7 @@
 //!
 //! Paths come from the database, never from an address. What is served is journalled: see `access`.
 
-use super::access::{journal_played, journal_viewing, viewer};
+use super::access::{journal_viewing, serve, viewer};
 use super::{App, blocking, error, internal};
 use crate::class::Span;
 use crate::recording::clip::{self, ClipError, Piece};
@@ -58,9 +58,7 @@ async fn segment(
             let message = "the file is not the one that was recorded; `rollcall check` says more";
             return Err(error(StatusCode::CONFLICT, "altered", message));
         }
-        let ended = app.access.served(&viewer, &row, &reader).map_err(|problem| internal(&problem))?;
-        drop(reader);
-        journal_played(&app.journal, ended)?;
+        serve(&app, &viewer, &row, reader)?;
         Ok((row, file))
     })
     .await?;

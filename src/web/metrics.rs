@@ -168,10 +168,12 @@ fn coverage(registry: &mut Registry, status: &Status) {
     let seconds = Family::<Labels, Counter<f64, AtomicU64>>::default();
     let samples = Family::<Labels, Counter>::default();
     let watching = Family::<Labels, Gauge>::default();
+    let blind = Family::<Labels, Gauge>::default();
     for watch in &status.coverage {
         let label = || ("camera".to_owned(), watch.camera.clone());
         samples.get_or_create(&vec![label()]).inc_by(watch.samples);
         watching.get_or_create(&vec![label()]).set(i64::from(watch.watching));
+        blind.get_or_create(&vec![label()]).set(i64::from(watch.blind));
         for (workstation, state, length) in &watch.seconds {
             let labels = vec![label(), ("workstation".into(), workstation.clone()), ("state".into(), state.clone())];
             seconds.get_or_create(&labels).inc_by(*length);
@@ -179,6 +181,7 @@ fn coverage(registry: &mut Registry, status: &Status) {
     }
     registry.register("coverage_samples", "Pictures judged since start", samples);
     registry.register("coverage_watching", "1 while a lesson goes on that the camera has to show", watching);
+    registry.register("coverage_blind", "1 while too few of its pictures can be judged", blind);
     registry.register(
         "coverage_workstation_seconds",
         "Seconds since start that a workstation was visible, hidden or unknown, as judged at the time",

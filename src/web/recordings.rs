@@ -3,6 +3,7 @@
 //! What is told here comes from the journal's rows, so it is what the records say: segments, gaps, findings, roll
 //! calls, and each lesson's account. Only what goes on now is asked of the recording itself.
 
+use super::access::viewer;
 use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
 use crate::class::{Class, Lesson, Span, lessons_in, recorded_span};
@@ -11,8 +12,8 @@ use crate::coverage::account::account;
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -126,6 +127,8 @@ struct LessonView {
     from: i64,
     start: i64,
     end: i64,
+    /// Those that have to record it; none: all.
+    cameras: Vec<String>,
     accounts: Vec<AccountView>,
 }
 
@@ -184,9 +187,19 @@ struct RollcallView {
     end: Option<i64>,
 }
 
-async fn api(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Response> {
+async fn api(
+    State(app): State<Arc<App>>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
     let date = wanted.date(&app)?;
-    let day = blocking(move || day(&app, date).map_err(|problem| internal(&problem)));
+    // Others are not told of pictures that they would not be shown.
+    let shows_pictures = date == local(&**app.journal.clock(), app.journal.zone()).date() || app.access.knows(&headers);
+    let day = blocking(move || {
+        let mut day = day(&app, date).map_err(|problem| internal(&problem))?;
+        day.findings.iter_mut().filter(|_| !shows_pictures).for_each(|finding| finding.thumbnail = None);
+        Ok(day)
+    });
     Ok(([(CACHE_CONTROL, "no-store")], Json(day.await?)).into_response())
 }
 
@@ -199,12 +212,18 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
         .map_or(Timestamp::MIN, |start| start.timestamp());
     let whole = Span { from: start, until: start.saturating_add(SignedDuration::from_hours(24)).unwrap_or(start) };
     let reader = app.journal.store().read()?;
-    let cameras = cameras(app, &reader)?.into_iter();
-    let cameras: Vec<Camera> =
-        cameras.map(|name| Camera::read(app, &reader, name, whole, now)).collect::<Result<_, _>>()?;
     let room = &app.config.appliance.room;
+    let classes = reader.all_classes()?;
+    let mut names = cameras(app, &reader)?;
+    // A camera that a lesson needs and that is not there is shown as what it is.
+    for lesson in classes.iter().flat_map(|row| lessons_in(&row.class, date, room)) {
+        let unknown = lesson.cameras.iter().filter(|camera| !names.contains(camera)).cloned().collect::<Vec<_>>();
+        names.extend(unknown);
+    }
+    let read = names.into_iter().map(|name| Camera::read(app, &reader, name, whole, now));
+    let cameras: Vec<Camera> = read.collect::<Result<_, _>>()?;
     let mut lessons = Vec::new();
-    for class in reader.all_classes()?.iter().map(|row| &row.class) {
+    for class in classes.iter().map(|row| &row.class) {
         let of = |lesson: &Lesson| lesson_view(app, class, lesson, &cameras, now);
         lessons.extend(lessons_in(class, date, room).filter_map(of));
     }
@@ -318,6 +337,7 @@ fn lesson_view(app: &App, class: &Class, lesson: &Lesson, cameras: &[Camera], no
         from: span.from.as_millisecond(),
         start: recorded_span(lesson, zone, 0)?.from.as_millisecond(),
         end: span.until.as_millisecond(),
+        cameras: lesson.cameras.clone(),
         accounts: cameras.iter().filter(must).filter(|_| begun).map(|camera| camera.account(span, now)).collect(),
     })
 }
@@ -342,12 +362,22 @@ fn rollcall_view(row: RollcallRow) -> RollcallView {
     }
 }
 
-/// A finding's small picture.
-async fn thumbnail(State(app): State<Arc<App>>, Path(file): Path<String>) -> Result<Response, Response> {
+/// A finding's small picture: today's to whoever stands here, an earlier day's to staff who have given a PIN.
+async fn thumbnail(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
     let none = || error(StatusCode::NOT_FOUND, "no_picture", "there is no such picture");
     let sha256 = file.strip_suffix(".jpg").ok_or_else(none)?.to_owned();
     let jpeg = blocking(move || {
+        let now = app.journal.clock().now();
+        let today = local(&**app.journal.clock(), app.journal.zone()).start_of_day().map_or(now, |day| day.timestamp());
         let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
+        let findings = reader.findings(today, now).map_err(|problem| internal(&problem))?;
+        if !findings.iter().any(|finding| finding.thumbnail.as_ref() == Some(&sha256)) {
+            viewer(&app, &headers)?;
+        }
         reader.thumbnail(&sha256).map_err(|problem| internal(&problem))
     });
     let jpeg = jpeg.await?.ok_or_else(none)?;

@@ -1,8 +1,8 @@
 //! The roll call at the kiosk: a teacher of the lesson's class begins and ends it, and the log bookmarks it.
 
 use super::kiosk::refusal;
-use super::staff::{Words, sentence};
 use super::{App, blocking, error, internal};
+use crate::alarm::message::{plain_en, plain_zh};
 use crate::checkin::{Staff, admit};
 use crate::class::{Class, ClassId, Lesson, Role, Span, lessons_in, mask, recorded_span};
 use crate::clock::local;
@@ -50,8 +50,8 @@ pub(super) fn state(app: &App) -> Result<Value, Response> {
         .attention
         .iter()
         .filter(|attention| is_of_the_room(attention))
-        .map(without_detail)
-        .map(|attention| json!([sentence(&attention, Words::CHINESE), sentence(&attention, Words::ENGLISH)]))
+        // What a server or a driver says of itself is for the staff page; the kiosk says what to do.
+        .map(|attention| json!([plain_zh(attention), plain_en(attention)]))
         .collect();
     Ok(json!({ "lessons": callable, "attention": attention }))
 }
@@ -69,14 +69,6 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )
-}
-
-/// What a server or a driver says of itself is for the staff page; the kiosk says what to do.
-fn without_detail(attention: &Attention) -> Attention {
-    match attention.clone() {
-        Attention::Camera { camera, state, .. } => Attention::Camera { camera, state, problem: None },
-        other => other,
-    }
 }
 
 fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {

@@ -8,7 +8,7 @@ use crate::checkin::{Staff, admit};
 use crate::journal::JournalError;
 use crate::store::{StoreError, Workstation};
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
@@ -26,6 +26,8 @@ const STILLS: usize = 4;
 /// Corners and workstations that a picture may have at most.
 const MOST_CORNERS: usize = 32;
 const MOST_WORKSTATIONS: usize = 200;
+/// Longest body that marks them: each corner is two numbers.
+const MOST_BYTES: usize = 1 << 20;
 
 /// Pictures that were taken to become a reference: SHA-256 (hex), JPEG.
 #[derive(Default)]
@@ -52,7 +54,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     let style = include_str!("assets/workstations.css");
     Router::new()
         .route("/cameras/{name}", get(page))
-        .route("/cameras/{name}/workstations", get(marked).post(save))
+        .route("/cameras/{name}/workstations", get(marked).post(save).layer(DefaultBodyLimit::max(MOST_BYTES)))
         .route("/cameras/{name}/stills", post(still))
         .route("/cameras/{name}/pictures/{file}", get(reference))
         .route("/staff/workstations.js", get(async move || asset("text/javascript; charset=utf-8", script)))

@@ -120,6 +120,7 @@ def playback(browser):
         box = track.bounding_box()
         page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2)
         playing_from(page, at(8, 51, 50), 20)
+        assert page.evaluate("document.querySelector('video').error") is None  # its sound is FLAC
         page.get_by_role("button", name="退出查看").click()
         expect(page.locator("#player")).to_be_hidden()
         assert not errors, errors

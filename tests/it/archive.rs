@@ -55,6 +55,11 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
         assert_eq!(hash_file(&object(&house, at)).expect("there"), expected);
     }
     assert!(!object(&house, 4).exists());
+    // One that cannot be read at all is no reason to archive nothing else either.
+    fs::remove_file(house.file(4)).and_then(|()| fs::create_dir(house.file(4))).expect("made");
+    let error = house.archive().expect_err("one cannot be read");
+    assert!(matches!(error, ArchiveError::Altered { count: 1, .. }), "{error}");
+    fs::remove_dir(house.file(4)).expect("removed");
     fs::write(house.file(4), &whole).expect("written");
     assert_eq!(house.archive().expect("archived"), 1);
     assert_eq!(house.archive().expect("nothing is left to do"), 0);

@@ -205,6 +205,16 @@ fn whatever_is_changed_in_a_table_is_found_and_located() {
 }
 
 #[test]
+fn a_hole_of_thousands_of_records_is_told_and_the_check_ends() {
+    let (folder, journal) = appliance();
+    drop(journal);
+    let moved = with_key(folder.path()).execute("UPDATE log SET seq = seq + 5000 WHERE seq >= 20", []);
+    assert_eq!(moved.expect("moved"), 7);
+    let report = look(folder.path()).expect("readable");
+    assert!(!report.ok && words(&report).contains(&"lost_record log 20".to_owned()), "{report}");
+}
+
+#[test]
 fn since_when_is_told_by_the_receipts() {
     let (folder, journal) = appliance();
     drop(journal);

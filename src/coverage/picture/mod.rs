@@ -46,6 +46,8 @@ pub struct Sample {
     pub conditions: Vec<Condition>,
     /// How each workstation that is marked in it is to be seen; `None`: it cannot be told.
     pub sights: Vec<(String, Option<Sight>)>,
+    /// It has another shape than the reference: hardly anything can be told.
+    pub is_other_shape: bool,
 }
 
 /// Judges one camera's pictures, one after another.
@@ -128,7 +130,8 @@ impl Judge {
             }
         }
         let sights = self.sights(&scales, &map, &conditions, reference);
-        Sample { conditions, sights }
+        let is_other_shape = self.reference.as_ref().is_some_and(|reference| !reference.fits(&scales));
+        Sample { conditions, sights, is_other_shape }
     }
 
     /// Too dark, or too bright.

@@ -218,6 +218,10 @@ impl Archiver {
             });
         }
         self.target = Some(target);
+        if result.as_ref().is_err_and(|error| !matches!(error, ArchiveError::Stopped)) {
+            // What comes back may be another disk.
+            self.verified.clear();
+        }
         let rows = journal.store().read()?.unarchived(self.from)?;
         self.status.look(journal, &rows)?;
         result?;
@@ -272,8 +276,11 @@ impl Archiver {
             match hash_file(&path) {
                 Ok(found) if found == expected => {}
                 Ok(_) => return Ok(false),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-                Err(source) => return Err(ArchiveError::Io { path, source }),
+                // One bad sector must not keep all that follows from being archived.
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "a segment cannot be read, and is not archived");
+                    return Ok(false);
+                }
             }
             target.put(&key, &path, pace)?;
             if target.hash(&key, pace)? != expected {

@@ -48,6 +48,7 @@ function codecOf(view, trak) {
     if (entry.kind.startsWith("avc")) return avc(view, entry);
     if (entry.kind === "hvc1" || entry.kind === "hev1") return hevc(view, entry);
     if (entry.kind === "mp4a") return "mp4a.40.2";
+    if (entry.kind === "fLaC") return "flac";
   }
   return null;
 }

@@ -122,14 +122,30 @@ export class Player {
       }
       if (this.run === run && run.next >= this.segments.length && run.source.readyState === "open" && run.entries.length) run.source.endOfStream();
     } catch (reason) {
-      if (reason?.name !== "AbortError") console.error(reason);
+      if (reason?.name !== "AbortError") this.failed(run, reason);
     } finally {
       run.busy = false;
     }
   }
 
+  // What cannot be fetched or decoded is passed over, and told; it is not asked for again and again.
+  failed(run, reason) {
+    console.error(reason);
+    if (this.run !== run) return;
+    if (reason?.name === "QuotaExceededError") { run.wait = performance.now() + 2000; return; } // there is room when it has played on
+    const segment = this.segments[run.next];
+    const next = this.segments[run.next + 1];
+    if (segment) this.on.skipped(segment.start, "altered");
+    if (!run.entries.length || this.video.error) {
+      this.close();
+      return next ? this.play(next.start) : this.on.ended();
+    }
+    run.next += 1;
+    run.begin = 0;
+  }
+
   wants(run) {
-    if (run.barrier) return false;
+    if (run.barrier || performance.now() < (run.wait ?? 0)) return false;
     const end = run.entries.at(-1)?.until ?? 0;
     return end - this.video.currentTime < AHEAD_SECONDS * Math.max(1, this.rate / 2);
   }

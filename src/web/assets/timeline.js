@@ -15,6 +15,9 @@ function stretches(segments) {
   return found;
 }
 
+// Whether a lesson needs a camera: those that it names, or else all.
+const isNeeded = (camera, { cameras }) => !cameras.length || cameras.includes(camera);
+
 export class Timeline {
   // `on` has play(camera, wall) and look(camera, wall).
   constructor(root, causes, on) {
@@ -90,7 +93,7 @@ export class Timeline {
       track.append(node);
       return node;
     };
-    for (const lesson of this.day.lessons) add("required", lesson.from, lesson.end);
+    for (const lesson of this.day.lessons.filter((lesson) => isNeeded(name, lesson))) add("required", lesson.from, lesson.end);
     for (const { start, end } of stretches(camera.segments)) add("recorded", start, end);
     if (camera.writing_since) add("writing", camera.writing_since, Math.max(this.day.now, camera.writing_since));
     for (const gap of camera.gaps) add("gap", gap.start, gap.end, gap.cause).title = `${this.causes[gap.cause]} ${this.clock(gap.start)}–${this.clock(gap.end)}`;
@@ -161,7 +164,7 @@ export class Timeline {
     const found = this.findingsOf(name).filter(within).map(({ what }) => t(what));
     if (this.day.rollcalls.some(within)) found.push(t("rollcall"));
     const gap = camera.gaps.find(within);
-    const isWanted = this.day.lessons.some(({ from, end }) => from <= at && at < end);
+    const isWanted = this.day.lessons.some((lesson) => isNeeded(name, lesson) && lesson.from <= at && at < lesson.end);
     let state = t("nothing");
     if (camera.segments.some(within)) state = t("recorded");
     else if (gap) state = gap.open ? t("open_gap", { cause: this.causes[gap.cause] }) : this.causes[gap.cause];

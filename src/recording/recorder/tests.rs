@@ -1,0 +1,166 @@
+use super::*;
+use crate::camera::VideoFormat;
+use crate::config::Config;
+use evidence::record::VideoCodec;
+use jiff::SignedDuration;
+use mp4_atom::{Avc1, Avcc, Encode, Visual};
+
+/// A camera of 25 pictures a second, a key frame each second, and a recorder; times are seconds since they began.
+struct Room {
+    recorder: Recorder,
+    begun: Now,
+    format: Arc<Format>,
+    facts: Vec<Fact>,
+    _folder: tempfile::TempDir,
+}
+
+impl Room {
+    /// Recording is wanted for so many seconds.
+    fn new(seconds: i64) -> Room {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        let text = "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n\
+                    [retention]\nreserve_bytes = 0\nstate_reserve_bytes = 0\n";
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(&file).expect("a config");
+        let settings = Settings {
+            folder: folder.path().join("back"),
+            zone: TimeZone::UTC,
+            segment: Duration::from_secs(600),
+            stall: Duration::from_secs(3),
+            reserve: Reserve::new(&config),
+        };
+        let begun = Now { wall: Timestamp::from_second(1_800_000_000).expect("in range"), monotonic: Instant::now() };
+        let mut recorder = Recorder::new(settings, GapCause::ApplianceOff);
+        let wanted = Wanted { from: begun.wall, until: begun.wall + SignedDuration::from_secs(seconds), sound: true };
+        let facts = recorder.set_wanted(Some(wanted), None, begun);
+        Room { recorder, begun, format: format(), facts, _folder: folder }
+    }
+
+    fn now(&self, seconds: f64) -> Now {
+        let later = Duration::from_secs_f64(seconds);
+        Now { wall: self.begun.wall + later, monotonic: self.begun.monotonic + later }
+    }
+
+    fn unit(&self, connection: u64, seconds: f64, track: Track) -> Unit {
+        Unit {
+            format: self.format.clone(),
+            connection,
+            track,
+            is_key: ((seconds * 25.0).round() as i64) % 25 == 0,
+            time: (seconds * 90_000.0).round() as i64,
+            data: vec![0, 0, 0, 1, 0x65],
+            lost: 0,
+            skipped: 0,
+            arrived: self.now(seconds).monotonic,
+        }
+    }
+
+    fn take(&mut self, unit: Unit, seconds: f64) {
+        let now = self.now(seconds);
+        self.facts.extend(self.recorder.take(unit, now));
+    }
+
+    /// Pictures from one moment to another.
+    fn pictures(&mut self, connection: u64, from: f64, until: f64) {
+        for picture in (from * 25.0).round() as i64..(until * 25.0).round() as i64 {
+            let seconds = picture as f64 / 25.0;
+            self.take(self.unit(connection, seconds, Track::Video), seconds);
+            self.tick(seconds, CameraState::Live);
+        }
+    }
+
+    fn tick(&mut self, seconds: f64, state: CameraState) {
+        let now = self.now(seconds);
+        self.facts.extend(self.recorder.tick(now, state, false));
+    }
+
+    /// What was told, as `from–until what`, in tenths of a second.
+    fn told(&mut self, end: f64) -> Vec<String> {
+        let now = self.now(end);
+        self.facts.extend(self.recorder.stop(now));
+        let begun = self.begun.wall;
+        let tenths = |time: Timestamp| (time.duration_since(begun).as_millis() as f64 / 100.0).round() / 10.0;
+        let text = |fact: &Fact| match fact {
+            Fact::Segment(segment) => format!("{}–{} recorded", tenths(segment.start), tenths(segment.end)),
+            Fact::Gap { start, end, cause } => format!("{}–{} {cause:?}", tenths(*start), tenths(*end)),
+        };
+        self.facts.iter().map(text).collect()
+    }
+}
+
+fn format() -> Arc<Format> {
+    let visual = Visual { width: 640, height: 360, ..Visual::default() };
+    let avcc = Avcc::new(&[0x67, 66, 0, 30, 0xab], &[0x68, 0xce]).expect("parameter sets");
+    let (btrt, colr, pasp, taic, fiel, spatial) = (None, None, None, None, None, None);
+    let mut sample_entry = Vec::new();
+    let avc1 = Avc1 { visual, avcc, btrt, colr, pasp, taic, fiel, spatial };
+    avc1.encode(&mut sample_entry).expect("a Vec takes everything");
+    let video = VideoFormat { codec: VideoCodec::H264, width: 640, height: 360, clock_rate: 90_000, sample_entry };
+    Arc::new(Format { video, audio: None })
+}
+
+#[test]
+fn each_gap_has_the_cause_that_it_had_and_none_from_before() {
+    let mut room = Room::new(60);
+    room.pictures(1, 2.0, 5.0);
+    room.tick(9.0, CameraState::Absent);
+    // Back, and hours later it stands still, though connected.
+    room.pictures(2, 15.0, 20.0);
+    room.tick(24.0, CameraState::Stalled);
+    room.pictures(2, 30.0, 35.0);
+    // A connection that is made anew at once is no end of the appliance.
+    room.pictures(3, 36.0, 40.0);
+    assert_eq!(
+        room.told(40.0),
+        [
+            "0–2 ApplianceOff",
+            "2–5 recorded",
+            "5–15 CameraAbsent",
+            "15–20 recorded",
+            "20–30 CameraStalled",
+            "30–35 recorded",
+            "35–36 CameraAbsent",
+            "36–40 recorded"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_recorded_is_told_up_to_a_lessons_end_and_then_goes_on() {
+    let mut room = Room::new(60);
+    room.pictures(1, 0.0, 5.0);
+    room.tick(9.0, CameraState::Absent);
+    let border = room.now(20.0).wall;
+    assert!(room.recorder.told().is_some_and(|told| told < border));
+    room.tick(25.0, CameraState::Absent);
+    let fact = room.recorder.tell_until(border);
+    room.facts.extend(fact);
+    assert!(room.recorder.told().is_some_and(|told| told >= border));
+    assert_eq!(room.recorder.tell_until(border), None, "it is told");
+    room.pictures(2, 30.0, 33.0);
+    assert_eq!(room.recorder.tell_until(room.now(32.0).wall), None, "a segment goes on");
+    assert_eq!(room.told(33.0), ["0–5 recorded", "5–20 CameraAbsent", "20–30 CameraAbsent", "30–33 recorded"]);
+}
+
+#[test]
+fn what_was_thrown_away_before_a_piece_of_sound_is_missing_from_the_picture_too() {
+    let mut room = Room::new(60);
+    room.pictures(1, 0.0, 5.0);
+    let sound = Unit { skipped: 40, ..room.unit(1, 6.0, Track::Audio) };
+    room.take(sound, 6.0);
+    room.pictures(1, 6.04, 9.0);
+    assert_eq!(room.told(9.0), ["0–5 recorded", "5–7 WriteFailed", "7–9 recorded"]);
+}
+
+#[test]
+fn times_that_no_file_can_hold_end_nothing() {
+    let mut room = Room::new(60);
+    for (at, time) in [0, 2_000_000_000, 4_000_000_000, 2_000_000_000, 0].into_iter().enumerate() {
+        let seconds = at as f64 / 25.0;
+        let unit = Unit { time, ..room.unit(1, seconds, Track::Video) };
+        room.take(unit, seconds);
+    }
+    room.pictures(1, 1.0, 3.0);
+    assert_eq!(room.told(3.0), ["0–3 recorded"]);
+}
