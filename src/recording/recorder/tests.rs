@@ -20,7 +20,7 @@ impl Room {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("rollcall.toml");
         let text = "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n\
-                    [retention]\nreserve_bytes = 0\nstate_reserve_bytes = 0\n";
+                    [retention]\nreserve_bytes = 1048576\nstate_reserve_bytes = 1048576\n";
         std::fs::write(&file, text).expect("written");
         let config = Config::load(&file).expect("a config");
         let settings = Settings {
