@@ -83,21 +83,10 @@ fn code(folder: &Path, sound: &str) -> Result<()> {
     let made = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone])
         .args(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "20", "-pix_fmt", "yuv420p"])
-        .args([
-            "-c:a",
-            sound,
-            "-strict",
-            "experimental",
-            "-b:a",
-            "32k",
-            "-f",
-            "segment",
-            "-segment_time",
-            "10",
-            "-segment_format",
-            "mp4",
-        ])
-        .args(["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof"])
+        .args(["-c:a", sound, "-b:a", "32k"])
+        .args(["-f", "segment", "-segment_time", "10", "-segment_format", "mp4"])
+        // FLAC in MP4 is new to ffmpeg 5: the muxer wants to be told that it may.
+        .args(["-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof:strict=-2"])
         .args(["-reset_timestamps", "1", "-segment_list_size", "0"])
         .arg(folder.join(format!("{sound}-%03d.mp4")))
         .status()?;
