@@ -62,7 +62,10 @@ fn take(open: &mut Vec<Span>, taken: Span) -> i64 {
         .flat_map(|&span| {
             let Some(both) = span.overlap(taken) else { return [Some(span), None] };
             ms += length(both);
-            let piece = |from: Timestamp, until: Timestamp| (from < until).then_some(Span { from, until });
+            // Records tell milliseconds: what is left of one is nothing.
+            let piece = |from: Timestamp, until: Timestamp| {
+                (from.as_millisecond() < until.as_millisecond()).then_some(Span { from, until })
+            };
             [piece(span.from, both.from), piece(both.until, span.until)]
         })
         .flatten()

@@ -30,9 +30,9 @@ pub(super) fn look(journal: &Journal, plan: &mut Plan, minutes: i64, now: Timest
             journal.end_finding(row, end, BTreeMap::new())?;
         }
     }
-    for lesson in plan.lessons_on(journal, day(now))? {
+    for lesson in plan.lessons_at(journal, now)? {
         let due = lesson.start + patience;
-        let is_due = due <= now && now < lesson.span.until;
+        let is_due = due <= now;
         let is_told = open.iter().any(|row| row.start == due && row.class.as_deref() == Some(lesson.class.as_str()));
         if !is_due || is_told || !journal.store().read()?.rollcalls(&lesson.class, lesson.start)?.is_empty() {
             continue;

@@ -153,9 +153,7 @@ impl Run {
 
 /// The lessons that go on, roll call included.
 fn current(journal: &Journal, plan: &mut Plan, now: Timestamp) -> Result<Vec<Current>, StoreError> {
-    let date = now.to_zoned_datetime(journal.zone().clone()).date();
-    let mut lessons = plan.lessons_on(journal, date)?;
-    lessons.retain(|lesson| lesson.span.from <= now && now < lesson.span.until);
+    let lessons = plan.lessons_at(journal, now)?;
     let reader = journal.store().read()?;
     let of = |class: ClassId, start| {
         let cameras = planned(&reader, &class, start, journal)?.map(|lesson| lesson.cameras).unwrap_or_default();

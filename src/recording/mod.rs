@@ -8,6 +8,7 @@ mod accounts;
 pub mod archive;
 pub mod clip;
 mod file;
+mod follow;
 mod keep;
 mod mp4;
 mod plan;
@@ -16,6 +17,7 @@ mod recover;
 pub mod retention;
 mod service;
 mod space;
+mod worker;
 
 pub use accounts::account_of;
 pub use file::hash_file;

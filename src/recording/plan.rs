@@ -9,7 +9,7 @@ use crate::journal::Journal;
 use crate::store::StoreError;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A plan that is imported again right after a lesson still has that lesson's account made.
 const GRACE: SignedDuration = SignedDuration::from_mins(1);
@@ -81,23 +81,51 @@ impl Plan {
         camera: &str,
         now: Timestamp,
     ) -> Result<Vec<Wanted>, StoreError> {
-        let mut wanted: Vec<Wanted> = Vec::new();
-        // A lesson right after midnight has its roll call before it.
-        let mut dates =
-            [now, now + SignedDuration::from_mins(self.lead_minutes + 60)].map(|time| self.day(journal, time));
-        dates.sort_unstable();
-        for (at, date) in dates.iter().enumerate() {
-            if at > 0 && dates[at - 1] == *date {
-                continue;
-            }
-            let spans = self.spans_on(journal, camera, *date)?;
-            wanted.extend(spans.iter().map(|recorded| Wanted {
-                from: recorded.span.from,
-                until: recorded.span.until,
-                sound: recorded.sound,
-            }));
+        let around = Span { from: now, until: now + SignedDuration::from_mins(60) };
+        let spans = self.recorded_between(journal, camera, around)?;
+        Ok(spans.into_iter().map(|RecordedSpan { span, sound }| Wanted { from: span.from, until: span.until, sound }).collect())
+    }
+
+    /// All that `camera` is to record on the dates of `span`, from its first moment's date on.
+    pub(super) fn spans_between(
+        &mut self,
+        journal: &Journal,
+        camera: &str,
+        span: Span,
+    ) -> Result<Vec<Span>, StoreError> {
+        Ok(self.recorded_between(journal, camera, span)?.into_iter().map(|recorded| recorded.span).collect())
+    }
+
+    fn recorded_between(
+        &mut self,
+        journal: &Journal,
+        camera: &str,
+        span: Span,
+    ) -> Result<Vec<RecordedSpan>, StoreError> {
+        let mut spans = Vec::new();
+        for date in self.dates(journal, span)? {
+            spans.extend(self.spans_on(journal, camera, date)?);
         }
-        Ok(wanted)
+        Ok(spans)
+    }
+
+    /// The dates of `span` that have lessons. A lesson right after midnight has its roll call on the day before.
+    fn dates(&mut self, journal: &Journal, span: Span) -> Result<BTreeSet<Date>, StoreError> {
+        self.refresh(journal)?;
+        let last = span.until + SignedDuration::from_mins(self.lead_minutes);
+        let days = self.day(journal, span.from)..=self.day(journal, last);
+        let lessons = self.classes.iter().flat_map(|(class, _)| &class.lessons);
+        Ok(lessons.map(|lesson| lesson.date).filter(|date| days.contains(date)).collect())
+    }
+
+    /// The lessons that go on, roll call included.
+    pub(crate) fn lessons_at(&mut self, journal: &Journal, now: Timestamp) -> Result<Vec<Lesson>, StoreError> {
+        let mut lessons = Vec::new();
+        for date in self.dates(journal, Span { from: now, until: now })? {
+            lessons.extend(self.lessons_on(journal, date)?);
+        }
+        lessons.retain(|lesson| lesson.span.from <= now && now < lesson.span.until);
+        Ok(lessons)
     }
 
     fn day(&self, journal: &Journal, time: Timestamp) -> Date {
@@ -107,13 +135,10 @@ impl Plan {
     /// The lessons that go on, roll call included, and need cameras that are not recorded: the config does not have
     /// them, or says that they are not.
     pub(super) fn missing(&mut self, journal: &Journal, now: Timestamp) -> Result<Vec<(String, Span)>, StoreError> {
-        let date = self.day(journal, now);
         let mut missing = Vec::new();
-        for lesson in self.lessons_on(journal, date)? {
-            if lesson.span.from <= now && now < lesson.span.until {
-                let absent = lesson.cameras.iter().filter(|camera| !self.cameras.contains(camera));
-                missing.extend(absent.map(|camera| (camera.clone(), lesson.span)));
-            }
+        for lesson in self.lessons_at(journal, now)? {
+            let absent = lesson.cameras.iter().filter(|camera| !self.cameras.contains(camera));
+            missing.extend(absent.map(|camera| (camera.clone(), lesson.span)));
         }
         Ok(missing)
     }

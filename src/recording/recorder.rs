@@ -55,7 +55,7 @@ pub(super) struct Now {
 
 impl Now {
     /// The wall time of another moment.
-    fn at(self, moment: Instant) -> Timestamp {
+    pub(super) fn at(self, moment: Instant) -> Timestamp {
         match moment.checked_duration_since(self.monotonic) {
             Some(later) => self.wall + later,
             None => self.wall - self.monotonic.duration_since(moment),
@@ -79,8 +79,8 @@ pub(super) struct Settings {
 const LONGEST_GROUP: Duration = Duration::from_secs(10);
 /// … or at this size, bytes.
 const LARGEST_GROUP: usize = 16 << 20;
-/// Wall and monotonic time may drift apart by this much within a segment.
-const TOLERANCE: Duration = Duration::from_millis(500);
+/// Wall and monotonic time may drift apart by this much, within a segment or from one look to the next.
+pub(super) const TOLERANCE: Duration = Duration::from_millis(500);
 /// Sound that comes this soon after a span without sound may be of it still: cameras buffer.
 const SOUND_LAG: Duration = Duration::from_secs(1);
 /// After a failed write the next try is made no sooner than this.
@@ -167,6 +167,26 @@ impl Recorder {
         self.wanted.and(self.since)
     }
 
+    /// Whether `next` follows on what is wanted now without a break.
+    pub(super) fn goes_on_in(&self, next: Wanted) -> bool {
+        self.wanted.is_some_and(|wanted| next.from <= wanted.until)
+    }
+
+    /// The wall clock shows `now` where it would have shown `expected`. An open segment sees to it by itself.
+    pub(super) fn stepped(&mut self, expected: Timestamp, now: Now) -> Vec<Fact> {
+        let Some(accounted) = self.accounted.filter(|_| self.open.is_none() && expected < now.wall) else {
+            return Vec::new();
+        };
+        self.accounted = Some(now.wall);
+        let gap = |start: Timestamp, end: Timestamp, cause| Fact::Gap { start, end, cause };
+        let mut facts = vec![
+            gap(accounted, expected, self.cause),
+            gap(expected.max(accounted), now.wall, GapCause::ClockStep),
+        ];
+        facts.retain(|fact| !matches!(fact, Fact::Gap { start, end, .. } if end <= start));
+        facts
+    }
+
     /// The camera sends pictures, but they cannot be encoded.
     pub(super) fn cannot_encode(&mut self) {
         if self.open.is_none() {
@@ -204,7 +224,7 @@ impl Recorder {
         }
         let before = self.wanted;
         if let (Some(before), Some(next)) = (before, wanted)
-            && next.from <= before.until
+            && self.goes_on_in(next)
         {
             if before.sound != next.sound {
                 if let Some(open) = &mut self.open {
@@ -461,6 +481,7 @@ impl Recorder {
                 if let Some(after) = step {
                     if after > end {
                         facts.push(Fact::Gap { start: end, end: after, cause: GapCause::ClockStep });
+                        self.cause = GapCause::ClockStep;
                     }
                     self.accounted = Some(after);
                 }

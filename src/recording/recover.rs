@@ -8,7 +8,7 @@ use crate::class::Span;
 use crate::journal::Journal;
 use crate::store::SegmentRow;
 use evidence::record::GapCause;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -49,13 +49,14 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, 
         return Ok(false);
     };
     let file = OpenOptions::new().write(true).open(path).map_err(named)?;
+    let written = file.metadata().and_then(|metadata| metadata.modified()).map_err(named)?;
     file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
     if is_part {
         fs::rename(path, &whole).map_err(named)?;
         sync_folder(whole.parent().unwrap_or(root)).map_err(named)?;
     }
     let (bytes, sha256) = hash_file(&whole).map_err(named)?;
-    let end = start + SignedDuration::from_millis((contents.seconds * 1000.0) as i64);
+    let end = end_of(start, contents.seconds, Timestamp::try_from(written).unwrap_or(start));
     let row = SegmentRow { seq: 0, camera, start, end, path: relative(&whole), bytes, sha256 };
     let described = Described {
         frames: contents.frames,
@@ -70,6 +71,13 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, 
     Ok(true)
 }
 
+/// When a segment ends that shows so many seconds by its camera's clock and was last written at `written`: a camera whose
+/// clock runs fast shows nothing of what comes later. A file whose time was lost tells nothing.
+fn end_of(start: Timestamp, seconds: f64, written: Timestamp) -> Timestamp {
+    let end = start + SignedDuration::from_millis((seconds * 1000.0) as i64);
+    if written > start { end.min(written) } else { end }
+}
+
 /// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
 /// and its beginning is told to the caller.
 pub(super) fn account_for_absence(
@@ -81,32 +89,26 @@ pub(super) fn account_for_absence(
     let Some(alive) = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera) else {
         return Ok(None);
     };
-    let day = |time: Timestamp| time.to_zoned_datetime(journal.zone().clone()).date();
-    let (mut date, mut open) = (day(alive.at), None);
-    // A roll call may begin on the day before its lesson.
-    let last = day(now).checked_add(1.day()).map_err(|error| RecordingError::Date(error.to_string()))?;
-    while date <= last {
-        for span in plan.spans_on(journal, camera, date)?.iter().map(|recorded| recorded.span) {
-            let Some(past) = span.overlap(Span { from: Timestamp::MIN, until: now }) else { continue };
-            for mut missing in account_of(journal, camera, past)?.unexplained {
-                // What was open when the appliance was last alive keeps its cause as far as that reaches.
-                if let Some((since, cause)) = alive.gap
-                    && let Some(known) = missing.overlap(Span { from: since, until: alive.at })
-                {
-                    if missing.from < known.from {
-                        journal_gap(journal, camera, missing.from, known.from, GapCause::ApplianceOff)?;
-                    }
-                    journal_gap(journal, camera, known.from, known.until, cause)?;
-                    missing.from = known.until;
+    let mut open = None;
+    let spans = plan.spans_between(journal, camera, Span { from: alive.at, until: now })?;
+    for (span, past) in spans.iter().filter_map(|span| Some((span, span.overlap(Span { until: now, ..*span })?))) {
+        for mut missing in account_of(journal, camera, past)?.unexplained {
+            // What was open when the appliance was last alive keeps its cause as far as that reaches.
+            if let Some((since, cause)) = alive.gap
+                && let Some(known) = missing.overlap(Span { from: since, until: alive.at })
+            {
+                if missing.from < known.from {
+                    journal_gap(journal, camera, missing.from, known.from, GapCause::ApplianceOff)?;
                 }
-                if missing.until == now && now < span.until {
-                    open = Some(missing.from);
-                } else if missing.from < missing.until {
-                    journal_gap(journal, camera, missing.from, missing.until, GapCause::ApplianceOff)?;
-                }
+                journal_gap(journal, camera, known.from, known.until, cause)?;
+                missing.from = known.until;
+            }
+            if missing.until == now && now < span.until {
+                open = Some(missing.from);
+            } else if missing.from < missing.until {
+                journal_gap(journal, camera, missing.from, missing.until, GapCause::ApplianceOff)?;
             }
         }
-        date = date.checked_add(1.day()).map_err(|error| RecordingError::Date(error.to_string()))?;
     }
     Ok(Some(open.unwrap_or(now)))
 }
@@ -142,4 +144,17 @@ pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovered_segment_ends_when_it_was_last_written_whatever_its_camera_says() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("in range");
+        assert_eq!(end_of(at(0), 20.0, at(21)), at(20));
+        assert_eq!(end_of(at(0), 40.0, at(21)), at(21), "its clock runs at twice the speed");
+        assert_eq!(end_of(at(0), 20.0, at(-100)), at(20), "the file's time is lost");
+    }
 }

@@ -2,14 +2,13 @@
 //! alarms of a whole appliance, received by a real HTTP server.
 
 use crate::camera::{Server, free_port};
+use crate::clock::{SteppedClock, noon};
 use crate::pace::at_most;
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Coverage, Data, Finding, FindingKind, HiddenCause, MarkedWorkstation, WorkstationCoverage};
-use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::appliance::Appliance;
 use rollcall::class::Class;
-use rollcall::clock::{Clock, SystemClock};
 use rollcall::config::Config;
 use rollcall::coverage::close_left_open;
 use rollcall::journal::{Journal, NewFinding, PlanSource, testing};
@@ -17,37 +16,8 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// The machine's clock, whose wall time can be stepped.
-#[derive(Default)]
-struct SteppedClock {
-    system: SystemClock,
-    by_ms: AtomicI64,
-}
-
-impl SteppedClock {
-    fn step(&self, by: SignedDuration) {
-        self.by_ms.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SteppedClock {
-    fn now(&self) -> Timestamp {
-        self.system.now() + SignedDuration::from_millis(self.by_ms.load(Ordering::Relaxed))
-    }
-    fn monotonic(&self) -> Duration {
-        self.system.monotonic()
-    }
-    fn quality(&self) -> evidence::record::ClockQuality {
-        self.system.quality()
-    }
-    fn boot_id(&self) -> String {
-        self.system.boot_id()
-    }
-}
 
 /// A server that keeps what is posted to it, with its path, and answers as a robot does.
 pub struct Receiver {
@@ -115,13 +85,6 @@ pub struct Room {
     start: Timestamp,
 }
 
-/// A zone in which it is noon now, so that no test crosses midnight.
-fn noon() -> TimeZone {
-    let second = Timestamp::now().as_second().rem_euclid(86_400) as i32;
-    let offset = 43_200 - second;
-    TimeZone::fixed(Offset::from_seconds(offset - offset.rem_euclid(60)).expect("less than a day"))
-}
-
 pub fn room(folder: &Path, camera: u16, receiver: u16, since: SignedDuration, rest: SignedDuration) -> Room {
     let file = folder.join("rollcall.toml");
     let text = format!(
@@ -165,7 +128,7 @@ impl Room {
     }
 }
 
-fn records(journal: &Journal) -> Vec<Data> {
+pub fn records(journal: &Journal) -> Vec<Data> {
     let records = journal.store().read().expect("reads").records(0, 10_000, usize::MAX).expect("reads");
     let data = |record: &SignedRecord| read_unverified(record.as_str()).expect("a record").data;
     records.iter().map(data).collect()

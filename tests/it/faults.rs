@@ -43,7 +43,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             std::thread::sleep(Duration::from_millis(50));
         }
         let (took, samples) = (begun.elapsed(), appliance.coverage.status()[0].samples - samples);
-        assert!(took < at_most(10.0), "{fault}: found after {took:?}, with {samples} samples");
+        assert!(took < at_most(10.0), "{fault}: found after {took:?}, with {samples} samples: {:#?}", all_findings(&journal));
         std::thread::sleep(Duration::from_secs(2));
         server.fail("normal");
         let length = begun.elapsed();
@@ -59,7 +59,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             told.as_secs_f32()
         );
         // A sample each 2 s at its beginning and its end.
-        assert!(differs < at_most(4.0), "{fault}: lasted {length:?}, told {told:?}");
+        assert!(differs < at_most(4.0), "{fault}: lasted {length:?}, told {told:?}: {:#?}", all_findings(&journal));
         if let Some(cause) = cause {
             lasted.insert(cause, told.as_millis() as u64);
         }

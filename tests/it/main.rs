@@ -7,6 +7,7 @@ mod check;
 mod check_coverage;
 mod class_export;
 mod cli;
+mod clock;
 mod coverage;
 mod demo;
 mod disk;

@@ -2,11 +2,11 @@
 //! crash.
 
 use crate::camera::{Server, free_port};
+use crate::clock::noon;
 use crate::kill::{STATE, child};
 use crate::pace::at_most;
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Data, GapCause};
-use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::camera::{Camera, Decode};
 use rollcall::check::{Files, check};
@@ -28,13 +28,6 @@ pub struct Room {
     pub journal: Arc<Journal>,
     /// Of the whole lesson, with the roll call.
     lesson: Span,
-}
-
-/// A zone in which it is noon now, so that no test crosses midnight.
-pub fn noon() -> TimeZone {
-    let second = Timestamp::now().as_second().rem_euclid(86_400) as i32;
-    let offset = 43_200 - second;
-    TimeZone::fixed(Offset::from_seconds(offset - offset.rem_euclid(60)).expect("less than a day"))
 }
 
 fn room(folder: &Path, port: u16) -> Room {

@@ -2,7 +2,8 @@
 //! whose pictures are encoded here, packets that are lost.
 
 use crate::camera::{Server, free_port};
-use crate::recording::{frame_hashes, noon};
+use crate::clock::noon;
+use crate::recording::frame_hashes;
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Coverage, Data, GapCause, Segment, Sound};
 use jiff::{SignedDuration, Timestamp};

@@ -56,6 +56,8 @@ pub struct Judge {
     reference: Option<Reference>,
     workstations: Vec<Workstation>,
     memory: Memory,
+    /// What was wrong with the sample before, repetition aside.
+    seen_so: Vec<FindingKind>,
 }
 
 /// A picture whose spread is below this shows nothing at all, grey levels.
@@ -73,7 +75,8 @@ impl Judge {
     /// `reference` is the picture as it should be; without one, nothing can be said of moves, focus and workstations.
     pub fn new(limits: &CoverageConfig, reference: Option<&Picture>, workstations: Vec<Workstation>) -> Judge {
         let reference = reference.map(|picture| Reference::new(picture, &workstations));
-        Judge { limits: limits.clone(), reference, workstations, memory: Memory::new(limits.sample_seconds) }
+        let memory = Memory::new(limits.sample_seconds);
+        Judge { limits: limits.clone(), reference, workstations, memory, seen_so: Vec::new() }
     }
 
     /// The camera was away, or nobody looked: what comes next repeats nothing. Its usual noise stays known.
@@ -83,14 +86,13 @@ impl Judge {
 
     /// Takes over what the camera's judge before it has seen: the reference is another one, the camera is not.
     pub fn succeed(&mut self, before: Judge) {
-        self.memory = before.memory;
+        (self.memory, self.seen_so) = (before.memory, before.seen_so);
     }
 
     /// Judges the next sample. `at` is monotonic, since some moment of the judge's life.
     pub fn look(&mut self, picture: &Picture, at: Duration) -> Sample {
         let scales = Scales::of(picture);
         let mut conditions = self.light(&scales);
-        let repeats = self.memory.take(picture, at, self.limits.same_noise);
         let is_lit = conditions.is_empty();
         let mut map = Map::NONE;
         let reference =
@@ -116,7 +118,12 @@ impl Judge {
             }
             None => {}
         }
-        match repeats {
+        let seen_so: Vec<FindingKind> = conditions.iter().map(|condition| condition.what).collect();
+        if seen_so != self.seen_so {
+            self.memory.learn_anew();
+            self.seen_so = seen_so;
+        }
+        match self.memory.take(picture, at, self.limits.same_noise) {
             Repeats::No => {}
             // A covered lens, or a black picture, is the same again and again without being frozen.
             Repeats::Frozen { .. } if conditions.iter().any(|condition| hides_noise(condition.what)) => {}

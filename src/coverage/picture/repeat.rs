@@ -39,6 +39,8 @@ const LESS_THAN_USUAL: f32 = 0.85;
 /// A sample that differs from the room by more than this share of the usual difference of two samples (0.73 of it is
 /// usual) shows a room that has changed: it is learnt anew.
 const CHANGED: f32 = 1.3;
+/// So does one that is brighter or darker than the room by more than this share.
+const OTHER_LIGHT: f32 = 0.12;
 /// A piece whose noise is below this has none, in ninths of a grey level.
 const LEAST_NOISE: f32 = 0.4;
 
@@ -114,7 +116,9 @@ pub(super) struct Memory {
     /// The fine detail of the room, without noise, as of so many samples.
     room: Vec<f32>,
     learnt: usize,
-    /// Differences of one sample to the next.
+    /// The light of the room, as of so many samples: mean of the pieces, grey levels.
+    light: f32,
+    /// Differences of one sample to the next, in fine detail: what is known of the room has no part in it.
     usual: VecDeque<f32>,
     again: Option<Loop>,
 }
@@ -141,6 +145,9 @@ impl Memory {
         if let Some(last) = self.last.as_ref().filter(|last| is_identical(&last.pieces, &pieces)) {
             return Repeats::Frozen { likeness: 1.0, lasted: at.saturating_sub(last.at) };
         }
+        if (mean(&pieces) - self.light).abs() > OTHER_LIGHT * self.light {
+            self.learn_anew();
+        }
         let newest = Last { at, detail: detail(&pieces), pieces };
         if self.learnt < TO_LEARN {
             self.learn(newest);
@@ -150,8 +157,7 @@ impl Memory {
         let noise: Vec<i8> = newest.detail.iter().zip(&self.room).map(less_room).collect();
         let usual = self.usual();
         if usual.is_some_and(|usual| size(&noise) > CHANGED * usual) {
-            (self.learnt, self.last) = (0, None);
-            self.usual.clear();
+            self.learn_anew();
             self.learn(newest);
             return Repeats::No;
         }
@@ -175,12 +181,6 @@ impl Memory {
             // There is nothing to learn from what is old.
             self.last = Some(newest);
         } else {
-            if let Some(last) = self.seen.back() {
-                self.usual.push_back(difference(self.noise_of(last), &noise));
-                if self.usual.len() > USUAL_OF {
-                    self.usual.pop_front();
-                }
-            }
             self.learn(newest);
         }
         self.keep(at, &noise);
@@ -231,9 +231,26 @@ impl Memory {
         (self.last, self.again) = (None, None);
     }
 
+    /// The room is another one, or is seen otherwise: what is left of it when the room as it was is taken away is not
+    /// noise, and would look alike in every picture.
+    pub fn learn_anew(&mut self) {
+        (self.learnt, self.last) = (0, None);
+        self.usual.clear();
+    }
+
     /// Makes the sample before part of the room: the newest is compared with what it is not part of.
     fn learn(&mut self, newest: Last) {
-        let Some(Last { detail: before, .. }) = self.last.replace(newest) else { return };
+        let light = mean(&newest.pieces);
+        self.light = if self.last.is_none() { light } else { self.light + (light - self.light) * WEIGHT };
+        let Some(Last { detail: before, .. }) = self.last.take() else {
+            self.last = Some(newest);
+            return;
+        };
+        self.usual.push_back(difference(&before, &newest.detail));
+        if self.usual.len() > USUAL_OF {
+            self.usual.pop_front();
+        }
+        self.last = Some(newest);
         if self.learnt == 0 {
             self.room = before.iter().map(|value| f32::from(*value)).collect();
         } else {
@@ -298,6 +315,11 @@ fn is_identical(one: &[u8], other: &[u8]) -> bool {
     told >= LEAST_PIECES && one == other
 }
 
+/// Grey levels.
+fn mean(pieces: &[u8]) -> f32 {
+    pieces.iter().map(|value| u64::from(*value)).sum::<u64>() as f32 / pieces.len().max(1) as f32
+}
+
 /// Black or white throughout: no noise is left in it.
 fn is_clipped(piece: &[u8]) -> bool {
     piece.iter().all(|value| *value <= 2) || piece.iter().all(|value| *value >= 253)
@@ -320,9 +342,10 @@ fn likeness(one: &[i8], other: &[i8]) -> Option<f32> {
 }
 
 /// The mean difference of the piece at the upper quartile; infinite if there are too few.
-fn difference(one: &[i8], other: &[i8]) -> f32 {
+fn difference<T: Copy + Into<f32>>(one: &[T], other: &[T]) -> f32 {
     let differences = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).map(|(one, other)| {
-        one.iter().zip(other).map(|(one, other)| f32::from(one.abs_diff(*other))).sum::<f32>() / PIECE as f32
+        let differences = one.iter().zip(other).map(|(one, other)| ((*one).into() - (*other).into()).abs());
+        differences.sum::<f32>() / PIECE as f32
     });
     quantile(differences.collect(), 3).unwrap_or(f32::INFINITY)
 }

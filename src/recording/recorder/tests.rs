@@ -144,6 +144,28 @@ fn what_is_not_recorded_is_told_up_to_a_lessons_end_and_then_goes_on() {
 }
 
 #[test]
+fn what_the_clock_jumps_over_is_told_of_by_itself_though_nothing_is_recorded() {
+    let mut room = Room::new(600);
+    room.pictures(1, 0.0, 5.0);
+    room.tick(9.0, CameraState::Absent);
+    // After 20 s the clock is put forward by 100 s; after 25 s the camera is back.
+    let ahead = |now: Now| Now { wall: now.wall + SignedDuration::from_secs(100), ..now };
+    let expected = room.now(20.0).wall;
+    let facts = room.recorder.stepped(expected, ahead(room.now(20.0)));
+    room.facts.extend(facts);
+    let now = ahead(room.now(25.0));
+    room.facts.extend(room.recorder.tick(now, CameraState::Absent, false));
+    let facts = room.recorder.take(room.unit(2, 25.0, Track::Video), now);
+    room.facts.extend(facts);
+    let facts = room.recorder.stop(ahead(room.now(26.0)));
+    room.facts.extend(facts);
+    assert_eq!(
+        room.told(126.0),
+        ["0–5 recorded", "5–20 CameraAbsent", "20–120 ClockStep", "120–125 CameraAbsent", "125–126 recorded"]
+    );
+}
+
+#[test]
 fn what_was_thrown_away_before_a_piece_of_sound_is_missing_from_the_picture_too() {
     let mut room = Room::new(60);
     room.pictures(1, 0.0, 5.0);

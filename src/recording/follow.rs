@@ -1,0 +1,182 @@
+//! What the recorders share: the plan as it stands, followed by one thread, and what each of them has told.
+
+use super::accounts::close_lessons;
+use super::plan::{Lesson, Plan};
+use super::recorder::{Now, Wanted};
+use crate::class::Span;
+use crate::clock::{Step, StepWatch};
+use crate::journal::{Journal, JournalError};
+use crate::store::{AliveRow, StoreError};
+use evidence::record::GapCause;
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How often the plan is looked at, and a sign of life given.
+pub(super) const PULSE: Duration = Duration::from_secs(1);
+/// Every so many pulses it is looked whether a lesson is over.
+const ACCOUNT_EVERY: u64 = 5;
+
+pub(super) struct Shared {
+    pub journal: Arc<Journal>,
+    pub root: PathBuf,
+    pub required_share: f64,
+    pub rollcall_minutes: i64,
+    /// What each of the recorders is to record, in their order.
+    pub wanted: Mutex<Vec<Vec<Wanted>>>,
+    pub recorders: Mutex<Vec<State>>,
+    /// Cameras that lessons need now and that are not recorded.
+    pub missing: Mutex<Vec<(String, Span)>>,
+    pub stop: AtomicBool,
+}
+
+/// How a recorder stands.
+#[derive(Clone)]
+pub(super) struct State {
+    pub camera: String,
+    pub wanted: bool,
+    pub recording: bool,
+    pub gap: Option<(Timestamp, GapCause)>,
+    pub waiting: usize,
+    /// Up to when all is told of what is wanted; `None`: nothing is left to tell.
+    pub told: Option<Timestamp>,
+    /// A lesson has ended here: what is not recorded is to be told up to then.
+    pub border: Option<Timestamp>,
+    /// Steps of the clock whose time is yet to be told of.
+    pub jumps: Vec<Jump>,
+}
+
+/// The clock was stepped forward, over something that had to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Jump {
+    /// What it showed after the step.
+    pub to: Timestamp,
+    /// What had to be recorded from the step on, of all that begins before [`Jump::to`].
+    pub spans: Vec<Span>,
+}
+
+impl State {
+    /// Of a recorder that has not looked yet.
+    pub fn new(camera: &str) -> State {
+        State {
+            camera: camera.to_owned(),
+            wanted: false,
+            recording: false,
+            gap: None,
+            waiting: 0,
+            told: Some(Timestamp::MIN),
+            border: None,
+            jumps: Vec::new(),
+        }
+    }
+}
+
+impl Shared {
+    pub fn now(&self) -> Now {
+        Now { wall: self.journal.clock().now(), monotonic: Instant::now() }
+    }
+
+    /// Follows the plan until the end. `clock` has been watched since the time before this run was told of.
+    pub fn follow(&self, mut plan: Plan, mut clock: StepWatch) {
+        let (mut beat, mut steps) = (0, Vec::new());
+        while !self.stop.load(Ordering::Relaxed) {
+            // A step after this moment is seen at the next pulse, before anything is done by the new time.
+            let now = self.journal.clock().now();
+            steps.extend(clock.look(&**self.journal.clock()).filter(|step| step.expected < step.observed));
+            let result = self.tell_of_steps(&mut plan, &mut steps);
+            // What was wanted before still is.
+            if let Err(error) = result.and_then(|()| self.read_plan(&mut plan, now)) {
+                tracing::error!(%error, "the plan cannot be read");
+            }
+            if beat % ACCOUNT_EVERY == 0
+                && steps.is_empty()
+                && let Err(error) = self.close_lessons(&mut plan, now)
+            {
+                tracing::error!(%error, "a lesson's account could not be made; trying again");
+            }
+            beat += 1;
+            if steps.is_empty()
+                && let Err(error) = self.give_sign_of_life(now)
+            {
+                tracing::error!(%error, "no sign of life could be noted down");
+            }
+            std::thread::sleep(PULSE);
+        }
+    }
+
+    /// Leaves to each recorder to tell what the clock has jumped over.
+    fn tell_of_steps(&self, plan: &mut Plan, steps: &mut Vec<Step>) -> Result<(), StoreError> {
+        while let Some(Step { expected, observed }) = steps.first().copied() {
+            let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
+            let over = Span { from: expected, until: observed };
+            let spans = cameras.iter().map(|camera| plan.spans_between(&self.journal, camera, over));
+            let spans = spans.collect::<Result<Vec<_>, _>>()?;
+            for (state, spans) in lock(&self.recorders).iter_mut().zip(spans) {
+                let spans: Vec<Span> = spans
+                    .into_iter()
+                    .filter(|span| span.from < observed)
+                    .map(|span| Span { from: span.from.max(expected), ..span })
+                    .collect();
+                if !spans.is_empty() {
+                    state.jumps.push(Jump { to: observed, spans });
+                }
+            }
+            steps.remove(0);
+        }
+        Ok(())
+    }
+
+    fn read_plan(&self, plan: &mut Plan, now: Timestamp) -> Result<(), StoreError> {
+        let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
+        let wanted = cameras.iter().map(|camera| plan.wanted(&self.journal, camera, now));
+        let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+        *lock(&self.wanted) = wanted;
+        *lock(&self.missing) = plan.missing(&self.journal, now)?;
+        Ok(())
+    }
+
+    /// What a recorder is to record at `now`.
+    pub fn wanted(&self, index: usize, now: Timestamp) -> Option<Wanted> {
+        let wanted = lock(&self.wanted);
+        wanted.get(index)?.iter().find(|wanted| wanted.from <= now && now < wanted.until).copied()
+    }
+
+    fn close_lessons(&self, plan: &mut Plan, now: Timestamp) -> Result<(), JournalError> {
+        let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
+        let (share, minutes) = (self.required_share, self.rollcall_minutes);
+        let is_told = |lesson: &Lesson| self.is_told(lesson);
+        close_lessons(&self.journal, plan, &cameras, is_told, share, minutes, now)
+    }
+
+    /// Whether what became of a lesson is journalled by all of its cameras; what is not recorded is asked for. A segment
+    /// that goes on over its end belongs into its account.
+    fn is_told(&self, lesson: &Lesson) -> bool {
+        let mut is_told = true;
+        for state in &mut *lock(&self.recorders) {
+            let is_behind = state.told.is_some_and(|told| told < lesson.span.until);
+            if lesson.cameras.contains(&state.camera) && (is_behind || state.waiting > 0 || !state.jumps.is_empty()) {
+                is_told = false;
+                state.border = state.border.max(Some(lesson.span.until));
+            }
+        }
+        is_told
+    }
+
+    /// Up to `at` the next start has nothing to tell but what is in a recorder's gap.
+    fn give_sign_of_life(&self, at: Timestamp) -> Result<(), StoreError> {
+        let rows = lock(&self.recorders)
+            .iter()
+            .filter(|state| state.jumps.is_empty())
+            .map(|state| AliveRow { camera: state.camera.clone(), at, gap: state.gap })
+            .collect::<Vec<_>>();
+        let write = self.journal.store().begin()?;
+        write.set_alive(&rows)?;
+        write.commit()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,235 @@
+//! One camera's recorder at work: a thread that takes what the camera sends, asks the plan what is wanted, and journals
+//! what the recorder tells.
+
+use super::accounts::account_of;
+use super::follow::{Jump, PULSE, Shared, lock};
+use super::journal_fact;
+use super::recorder::{Fact, Now, Recorder, TOLERANCE, Wanted};
+use crate::camera::{Camera, CameraStatus, EncodedUnits, Unit};
+use crate::class::Span;
+use crate::lasting::Lasting;
+use crate::store::StoreError;
+use evidence::record::GapCause;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+/// Units that are taken before it is looked what time it is.
+const AT_ONCE: usize = 3000;
+/// Pictures are encoded from this long before a span begins.
+const ENCODE_AHEAD: SignedDuration = SignedDuration::from_secs(4);
+/// A span that is wanted only after it has begun by this much came late.
+const LATE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Where a camera's coded pictures come from.
+pub(super) enum Units {
+    /// It sends them.
+    Sent(Receiver<Unit>),
+    /// They are encoded here.
+    Encoded(EncodedUnits),
+}
+
+impl Units {
+    fn receiver(&self) -> &Receiver<Unit> {
+        match self {
+            Units::Sent(units) => units,
+            Units::Encoded(encoded) => encoded.units(),
+        }
+    }
+}
+
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    /// Its place among the recorders.
+    index: usize,
+    /// Its camera's place among the cameras.
+    camera: usize,
+    cameras: Arc<Vec<Camera>>,
+    units: Units,
+    recorder: Recorder,
+    /// Up to when an earlier run has told of the span that was wanted at the start.
+    told: Option<Timestamp>,
+    /// What was wanted when that was looked at last.
+    seen: Option<Wanted>,
+    /// When that was.
+    looked: Option<Now>,
+    /// What is yet to be journalled.
+    facts: VecDeque<Fact>,
+    trouble: Lasting,
+}
+
+impl Worker {
+    pub fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        (camera, cameras): (usize, Arc<Vec<Camera>>),
+        units: Units,
+        recorder: Recorder,
+        told: Option<Timestamp>,
+    ) -> Worker {
+        Worker {
+            shared,
+            index,
+            camera,
+            cameras,
+            units,
+            recorder,
+            told,
+            seen: None,
+            looked: None,
+            facts: VecDeque::new(),
+            trouble: Lasting::default(),
+        }
+    }
+
+    pub fn run(mut self) {
+        let mut ticked = None;
+        let mut is_first = true;
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            // First what has come meanwhile: a disk that was slow is no camera that stands still.
+            for _ in 0..AT_ONCE {
+                let Ok(unit) = self.units.receiver().try_recv() else { break };
+                self.take(unit);
+            }
+            if ticked.is_none_or(|ticked: Instant| ticked.elapsed() >= PULSE / 2) {
+                ticked = Some(Instant::now());
+                self.tick(is_first);
+                is_first = false;
+            }
+            match self.units.receiver().recv_timeout(PULSE / 4) {
+                Ok(unit) => self.take(unit),
+                Err(RecvTimeoutError::Timeout) => {}
+                // The camera is gone for good; time still has to be told of.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PULSE / 4),
+            }
+        }
+        self.facts.extend(self.recorder.stop(self.shared.now()));
+        self.journal();
+    }
+
+    fn take(&mut self, unit: Unit) {
+        let now = self.shared.now();
+        // Looked at for each unit: at a border between spans, sound ends with the very first after it.
+        let wanted = self.shared.wanted(self.index, now.wall);
+        let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
+        if wanted.is_some_and(|wanted| self.recorder.goes_on_in(wanted) || is_on_time(wanted)) {
+            self.facts.extend(self.recorder.set_wanted(wanted, None, now));
+        }
+        self.facts.extend(self.recorder.take(unit, now));
+        if !self.facts.is_empty() {
+            self.journal();
+        }
+    }
+
+    fn tick(&mut self, is_first: bool) {
+        let now = self.shared.now();
+        let stepped = self.looked.replace(now).map(|before| before.at(now.monotonic));
+        let stepped = stepped.filter(|expected| now.wall.duration_since(*expected).unsigned_abs() > TOLERANCE);
+        if let Some(expected) = stepped {
+            self.facts.extend(self.recorder.stepped(expected, now));
+        }
+        let has_jumped = self.tell_of_jumps(now) || stepped.is_some();
+        let wanted = self.shared.wanted(self.index, now.wall);
+        let mut told = self.told.take().filter(|_| is_first);
+        let known = std::mem::replace(&mut self.seen, wanted);
+        if let Some(wanted) = wanted.filter(|_| !is_first && known != wanted)
+            && now.wall.duration_since(wanted.from) > LATE
+        {
+            // What was recorded for another lesson, or has been told of, needs no telling; nor does what the clock has
+            // jumped over, which is told of by itself.
+            let until = self.recorder.since().filter(|_| !has_jumped).unwrap_or(now.wall);
+            if !has_jumped {
+                self.tell_late(Span { from: wanted.from, until });
+            }
+            told = Some(until);
+        }
+        self.facts.extend(self.recorder.set_wanted(wanted, told, now));
+        if let Units::Encoded(encoded) = &self.units {
+            // A little before it begins, so that its first moment is shown.
+            let soon = self.shared.wanted(self.index, now.wall + ENCODE_AHEAD);
+            encoded.set_wanted(wanted.or(soon).is_some());
+            if encoded.has_failed() {
+                self.recorder.cannot_encode();
+            }
+        }
+        let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
+        self.facts.extend(self.recorder.tick(now, state, unreachable));
+        let border = lock(&self.shared.recorders)[self.index].border.take();
+        self.facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
+        self.journal();
+        let mut states = lock(&self.shared.recorders);
+        let state = &mut states[self.index];
+        state.wanted = wanted.is_some();
+        state.recording = self.recorder.is_recording();
+        state.gap = self.recorder.pending();
+        state.waiting = self.facts.len();
+        state.told = self.recorder.told();
+    }
+
+    /// Tells what the clock has jumped over, and what passed until the recorder knew, as far as nothing else is told of
+    /// it. Tells whether a step is yet to be told of.
+    fn tell_of_jumps(&mut self, now: Now) -> bool {
+        let jumps = lock(&self.shared.recorders)[self.index].jumps.clone();
+        // What is known must be journalled before it can be seen what is not.
+        if jumps.is_empty() || !self.facts.is_empty() {
+            return !jumps.is_empty();
+        }
+        let told = self.recorder.told();
+        for jump in jumps.iter().filter(|jump| told.is_none_or(|told| jump.to <= told)) {
+            let missing = self.unexplained(jump, told.unwrap_or(now.wall));
+            match missing {
+                Ok(missing) if missing.is_empty() => {
+                    lock(&self.shared.recorders)[self.index].jumps.retain(|known| known != jump);
+                }
+                Ok(missing) => {
+                    let gap = |span: Span| Fact::Gap { start: span.from, end: span.until, cause: GapCause::ClockStep };
+                    self.facts.extend(missing.into_iter().map(gap));
+                }
+                Err(error) => tracing::error!(%error, "what the clock jumped over cannot be told yet; trying again"),
+            }
+        }
+        true
+    }
+
+    fn unexplained(&self, jump: &Jump, until: Timestamp) -> Result<Vec<Span>, StoreError> {
+        let camera = self.cameras[self.camera].name();
+        let mut missing = Vec::new();
+        for span in &jump.spans {
+            if let Some(past) = span.overlap(Span { until, ..*span }) {
+                missing.extend(account_of(&self.shared.journal, camera, past)?.unexplained);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The plan came after `span` had begun, or all of it.
+    fn tell_late(&mut self, span: Span) {
+        if span.until.duration_since(span.from) <= LATE {
+            return;
+        }
+        let camera = self.cameras[self.camera].name();
+        let missing = account_of(&self.shared.journal, camera, span).map(|account| account.unexplained);
+        for missing in missing.unwrap_or_else(|_| vec![span]) {
+            self.facts.push_back(Fact::Gap { start: missing.from, end: missing.until, cause: GapCause::PlanLate });
+        }
+    }
+
+    /// Journals what there is to tell, in order; what fails is tried again.
+    fn journal(&mut self) {
+        let camera = self.cameras[self.camera].name();
+        while let Some(fact) = self.facts.front() {
+            if let Err(error) = journal_fact(&self.shared.journal, &self.shared.root, camera, fact) {
+                if self.trouble.is_due() {
+                    tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
+                }
+                return;
+            }
+            self.trouble.end();
+            self.facts.pop_front();
+        }
+    }
+}
+
