@@ -373,13 +373,20 @@ mod tests {
 
     /// A still room; `noise` numbers the noise.
     fn room(noise: u64) -> Picture {
+        seen_from(0, noise)
+    }
+
+    /// A still room full of things, by a camera that stands so far, px.
+    fn seen_from(shift: usize, noise: u64) -> Picture {
         let mut picture = Picture::black(320, 180);
         let mut random = noise.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         for (at, value) in picture.rgb.iter_mut().enumerate() {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            *value = (60 + (at / 3 % 320) / 4 + (random % 7) as usize) as u8;
+            let (x, y) = (at / 3 % 320 + shift, at / 960);
+            let thing = (x / 9 * 31 + y / 7 * 17) % 5 * 12;
+            *value = (60 + x / 4 + thing + (random % 7) as usize) as u8;
         }
         picture
     }
@@ -401,6 +408,39 @@ mod tests {
         assert_eq!(told[2], Repeats::No);
         assert!(matches!(told[3], Repeats::Frozen { .. }) && matches!(told[4], Repeats::Frozen { .. }));
         assert_eq!(told[5], Repeats::No);
+    }
+
+    #[test]
+    fn a_camera_that_is_pushed_to_and_fro_is_not_frozen() {
+        for (there, back) in [(4, 4), (4, 5), (3, 4), (5, 3), (6, 5)] {
+            let mut memory = Memory::new(2.0);
+            let places = std::iter::repeat_n(0, 20);
+            let pushed = (0..6).flat_map(|_| [vec![12; there], vec![0; back]].concat());
+            for (at, place) in places.chain(pushed).chain(vec![0; 30]).enumerate() {
+                let picture = seen_from(place, 1000 + at as u64);
+                let repeats = memory.take(&picture, Duration::from_secs(2 * at as u64), 0.4);
+                assert_eq!(repeats, Repeats::No, "sample {at} of {there} and {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn light_that_is_switched_on_is_not_taken_for_a_picture_that_stands_still() {
+        // In the dark a sensor makes more noise: half of the light, three times the noise.
+        let dark = |noise: u64| {
+            let mut picture = room(noise);
+            let other = room(noise + 5000);
+            for (value, other) in picture.rgb.iter_mut().zip(&other.rgb) {
+                *value = (f32::from(*value) / 2.0 + 1.5 * (f32::from(*value) - f32::from(*other))) as u8;
+            }
+            picture
+        };
+        let mut memory = Memory::new(2.0);
+        for at in 0..80 {
+            let picture = if at / 20 % 2 == 0 { dark(at) } else { room(at) };
+            let repeats = memory.take(&picture, Duration::from_secs(2 * at), 0.4);
+            assert_eq!(repeats, Repeats::No, "sample {at}");
+        }
     }
 
     #[test]
