@@ -46,6 +46,28 @@ pub(super) struct V4l2Source {
     last_frame: Instant,
     /// Without a frame for this long the camera is opened anew.
     give_up: Duration,
+    pace: Pace,
+}
+
+/// Leaves out frames of a camera that sends many more than were asked for: each costs time to decode.
+struct Pace {
+    least: Duration,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    /// A quarter more than wanted is let through: cameras are no clocks.
+    fn new(fps: u32) -> Pace {
+        Pace { least: Duration::from_secs(1).mul_f64(0.8) / fps.max(1), due: None }
+    }
+
+    fn lets_through(&mut self, now: Instant) -> bool {
+        if self.due.is_some_and(|due| now + self.least / 2 < due) {
+            return false;
+        }
+        self.due = Some(self.due.map_or(now, |due| due.max(now)) + self.least);
+        true
+    }
 }
 
 impl V4l2Source {
@@ -82,7 +104,8 @@ impl V4l2Source {
             Pixels::Yuyv { frame, converter: Converter::default(), stride }
         };
         tracing::info!(device = %path.display(), format = mode.format, width = format.width, height = format.height, "camera opened");
-        Ok(V4l2Source { stream, pixels, last_frame: Instant::now(), give_up: give_up.max(FIRST_FRAME) })
+        let pace = Pace::new(wanted.fps);
+        Ok(V4l2Source { stream, pixels, last_frame: Instant::now(), give_up: give_up.max(FIRST_FRAME), pace })
     }
 }
 
@@ -98,6 +121,9 @@ impl Source for V4l2Source {
         let (bytes, meta) = self.stream.next().map_err(|error| plain(&error))?;
         if meta.flags.contains(v4l::buffer::Flags::ERROR) {
             return self.nothing();
+        }
+        if !self.pace.lets_through(Instant::now()) {
+            return Ok(Read::Nothing);
         }
         let bytes = &bytes[..(meta.bytesused as usize).min(bytes.len())];
         let whole = match &mut self.pixels {
@@ -296,6 +322,22 @@ mod tests {
         assert_eq!(choose(&modes, &wanted(1280, 720, Some(PixelFormat::Yuyv))), Some(&modes[0]));
         assert_eq!(choose(&modes, &wanted(1600, 900, None)), Some(&modes[2]));
         assert_eq!(choose(&modes[4..], &wanted(1280, 720, None)), None);
+    }
+
+    #[test]
+    fn a_camera_that_sends_far_too_many_frames_is_thinned_out_and_one_that_is_a_little_fast_is_not() {
+        let begun = Instant::now();
+        let passed = |wanted, sent: u32| {
+            let mut pace = Pace::new(wanted);
+            // Every other frame is late by 3 ms.
+            let times = (0..10 * sent).map(|at| Duration::from_secs(1) / sent * at + Duration::from_millis(3) * (at % 2));
+            times.filter(|time| pace.lets_through(begun + *time)).count() as u32 / 10
+        };
+        for (wanted, sent) in [(30, 30), (25, 25), (30, 31), (30, 25), (5, 5)] {
+            assert_eq!(passed(wanted, sent), sent, "{wanted} wanted");
+        }
+        assert!((30..=37).contains(&passed(30, 60)), "{}", passed(30, 60));
+        assert!((5..=7).contains(&passed(5, 50)), "{}", passed(5, 50));
     }
 
     #[test]
