@@ -7,6 +7,7 @@
 
 pub mod alarm;
 pub mod appliance;
+pub mod attention;
 pub mod camera;
 pub mod check;
 pub mod checkin;
@@ -23,6 +24,5 @@ pub mod store;
 pub mod sync;
 pub mod vision;
 pub mod web;
-pub mod words;
 
 pub use picture;

@@ -2,7 +2,8 @@
 //! number.
 
 use crate::alarm::{Alarm, Undelivered};
-use crate::camera::{Camera, CameraState, CameraStatus};
+use crate::attention::{Attention, attention};
+use crate::camera::{Camera, CameraStatus};
 use crate::clock::local;
 use crate::config::Config;
 use crate::coverage::CameraWatch;
@@ -10,16 +11,9 @@ use crate::journal::{Journal, JournalError};
 pub use crate::recording::DiskStatus;
 use crate::recording::{CameraRecording, Keeping};
 use crate::store::FindingRow;
-use crate::sync::{SyncState, SyncStatus};
-use evidence::record::{ClockQuality, FindingKind, GapCause, WindowKind};
+use crate::sync::SyncStatus;
+use evidence::record::{ClockQuality, WindowKind};
 use serde::{Deserialize, Serialize};
-
-/// Below this share of free space the disk is called low.
-const LOW_DISK: f64 = 0.05;
-/// … and below this many bytes.
-const LOW_DISK_BYTES: u64 = 2 << 30;
-/// Records may wait this long for the bureau before staff are told.
-const UNSENT_SECONDS: i64 = 24 * 3600;
 
 /// The whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,109 +76,6 @@ pub struct ClassStatus {
     pub arrived: usize,
     /// Trainees accepted on departure today.
     pub departed: usize,
-}
-
-/// Something that staff should look after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "code", rename_all = "snake_case")]
-pub enum Attention {
-    /// A camera does not deliver frames.
-    Camera {
-        /// Its name.
-        camera: String,
-        /// What it does instead.
-        state: CameraState,
-        /// What is wrong, if known.
-        problem: Option<String>,
-    },
-    /// A lesson goes on and a camera is not recorded.
-    NotRecorded {
-        /// The camera.
-        camera: String,
-        /// Since when, RFC 3339.
-        since: String,
-        /// Why.
-        cause: GapCause,
-    },
-    /// A lesson goes on and a camera is recorded, but its pictures cannot be judged.
-    NotWatched {
-        /// The camera.
-        camera: String,
-    },
-    /// Sending has stopped until staff have acted.
-    SyncAlarm {
-        /// What happened, and what to do.
-        message: String,
-    },
-    /// No bureau receives this appliance's records.
-    NotRegistered,
-    /// The bureau has countersigned nothing for a day, and records wait.
-    Unsent {
-        /// Records that wait.
-        records: u64,
-    },
-    /// Records carry a time that nobody vouches for.
-    ClockUnset,
-    /// The disk is nearly full.
-    DiskLow {
-        /// Bytes left.
-        free_bytes: u64,
-    },
-    /// The disk cannot be asked how full it is.
-    DiskUnknown,
-    /// The recordings' disk cannot be asked how full it is.
-    RecordingsDiskUnknown,
-    /// The recordings' disk is full up to its reserve: nothing is recorded.
-    RecordingsDiskFull {
-        /// Bytes left.
-        free_bytes: u64,
-        /// Bytes that are to stay free.
-        reserve_bytes: u64,
-    },
-    /// Recordings should be deleted and may not be.
-    CannotDelete {
-        /// Why, and what to do.
-        message: String,
-    },
-    /// Recordings cannot be archived.
-    NotArchived {
-        /// Why, and what to do.
-        message: String,
-    },
-    /// People of a class can be recognised by nothing yet.
-    NotEnrolled {
-        /// The class.
-        class: String,
-        /// How many.
-        people: usize,
-    },
-    /// There is no class.
-    NoClass,
-    /// Something is wrong with what a recording shows, or with a lesson.
-    Finding {
-        /// What.
-        what: FindingKind,
-        /// The camera, when it is about one.
-        camera: Option<String>,
-        /// The workstation, when it is about one.
-        workstation: Option<String>,
-        /// The class, when it is about no camera.
-        class: Option<String>,
-        /// Since when, RFC 3339.
-        since: String,
-    },
-    /// Somebody who is to be told of alarms cannot be.
-    AlarmUndelivered {
-        /// The target's name in the config.
-        target: String,
-        /// Why.
-        problem: String,
-    },
-    /// Check-ins cannot be written down.
-    Trouble {
-        /// Why.
-        message: String,
-    },
 }
 
 /// What only the running appliance knows.
@@ -282,160 +173,6 @@ pub fn gather(
         .attention
         .extend(undelivered.map(|Undelivered { target, problem }| Attention::AlarmUndelivered { target, problem }));
     Ok(status)
-}
-
-fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attention> {
-    let mut found: Vec<Attention> = trouble.map(|message| Attention::Trouble { message }).into_iter().collect();
-    if status.log.state == SyncState::Alarm {
-        found.push(Attention::SyncAlarm { message: status.log.error.clone().unwrap_or_default() });
-    }
-    for camera in &status.cameras {
-        if !matches!(camera.state, CameraState::Live | CameraState::Unknown) {
-            let (camera, state, problem) = (camera.name.clone(), camera.state, camera.problem.clone());
-            found.push(Attention::Camera { camera, state, problem });
-        }
-    }
-    for recording in &status.recordings {
-        if let Some((since, cause)) = &recording.gap {
-            let (camera, since) = (recording.camera.clone(), since.clone());
-            found.push(Attention::NotRecorded { camera, since, cause: *cause });
-        }
-    }
-    for watch in status.coverage.iter().filter(|watch| watch.blind) {
-        let is_live = |camera: &&CameraStatus| camera.name == watch.camera && camera.state == CameraState::Live;
-        if status.cameras.iter().any(|camera| is_live(&camera)) {
-            found.push(Attention::NotWatched { camera: watch.camera.clone() });
-        }
-    }
-    match status.disk {
-        None => found.push(Attention::DiskUnknown),
-        Some(disk) => {
-            let limit = ((disk.total_bytes as f64 * LOW_DISK) as u64).min(LOW_DISK_BYTES);
-            if disk.free_bytes < limit {
-                found.push(Attention::DiskLow { free_bytes: disk.free_bytes });
-            }
-        }
-    }
-    if let Some(keeping) = &status.keeping {
-        found.extend(of_keeping(keeping));
-    }
-    if status.clock == ClockQuality::Unset {
-        found.push(Attention::ClockUnset);
-    }
-    let waiting = status.log.log_size.saturating_sub(status.log.countersigned);
-    if status.log.state == SyncState::NotRegistered {
-        found.push(Attention::NotRegistered);
-    } else if waiting > 0 && status.log.countersigned_at.is_none_or(|at| now - at > UNSENT_SECONDS) {
-        found.push(Attention::Unsent { records: waiting });
-    }
-    if status.classes.is_empty() {
-        found.push(Attention::NoClass);
-    }
-    for class in status.classes.iter().filter(|class| class.today) {
-        let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);
-        if people > 0 {
-            found.push(Attention::NotEnrolled { class: class.class.clone(), people });
-        }
-    }
-    found
-}
-
-fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
-    let mut found = Vec::new();
-    match keeping.disk {
-        None => found.push(Attention::RecordingsDiskUnknown),
-        Some(DiskStatus { free_bytes, .. }) if free_bytes < keeping.reserve_bytes => {
-            found.push(Attention::RecordingsDiskFull { free_bytes, reserve_bytes: keeping.reserve_bytes });
-        }
-        Some(_) => {}
-    }
-    found.extend(keeping.cannot_delete.clone().map(|message| Attention::CannotDelete { message }));
-    let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
-    found.extend(problem.map(|message| Attention::NotArchived { message }));
-    found
-}
-
-/// A finding in words.
-pub fn finding_text(what: FindingKind) -> &'static str {
-    match what {
-        FindingKind::Dark => "the picture is too dark",
-        FindingKind::OverExposed => "the picture is over-exposed",
-        FindingKind::Blurred => "the picture is blurred",
-        FindingKind::Frozen => "the picture stands still",
-        FindingKind::Looped => "the picture repeats itself",
-        FindingKind::Covered => "the lens is covered",
-        FindingKind::Moved => "the camera was moved",
-        FindingKind::Replaced => "the picture shows another place",
-        FindingKind::WorkstationHidden => "it is not to be seen",
-        FindingKind::FewPeople => "fewer people are seen than have checked in",
-        FindingKind::NoRollCall => "no roll call was taken",
-    }
-}
-
-/// A gap's cause in words.
-pub fn cause_text(cause: GapCause) -> &'static str {
-    match cause {
-        GapCause::CameraAbsent => "the camera is not there",
-        GapCause::CameraStalled => "the camera sends no pictures",
-        GapCause::Network => "the camera cannot be reached over the network",
-        GapCause::DiskFull => "the disk is full",
-        GapCause::WriteFailed => "it cannot be written to the disk",
-        GapCause::ApplianceOff => "the appliance was off",
-        GapCause::ClockStep => "the clock was stepped over it",
-        GapCause::OperatorStop => "staff stopped the recording",
-        GapCause::PlanLate => "the plan came after it had begun",
-    }
-}
-
-impl std::fmt::Display for Attention {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Attention::Camera { camera, state, problem } => {
-                write!(f, "camera {camera} is {}", format!("{state:?}").to_lowercase())?;
-                problem.as_ref().map_or(Ok(()), |problem| write!(f, ": {problem}"))
-            }
-            Attention::NotRecorded { camera, since, cause } => {
-                write!(f, "the lesson is not recorded by camera {camera} since {since}: {}", cause_text(*cause))
-            }
-            Attention::NotWatched { camera } => write!(
-                f,
-                "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
-                 a new reference picture if its format has changed"
-            ),
-            Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
-            Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
-            Attention::Unsent { records } => write!(f, "{records} records have waited for the bureau for over a day"),
-            Attention::ClockUnset => write!(f, "nothing vouches for the clock; check the network time (NTP)"),
-            Attention::DiskLow { free_bytes } => write!(f, "the disk is nearly full: {} MB left", free_bytes >> 20),
-            Attention::DiskUnknown => write!(f, "the disk cannot be asked how full it is"),
-            Attention::RecordingsDiskUnknown => write!(f, "the recordings' disk cannot be asked how full it is"),
-            Attention::RecordingsDiskFull { free_bytes, reserve_bytes } => write!(
-                f,
-                "the recordings' disk is full: {} MB are left, {} MB are to stay free; nothing is recorded",
-                free_bytes >> 20,
-                reserve_bytes >> 20
-            ),
-            Attention::CannotDelete { message } => write!(f, "recordings cannot be deleted: {message}"),
-            Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
-            Attention::NotEnrolled { class, people } => {
-                write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
-            }
-            Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
-            Attention::Finding { what, camera, workstation, class, since } => {
-                match (camera, workstation, class) {
-                    (Some(camera), Some(workstation), _) => write!(f, "camera {camera}, workstation {workstation}: ")?,
-                    (Some(camera), None, _) => write!(f, "camera {camera}: ")?,
-                    (None, _, Some(class)) => write!(f, "class {class}: ")?,
-                    (None, _, None) => {}
-                }
-                write!(f, "{} since {since}", finding_text(*what))
-            }
-            Attention::AlarmUndelivered { target, problem } => {
-                write!(f, "alarms do not reach {target}: {problem}; `rollcall alarm test`")
-            }
-            Attention::Trouble { message } => write!(f, "check-ins cannot be written down: {message}"),
-        }
-    }
 }
 
 impl std::fmt::Display for Status {

@@ -4,9 +4,9 @@
 //! <https://open.dingtalk.com/document/robots/customize-robot-security-settings>.
 
 use super::watch::Event;
+use crate::attention::Attention;
+use crate::attention::chinese;
 use crate::config::{AlarmKind, Language};
-use crate::status::Attention;
-use crate::words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -102,7 +102,7 @@ fn bare(attention: &Attention) -> Attention {
 
 /// In Chinese, without what others have said.
 pub(crate) fn plain_zh(attention: &Attention) -> String {
-    words::chinese(&bare(attention)).trim_end_matches(['：', ' ']).to_owned()
+    chinese::chinese(&bare(attention)).trim_end_matches(['：', ' ']).to_owned()
 }
 
 /// In English, without what others have said.

@@ -1,6 +1,6 @@
 //! What needs attention now, held against what did before: beginnings and ends. Pure.
 
-use crate::status::Attention;
+use crate::attention::Attention;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

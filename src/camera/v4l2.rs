@@ -330,7 +330,8 @@ mod tests {
         let passed = |wanted, sent: u32| {
             let mut pace = Pace::new(wanted);
             // Every other frame is late by 3 ms.
-            let times = (0..10 * sent).map(|at| Duration::from_secs(1) / sent * at + Duration::from_millis(3) * (at % 2));
+            let times =
+                (0..10 * sent).map(|at| Duration::from_secs(1) / sent * at + Duration::from_millis(3) * (at % 2));
             times.filter(|time| pace.lets_through(begun + *time)).count() as u32 / 10
         };
         for (wanted, sent) in [(30, 30), (25, 25), (30, 31), (30, 25), (5, 5)] {

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod findings;
+mod forget;
 mod journal;
 pub mod lesson;
 pub mod people;

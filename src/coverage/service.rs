@@ -2,6 +2,7 @@
 //! reference; findings and sights are written down. Outside lessons nothing is judged and nothing kept. One thread; it
 //! never makes a camera wait.
 
+use super::forget::forget;
 use super::watch::Watch;
 use super::{planned, rollcall};
 use crate::camera::Camera;
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 const TURN: Duration = Duration::from_millis(250);
 /// How often the plan is looked at.
 const PLAN_EVERY: Duration = Duration::from_secs(1);
+/// How often what is old is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// How the watch over one camera's picture stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -113,13 +116,19 @@ struct Run {
 
 impl Run {
     fn run(&mut self) {
-        let mut planned: Option<Instant> = None;
+        let (mut planned, mut forgotten): (Option<Instant>, Option<Instant>) = (None, None);
         while !self.shared.stop.load(Ordering::Relaxed) {
             if planned.is_none_or(|planned| planned.elapsed() >= PLAN_EVERY) {
                 planned = Some(Instant::now());
                 if let Err(error) = self.look_at_plan() {
                     // What went on before still does.
                     tracing::error!(%error, "the plan cannot be looked at; trying again");
+                }
+            }
+            if self.lessons.is_empty() && forgotten.is_none_or(|forgotten| forgotten.elapsed() >= FORGET_EVERY) {
+                forgotten = Some(Instant::now());
+                if let Err(error) = forget(&self.journal, &mut self.plan, self.journal.clock().now()) {
+                    tracing::error!(%error, "what was seen long ago cannot be forgotten; trying again in an hour");
                 }
             }
             for watch in &mut self.watches {

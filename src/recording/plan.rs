@@ -83,7 +83,10 @@ impl Plan {
     ) -> Result<Vec<Wanted>, StoreError> {
         let around = Span { from: now, until: now + SignedDuration::from_mins(60) };
         let spans = self.recorded_between(journal, camera, around)?;
-        Ok(spans.into_iter().map(|RecordedSpan { span, sound }| Wanted { from: span.from, until: span.until, sound }).collect())
+        Ok(spans
+            .into_iter()
+            .map(|RecordedSpan { span, sound }| Wanted { from: span.from, until: span.until, sound })
+            .collect())
     }
 
     /// All that `camera` is to record on the dates of `span`, from its first moment's date on.
@@ -166,7 +169,7 @@ impl Plan {
 
     /// The lessons that ended before `moment` and whose accounts have not been made. Those that had ended when their
     /// plan was imported are none of this appliance's.
-    pub(super) fn over(&mut self, journal: &Journal, moment: Timestamp) -> Result<Vec<Lesson>, StoreError> {
+    pub(crate) fn over(&mut self, journal: &Journal, moment: Timestamp) -> Result<Vec<Lesson>, StoreError> {
         self.refresh(journal)?;
         let mut over = Vec::new();
         for (class, imported) in &self.classes {

@@ -179,10 +179,8 @@ impl Recorder {
         };
         self.accounted = Some(now.wall);
         let gap = |start: Timestamp, end: Timestamp, cause| Fact::Gap { start, end, cause };
-        let mut facts = vec![
-            gap(accounted, expected, self.cause),
-            gap(expected.max(accounted), now.wall, GapCause::ClockStep),
-        ];
+        let mut facts =
+            vec![gap(accounted, expected, self.cause), gap(expected.max(accounted), now.wall, GapCause::ClockStep)];
         facts.retain(|fact| !matches!(fact, Fact::Gap { start, end, .. } if end <= start));
         facts
     }

@@ -319,6 +319,13 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Forgets the sights and looks from before `moment`; tells how many that were.
+    pub fn forget_seen(&self, moment: Timestamp) -> Result<usize, StoreError> {
+        let moment = moment.as_millisecond();
+        let sights = self.connection().execute("DELETE FROM sights WHERE end_ms < ?1", [moment])?;
+        Ok(sights + self.connection().execute("DELETE FROM looks WHERE at_ms < ?1", [moment])?)
+    }
+
     /// Keeps a roll call that has begun, whose record is in this transaction.
     pub fn put_rollcall(&self, row: &RollcallRow) -> Result<(), StoreError> {
         self.connection()

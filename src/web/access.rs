@@ -82,6 +82,13 @@ pub(super) enum Served {
     Noted(Option<(Viewer, Played)>),
 }
 
+impl Session {
+    /// Whether it is used; one that nobody uses is over.
+    fn is_open(&self) -> bool {
+        self.used.elapsed() < SESSION_IDLE
+    }
+}
+
 impl Access {
     fn unwritten(&self) -> MutexGuard<'_, Vec<(Viewer, Played)>> {
         self.unwritten.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -102,7 +109,7 @@ impl Access {
     fn viewer(&self, headers: &HeaderMap) -> Option<Viewer> {
         let token = cookie(headers)?;
         let mut sessions = self.sessions();
-        let session = sessions.get_mut(token).filter(|session| session.used.elapsed() < SESSION_IDLE)?;
+        let session = sessions.get_mut(token).filter(|session| session.is_open())?;
         session.used = Instant::now();
         Some(session.viewer.clone())
     }
@@ -111,7 +118,7 @@ impl Access {
     pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
         let sessions = self.sessions();
         let session = cookie(headers).and_then(|token| sessions.get(token));
-        session.is_some_and(|session| session.used.elapsed() < SESSION_IDLE)
+        session.is_some_and(Session::is_open)
     }
 
     /// Notes that a segment is about to be served.
@@ -147,7 +154,7 @@ impl Access {
             let taken = session.stretch.take_if(is_over);
             over.extend(taken.map(|stretch| (session.viewer.clone(), stretch.played())));
         }
-        sessions.retain(|_, session| session.used.elapsed() < SESSION_IDLE);
+        sessions.retain(|_, session| session.is_open());
         over
     }
 }

@@ -1,8 +1,9 @@
 //! `/metrics` for Prometheus. Labels are cameras, states and outcomes; never a person or a class.
 
 use super::{App, blocking, internal};
+use crate::attention::Attention;
 use crate::camera::CameraState;
-use crate::status::{Attention, Status};
+use crate::status::Status;
 use crate::sync::SyncState;
 use axum::Router;
 use axum::extract::State;

@@ -3,11 +3,11 @@
 use super::kiosk::refusal;
 use super::{App, blocking, error, internal};
 use crate::alarm::message::{plain_en, plain_zh};
+use crate::attention::Attention;
 use crate::checkin::{Staff, admit};
-use crate::class::{Class, ClassId, Lesson, Role, Span, lessons_in, mask, recorded_span};
+use crate::class::{Class, ClassId, Lesson, Role, mask, recorded_span};
 use crate::clock::local;
 use crate::journal::JournalError;
-use crate::status::Attention;
 use crate::store::{StoreError, View};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -72,25 +72,26 @@ fn is_of_the_room(attention: &Attention) -> bool {
 }
 
 fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {
-    let now = local(&**app.journal.clock(), app.journal.zone());
     let reader = app.journal.store().read()?;
     let mut found = Vec::new();
     for class in reader.classes()?.into_iter().map(|row| row.class) {
-        for lesson in lessons_in(&class, now.date(), &app.config.appliance.room) {
-            let Some((span, start)) = span(app, lesson) else { continue };
-            if span.from <= now.timestamp() && now.timestamp() < span.until {
-                found.push(lesson_state(app, &reader, &class, start)?);
-            }
+        for start in callable_now(app, &class) {
+            found.push(lesson_state(app, &reader, &class, start)?);
         }
     }
     found.sort_by_key(|lesson| lesson.lesson);
     Ok(found)
 }
 
-/// When a lesson's roll call can be taken: from the lead time to its end; and when it begins by the plan.
-fn span(app: &App, lesson: &Lesson) -> Option<(Span, Timestamp)> {
-    let span = recorded_span(lesson, app.journal.zone(), app.config.recording.lead_minutes)?;
-    Some((span, recorded_span(lesson, app.journal.zone(), 0)?.from))
+/// When the lessons begin whose roll call can be taken now: from the lead time, which may lie before midnight, to the end.
+fn callable_now(app: &App, class: &Class) -> Vec<Timestamp> {
+    let (now, room) = (app.journal.clock().now(), &app.config.appliance.room);
+    let span = |lesson: &Lesson, minutes| recorded_span(lesson, app.journal.zone(), minutes);
+    let lead = app.config.recording.lead_minutes;
+    let here = class.lessons.iter().filter(|lesson| lesson.room.is_empty() || lesson.room == *room);
+    here.filter(|lesson| span(lesson, lead).is_some_and(|span| span.from <= now && now < span.until))
+        .filter_map(|lesson| span(lesson, 0).map(|span| span.from))
+        .collect()
 }
 
 fn lesson_state(app: &App, view: &View, class: &Class, start: Timestamp) -> Result<Callable, StoreError> {
@@ -162,13 +163,7 @@ async fn call(State(app): State<Arc<App>>, Json(call): Json<Call>) -> Result<Res
 /// The beginning of the class's lesson that begins at `wanted` (ms), if its roll call can be taken now.
 fn lesson(app: &App, class: &ClassId, wanted: i64) -> Result<Timestamp, Response> {
     let none = || error(StatusCode::CONFLICT, "no_lesson", "no lesson of this class is given here now");
-    let now = local(&**app.journal.clock(), app.journal.zone());
     let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
     let row = reader.class(class).map_err(|problem| internal(&problem))?.ok_or_else(none)?;
-    let mut spans =
-        lessons_in(&row.class, now.date(), &app.config.appliance.room).filter_map(|lesson| span(app, lesson));
-    let is_now = |(span, start): &(Span, Timestamp)| {
-        start.as_millisecond() == wanted && span.from <= now.timestamp() && now.timestamp() < span.until
-    };
-    spans.find(is_now).map(|(_, lesson)| lesson).ok_or_else(none)
+    callable_now(app, &row.class).into_iter().find(|start| start.as_millisecond() == wanted).ok_or_else(none)
 }

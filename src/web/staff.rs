@@ -3,13 +3,14 @@
 //! Read-only. Full names are shown: whoever sees this page stands at the appliance or administers it.
 
 use super::{App, asset, blocking, internal};
+use crate::attention::Attention;
+use crate::attention::chinese::chinese;
 use crate::camera::CameraState;
 use crate::class::{Role, Window, WindowPolicy, windows};
 use crate::clock::local;
-use crate::status::{Attention, Status};
+use crate::status::Status;
 use crate::store::CheckinRow;
 use crate::sync::SyncState;
-use crate::words::chinese;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};

@@ -43,7 +43,11 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
             std::thread::sleep(Duration::from_millis(50));
         }
         let (took, samples) = (begun.elapsed(), appliance.coverage.status()[0].samples - samples);
-        assert!(took < at_most(10.0), "{fault}: found after {took:?}, with {samples} samples: {:#?}", all_findings(&journal));
+        assert!(
+            took < at_most(10.0),
+            "{fault}: found after {took:?}, with {samples} samples: {:#?}",
+            all_findings(&journal)
+        );
         std::thread::sleep(Duration::from_secs(2));
         server.fail("normal");
         let length = begun.elapsed();

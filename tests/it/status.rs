@@ -1,10 +1,11 @@
 //! What staff are told needs attention, and what they are not bothered with.
 
+use rollcall::attention::Attention;
 use rollcall::clock::TestClock;
 use rollcall::config::Config;
 use rollcall::journal::testing::class;
 use rollcall::journal::{Journal, PlanSource};
-use rollcall::status::{Attention, gather};
+use rollcall::status::gather;
 use rollcall::sync::SyncStatus;
 use std::sync::Arc;
 

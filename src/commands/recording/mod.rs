@@ -4,8 +4,8 @@ mod bench;
 mod keep;
 
 use super::appliance::open;
+use crate::attention::english::cause_text;
 use crate::recording::{Plan, account_of};
-use crate::status::cause_text;
 use anyhow::Result;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};

@@ -1,7 +1,7 @@
-//! What needs attention, in Chinese, and what to do about it. In English it says itself (`Display`).
+//! What needs attention, in Chinese, and what to do about it.
 
+use super::Attention;
 use crate::camera::CameraState;
-use crate::status::Attention;
 use evidence::record::{FindingKind, GapCause};
 
 /// Hour and minute of a time in RFC 3339.

@@ -1,0 +1,87 @@
+//! What needs attention, in English, and what to do about it.
+
+use super::Attention;
+use evidence::record::{FindingKind, GapCause};
+
+/// A finding in words.
+pub fn finding_text(what: FindingKind) -> &'static str {
+    match what {
+        FindingKind::Dark => "the picture is too dark",
+        FindingKind::OverExposed => "the picture is over-exposed",
+        FindingKind::Blurred => "the picture is blurred",
+        FindingKind::Frozen => "the picture stands still",
+        FindingKind::Looped => "the picture repeats itself",
+        FindingKind::Covered => "the lens is covered",
+        FindingKind::Moved => "the camera was moved",
+        FindingKind::Replaced => "the picture shows another place",
+        FindingKind::WorkstationHidden => "it is not to be seen",
+        FindingKind::FewPeople => "fewer people are seen than have checked in",
+        FindingKind::NoRollCall => "no roll call was taken",
+    }
+}
+
+/// A gap's cause in words.
+pub fn cause_text(cause: GapCause) -> &'static str {
+    match cause {
+        GapCause::CameraAbsent => "the camera is not there",
+        GapCause::CameraStalled => "the camera sends no pictures",
+        GapCause::Network => "the camera cannot be reached over the network",
+        GapCause::DiskFull => "the disk is full",
+        GapCause::WriteFailed => "it cannot be written to the disk",
+        GapCause::ApplianceOff => "the appliance was off",
+        GapCause::ClockStep => "the clock was stepped over it",
+        GapCause::OperatorStop => "staff stopped the recording",
+        GapCause::PlanLate => "the plan came after it had begun",
+    }
+}
+
+impl std::fmt::Display for Attention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attention::Camera { camera, state, problem } => {
+                write!(f, "camera {camera} is {}", format!("{state:?}").to_lowercase())?;
+                problem.as_ref().map_or(Ok(()), |problem| write!(f, ": {problem}"))
+            }
+            Attention::NotRecorded { camera, since, cause } => {
+                write!(f, "the lesson is not recorded by camera {camera} since {since}: {}", cause_text(*cause))
+            }
+            Attention::NotWatched { camera } => write!(
+                f,
+                "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
+                 a new reference picture if its format has changed"
+            ),
+            Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
+            Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
+            Attention::Unsent { records } => write!(f, "{records} records have waited for the bureau for over a day"),
+            Attention::ClockUnset => write!(f, "nothing vouches for the clock; check the network time (NTP)"),
+            Attention::DiskLow { free_bytes } => write!(f, "the disk is nearly full: {} MB left", free_bytes >> 20),
+            Attention::DiskUnknown => write!(f, "the disk cannot be asked how full it is"),
+            Attention::RecordingsDiskUnknown => write!(f, "the recordings' disk cannot be asked how full it is"),
+            Attention::RecordingsDiskFull { free_bytes, reserve_bytes } => write!(
+                f,
+                "the recordings' disk is full: {} MB are left, {} MB are to stay free; nothing is recorded",
+                free_bytes >> 20,
+                reserve_bytes >> 20
+            ),
+            Attention::CannotDelete { message } => write!(f, "recordings cannot be deleted: {message}"),
+            Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
+            Attention::NotEnrolled { class, people } => {
+                write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
+            }
+            Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
+            Attention::Finding { what, camera, workstation, class, since } => {
+                match (camera, workstation, class) {
+                    (Some(camera), Some(workstation), _) => write!(f, "camera {camera}, workstation {workstation}: ")?,
+                    (Some(camera), None, _) => write!(f, "camera {camera}: ")?,
+                    (None, _, Some(class)) => write!(f, "class {class}: ")?,
+                    (None, _, None) => {}
+                }
+                write!(f, "{} since {since}", finding_text(*what))
+            }
+            Attention::AlarmUndelivered { target, problem } => {
+                write!(f, "alarms do not reach {target}: {problem}; `rollcall alarm test`")
+            }
+            Attention::Trouble { message } => write!(f, "check-ins cannot be written down: {message}"),
+        }
+    }
+}

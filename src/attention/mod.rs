@@ -1,0 +1,193 @@
+//! What staff should look after, as the status has it; in English and in Chinese. No name, no ID number.
+
+pub mod chinese;
+pub mod english;
+
+use crate::camera::CameraState;
+use crate::recording::{DiskStatus, Keeping};
+use crate::status::Status;
+use crate::sync::SyncState;
+use evidence::record::{ClockQuality, FindingKind, GapCause};
+use serde::{Deserialize, Serialize};
+
+/// Below this share of free space the disk is called low.
+const LOW_DISK: f64 = 0.05;
+/// … and below this many bytes.
+const LOW_DISK_BYTES: u64 = 2 << 30;
+/// Records may wait this long for the bureau before staff are told.
+const UNSENT_SECONDS: i64 = 24 * 3600;
+
+/// Something that staff should look after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Attention {
+    /// A camera does not deliver frames.
+    Camera {
+        /// Its name.
+        camera: String,
+        /// What it does instead.
+        state: CameraState,
+        /// What is wrong, if known.
+        problem: Option<String>,
+    },
+    /// A lesson goes on and a camera is not recorded.
+    NotRecorded {
+        /// The camera.
+        camera: String,
+        /// Since when, RFC 3339.
+        since: String,
+        /// Why.
+        cause: GapCause,
+    },
+    /// A lesson goes on and a camera is recorded, but its pictures cannot be judged.
+    NotWatched {
+        /// The camera.
+        camera: String,
+    },
+    /// Sending has stopped until staff have acted.
+    SyncAlarm {
+        /// What happened, and what to do.
+        message: String,
+    },
+    /// No bureau receives this appliance's records.
+    NotRegistered,
+    /// The bureau has countersigned nothing for a day, and records wait.
+    Unsent {
+        /// Records that wait.
+        records: u64,
+    },
+    /// Records carry a time that nobody vouches for.
+    ClockUnset,
+    /// The disk is nearly full.
+    DiskLow {
+        /// Bytes left.
+        free_bytes: u64,
+    },
+    /// The disk cannot be asked how full it is.
+    DiskUnknown,
+    /// The recordings' disk cannot be asked how full it is.
+    RecordingsDiskUnknown,
+    /// The recordings' disk is full up to its reserve: nothing is recorded.
+    RecordingsDiskFull {
+        /// Bytes left.
+        free_bytes: u64,
+        /// Bytes that are to stay free.
+        reserve_bytes: u64,
+    },
+    /// Recordings should be deleted and may not be.
+    CannotDelete {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Recordings cannot be archived.
+    NotArchived {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// People of a class can be recognised by nothing yet.
+    NotEnrolled {
+        /// The class.
+        class: String,
+        /// How many.
+        people: usize,
+    },
+    /// There is no class.
+    NoClass,
+    /// Something is wrong with what a recording shows, or with a lesson.
+    Finding {
+        /// What.
+        what: FindingKind,
+        /// The camera, when it is about one.
+        camera: Option<String>,
+        /// The workstation, when it is about one.
+        workstation: Option<String>,
+        /// The class, when it is about no camera.
+        class: Option<String>,
+        /// Since when, RFC 3339.
+        since: String,
+    },
+    /// Somebody who is to be told of alarms cannot be.
+    AlarmUndelivered {
+        /// The target's name in the config.
+        target: String,
+        /// Why.
+        problem: String,
+    },
+    /// Check-ins cannot be written down.
+    Trouble {
+        /// Why.
+        message: String,
+    },
+}
+
+/// All that needs attention as `status` has it, at `now` (Unix time, s). `trouble` is why check-ins cannot be written down.
+pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attention> {
+    let mut found: Vec<Attention> = trouble.map(|message| Attention::Trouble { message }).into_iter().collect();
+    if status.log.state == SyncState::Alarm {
+        found.push(Attention::SyncAlarm { message: status.log.error.clone().unwrap_or_default() });
+    }
+    for camera in &status.cameras {
+        if !matches!(camera.state, CameraState::Live | CameraState::Unknown) {
+            let (camera, state, problem) = (camera.name.clone(), camera.state, camera.problem.clone());
+            found.push(Attention::Camera { camera, state, problem });
+        }
+    }
+    for recording in &status.recordings {
+        if let Some((since, cause)) = &recording.gap {
+            let (camera, since) = (recording.camera.clone(), since.clone());
+            found.push(Attention::NotRecorded { camera, since, cause: *cause });
+        }
+    }
+    for watch in status.coverage.iter().filter(|watch| watch.blind) {
+        let camera = status.cameras.iter().find(|camera| camera.name == watch.camera);
+        if camera.is_some_and(|camera| camera.state == CameraState::Live) {
+            found.push(Attention::NotWatched { camera: watch.camera.clone() });
+        }
+    }
+    match status.disk {
+        None => found.push(Attention::DiskUnknown),
+        Some(disk) => {
+            let limit = ((disk.total_bytes as f64 * LOW_DISK) as u64).min(LOW_DISK_BYTES);
+            if disk.free_bytes < limit {
+                found.push(Attention::DiskLow { free_bytes: disk.free_bytes });
+            }
+        }
+    }
+    if let Some(keeping) = &status.keeping {
+        found.extend(of_keeping(keeping));
+    }
+    if status.clock == ClockQuality::Unset {
+        found.push(Attention::ClockUnset);
+    }
+    let waiting = status.log.log_size.saturating_sub(status.log.countersigned);
+    if status.log.state == SyncState::NotRegistered {
+        found.push(Attention::NotRegistered);
+    } else if waiting > 0 && status.log.countersigned_at.is_none_or(|at| now - at > UNSENT_SECONDS) {
+        found.push(Attention::Unsent { records: waiting });
+    }
+    if status.classes.is_empty() {
+        found.push(Attention::NoClass);
+    }
+    for class in status.classes.iter().filter(|class| class.today) {
+        let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);
+        if people > 0 {
+            found.push(Attention::NotEnrolled { class: class.class.clone(), people });
+        }
+    }
+    found
+}
+
+fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
+    let mut found = Vec::new();
+    match keeping.disk {
+        None => found.push(Attention::RecordingsDiskUnknown),
+        Some(DiskStatus { free_bytes, .. }) if free_bytes < keeping.reserve_bytes => {
+            found.push(Attention::RecordingsDiskFull { free_bytes, reserve_bytes: keeping.reserve_bytes });
+        }
+        Some(_) => {}
+    }
+    found.extend(keeping.cannot_delete.clone().map(|message| Attention::CannotDelete { message }));
+    let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
+    found.extend(problem.map(|message| Attention::NotArchived { message }));
+    found
+}
