@@ -75,7 +75,8 @@ impl V4l2Source {
         quiet();
         let named = |what: &str, error: io::Error| format!("{}: {what}: {}", path.display(), plain(&error));
         let device = v4l::Device::with_path(path).map_err(|error| named("cannot open it", error))?;
-        let modes = modes(&device).map_err(|error| named("cannot ask what it offers", error))?;
+        let modes = modes(&device, Some((wanted.width, wanted.height)))
+            .map_err(|error| named("cannot ask what it offers", error))?;
         if modes.is_empty() {
             return Err(format!("{}: this is not a camera: it offers no pictures", path.display()));
         }
@@ -90,7 +91,7 @@ impl V4l2Source {
             return Err(format!("{}: offers {}, but does not take it", path.display(), mode.format));
         }
         // Cameras that know no rates refuse this, and run at their own.
-        let _ = device.set_params(&Parameters::with_fps(wanted.fps));
+        let fps = device.set_params(&Parameters::with_fps(wanted.fps)).ok().map(|taken| rate(taken.interval));
         let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS)
             .map_err(|error| named("cannot get buffers", error))?;
         start(&mut stream).map_err(|error| named("cannot start it", error))?;
@@ -103,7 +104,7 @@ impl V4l2Source {
             let stride = (format.stride as usize).max(format.width as usize * 2);
             Pixels::Yuyv { frame, converter: Converter::default(), stride }
         };
-        tracing::info!(device = %path.display(), format = mode.format, width = format.width, height = format.height, "camera opened");
+        tracing::info!(device = %path.display(), format = mode.format, width = format.width, height = format.height, fps, "camera opened");
         let pace = Pace::new(wanted.fps);
         Ok(V4l2Source { stream, pixels, last_frame: Instant::now(), give_up: give_up.max(FIRST_FRAME), pace })
     }
@@ -234,7 +235,7 @@ pub fn devices() -> Vec<Device> {
     };
     let look = |node: v4l::context::Node| {
         let path = node.path().to_owned();
-        let asked = v4l::Device::with_path(&path).and_then(|device| modes(&device));
+        let asked = v4l::Device::with_path(&path).and_then(|device| modes(&device, None));
         let (modes, problem) = match asked {
             Ok(modes) => (modes, None),
             Err(error) => (Vec::new(), Some(plain(&error))),
@@ -244,7 +245,8 @@ pub fn devices() -> Vec<Device> {
     nodes.into_iter().map(look).collect()
 }
 
-fn modes(device: &v4l::Device) -> io::Result<Vec<Mode>> {
+/// What it offers. A camera that takes any size within limits offers the usual ones, and the one that is `wanted`.
+fn modes(device: &v4l::Device, wanted: Option<(u32, u32)>) -> io::Result<Vec<Mode>> {
     let mut modes = Vec::new();
     for format in device.enum_formats()? {
         for size in device.enum_framesizes(format.fourcc)? {
@@ -256,7 +258,8 @@ fn modes(device: &v4l::Device) -> io::Result<Vec<Mode>> {
                         (sizes.min_width..=sizes.max_width).contains(width)
                             && (sizes.min_height..=sizes.max_height).contains(height)
                     };
-                    common.into_iter().filter(fits).collect()
+                    let more = wanted.filter(|wanted| !common.contains(wanted));
+                    common.into_iter().chain(more).filter(fits).collect()
                 }
             };
             for (width, height) in sizes {
@@ -273,8 +276,12 @@ fn modes(device: &v4l::Device) -> io::Result<Vec<Mode>> {
     Ok(modes)
 }
 
+/// Frames a second.
+fn rate(interval: v4l::Fraction) -> f64 {
+    f64::from(interval.denominator) / f64::from(interval.numerator.max(1))
+}
+
 fn fastest(device: &v4l::Device, format: FourCC, width: u32, height: u32) -> Option<f64> {
-    let rate = |fraction: v4l::Fraction| f64::from(fraction.denominator) / f64::from(fraction.numerator.max(1));
     let intervals = device.enum_frameintervals(format, width, height).ok()?;
     let rates = intervals.into_iter().map(|interval| match interval.interval {
         FrameIntervalEnum::Discrete(fraction) => rate(fraction),

@@ -115,7 +115,8 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
                 page.write_string_with_format(row as u32 + 1, column as u16, *value, &example)?;
             }
         }
-        page.set_freeze_panes(1, 0)?;
+        page.set_freeze_panes(1, 0)?.set_repeat_rows(0, 0)?;
+        print_on_a4(page);
         if sheet.name == "计划" {
             let kinds = DataValidation::new().allow_list_strings(&["理论", "实操"])?;
             page.add_data_validation(1, 3, 500, 3, &kinds)?;
@@ -125,11 +126,17 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
     book.save_to_buffer()
 }
 
+/// Printed, a sheet is as wide as a page of A4 on its side.
+fn print_on_a4(page: &mut Worksheet) {
+    page.set_paper_size(9).set_landscape().set_print_fit_to_pages(1, 0);
+}
+
 fn explain(page: &mut Worksheet) -> Result<(), XlsxError> {
     let title = Format::new().set_bold().set_font_size(14);
     let bold = Format::new().set_bold();
     let wrap = Format::new().set_text_wrap().set_align(FormatAlign::Top);
     page.set_column_width(0, 14)?.set_column_width(1, 14)?.set_column_width(2, 70)?;
+    print_on_a4(page);
     page.write_string_with_format(0, 0, "班期导入表填写说明", &title)?;
     page.write_string(1, 0, "灰色行是示例，请覆盖或删除。所有单元格均为文本格式，请勿更改。表头可用中文或英文。")?;
     page.write_string(

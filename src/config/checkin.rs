@@ -58,7 +58,7 @@ pub struct DecisionConfig {
     pub duplicate_threshold: f32,
 }
 
-/// `[checkin.windows]`: minutes around a day's lessons; a class's plan may say otherwise.
+/// `[checkin.windows]`: minutes around a day's lessons, which are the plan's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WindowConfig {
@@ -119,7 +119,7 @@ impl Default for QualityConfig {
 impl Default for DecisionConfig {
     fn default() -> Self {
         DecisionConfig {
-            threshold: 0.70,
+            threshold: 0.73,
             margin: 0.06,
             min_frames: 3,
             unknown_frames: 10,

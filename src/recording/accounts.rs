@@ -6,9 +6,10 @@ use crate::class::Span;
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
-use crate::store::StoreError;
+use crate::store::{GapRow, SegmentRow, StoreError};
 use evidence::record::{CameraCoverage, Coverage, Data, GapCause};
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// A lesson's account is made this long after its end, when the last segment is closed and journalled.
@@ -18,10 +19,16 @@ const AFTER: SignedDuration = SignedDuration::from_secs(10);
 pub fn account_of(journal: &Journal, camera: &str, span: Span) -> Result<Account, StoreError> {
     let reader = journal.store().read()?;
     let segments = reader.segments(camera, span.from, span.until)?;
-    let gaps = reader.gaps(camera, span.from, span.until)?;
+    Ok(account_from(span, &segments, reader.gaps(camera, span.from, span.until)?))
+}
+
+/// Likewise, from what is given. Of gaps that overlap the newest counts: when a clock that was put forward is put back,
+/// the time that it had jumped over comes after all.
+pub(crate) fn account_from(span: Span, segments: &[SegmentRow], mut gaps: Vec<GapRow>) -> Account {
     let segments: Vec<Span> = segments.iter().map(|row| Span { from: row.start, until: row.end }).collect();
+    gaps.sort_by_key(|row| Reverse(row.seq));
     let gaps: Vec<_> = gaps.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
-    Ok(account(span, &segments, &gaps))
+    account(span, &segments, &gaps)
 }
 
 /// Journals the accounts of the lessons that are over. `recorded` are the cameras that are recorded; one that a lesson

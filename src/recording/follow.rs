@@ -7,7 +7,7 @@ use crate::class::Span;
 use crate::clock::{Step, StepWatch};
 use crate::journal::{Journal, JournalError};
 use crate::store::{AliveRow, StoreError};
-use evidence::record::GapCause;
+use evidence::record::{ClockQuality, GapCause};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 pub(super) const PULSE: Duration = Duration::from_secs(1);
 /// Every so many pulses it is looked whether a lesson is over.
 const ACCOUNT_EVERY: u64 = 5;
+/// A clock that nothing vouches for is taken at its word this long after it was stepped forward: an error that is put
+/// right meanwhile must not close lessons that are yet to come.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(super) struct Shared {
     pub journal: Arc<Journal>,
@@ -84,7 +87,11 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             // A step after this moment is seen at the next pulse, before anything is done by the new time.
             let now = self.journal.clock().now();
-            steps.extend(clock.look(&**self.journal.clock()).filter(|step| step.expected < step.observed));
+            match clock.look(&**self.journal.clock()) {
+                Some(step) if step.expected < step.observed => steps.push((step, Instant::now())),
+                Some(step) => self.take_back(&mut steps, step.observed),
+                None => {}
+            }
             let result = self.tell_of_steps(&mut plan, &mut steps);
             // What was wanted before still is.
             if let Err(error) = result.and_then(|()| self.read_plan(&mut plan, now)) {
@@ -106,9 +113,28 @@ impl Shared {
         }
     }
 
+    /// The clock was put back to `moment`: what it had jumped over after that is yet to come.
+    fn take_back(&self, steps: &mut Vec<(Step, Instant)>, moment: Timestamp) {
+        steps.retain_mut(|(step, _)| {
+            step.observed = step.observed.min(moment);
+            step.expected < step.observed
+        });
+        for state in &mut *lock(&self.recorders) {
+            state.jumps.retain_mut(|jump| {
+                jump.to = jump.to.min(moment);
+                jump.spans.retain(|span| span.from < jump.to);
+                !jump.spans.is_empty()
+            });
+        }
+    }
+
     /// Leaves to each recorder to tell what the clock has jumped over.
-    fn tell_of_steps(&self, plan: &mut Plan, steps: &mut Vec<Step>) -> Result<(), StoreError> {
-        while let Some(Step { expected, observed }) = steps.first().copied() {
+    fn tell_of_steps(&self, plan: &mut Plan, steps: &mut Vec<(Step, Instant)>) -> Result<(), StoreError> {
+        let is_vouched_for = self.journal.clock().quality() == ClockQuality::Synced;
+        while let Some((Step { expected, observed }, since)) = steps.first().copied() {
+            if !is_vouched_for && since.elapsed() < PATIENCE {
+                return Ok(());
+            }
             let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
             let over = Span { from: expected, until: observed };
             let spans = cameras.iter().map(|camera| plan.spans_between(&self.journal, camera, over));
@@ -116,7 +142,7 @@ impl Shared {
             for (state, spans) in lock(&self.recorders).iter_mut().zip(spans) {
                 let spans: Vec<Span> = spans
                     .into_iter()
-                    .filter(|span| span.from < observed)
+                    .filter(|span| span.from < observed && expected < span.until)
                     .map(|span| Span { from: span.from.max(expected), ..span })
                     .collect();
                 if !spans.is_empty() {

@@ -19,6 +19,7 @@ mod service;
 mod space;
 mod worker;
 
+pub(crate) use accounts::account_from;
 pub use accounts::account_of;
 pub use file::hash_file;
 pub use keep::{CameraKept, Keeping, keeping};

@@ -174,11 +174,12 @@ impl Recorder {
 
     /// The wall clock shows `now` where it would have shown `expected`. An open segment sees to it by itself.
     pub(super) fn stepped(&mut self, expected: Timestamp, now: Now) -> Vec<Fact> {
-        let Some(accounted) = self.accounted.filter(|_| self.open.is_none() && expected < now.wall) else {
+        let (Some(wanted), Some(accounted)) = (self.wanted, self.accounted) else { return Vec::new() };
+        if self.open.is_some() || now.wall <= expected {
             return Vec::new();
-        };
+        }
         self.accounted = Some(now.wall);
-        let gap = |start: Timestamp, end: Timestamp, cause| Fact::Gap { start, end, cause };
+        let gap = |start: Timestamp, end: Timestamp, cause| Fact::Gap { start, end: end.min(wanted.until), cause };
         let mut facts =
             vec![gap(accounted, expected, self.cause), gap(expected.max(accounted), now.wall, GapCause::ClockStep)];
         facts.retain(|fact| !matches!(fact, Fact::Gap { start, end, .. } if end <= start));
@@ -477,8 +478,10 @@ impl Recorder {
                 }));
                 self.accounted = Some(end);
                 if let Some(after) = step {
-                    if after > end {
-                        facts.push(Fact::Gap { start: end, end: after, cause: GapCause::ClockStep });
+                    // A clock that is wrong by years says nothing of what is wanted then.
+                    let until = self.wanted.map_or(after, |wanted| after.min(wanted.until));
+                    if until > end {
+                        facts.push(Fact::Gap { start: end, end: until, cause: GapCause::ClockStep });
                         self.cause = GapCause::ClockStep;
                     }
                     self.accounted = Some(after);

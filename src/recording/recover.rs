@@ -1,6 +1,6 @@
 //! After a crash or a power cut: half-written segments are closed and journalled, and the time in between is told of.
 
-use super::accounts::account_of;
+use super::accounts::account_from;
 use super::file::{PART, hash_file, sync_folder};
 use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
@@ -92,7 +92,13 @@ pub(super) fn account_for_absence(
     let mut open = None;
     let spans = plan.spans_between(journal, camera, Span { from: alive.at, until: now })?;
     for (span, past) in spans.iter().filter_map(|span| Some((span, span.overlap(Span { until: now, ..*span })?))) {
-        for mut missing in account_of(journal, camera, past)?.unexplained {
+        let reader = journal.store().read()?;
+        let segments = reader.segments(camera, past.from, past.until)?;
+        let mut gaps = reader.gaps(camera, past.from, past.until)?;
+        drop(reader);
+        // What the clock had jumped over before it was put back may have come after all, and nothing was recorded of it.
+        gaps.retain(|row| row.cause != GapCause::ClockStep);
+        for mut missing in account_from(past, &segments, gaps).unexplained {
             // What was open when the appliance was last alive keeps its cause as far as that reaches.
             if let Some((since, cause)) = alive.gap
                 && let Some(known) = missing.overlap(Span { from: since, until: alive.at })

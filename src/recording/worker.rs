@@ -126,12 +126,12 @@ impl Worker {
 
     fn tick(&mut self, is_first: bool) {
         let now = self.shared.now();
-        let stepped = self.looked.replace(now).map(|before| before.at(now.monotonic));
-        let stepped = stepped.filter(|expected| now.wall.duration_since(*expected).unsigned_abs() > TOLERANCE);
-        if let Some(expected) = stepped {
+        let expected = self.looked.replace(now).map_or(now.wall, |before| before.at(now.monotonic));
+        let has_stepped = now.wall.duration_since(expected).unsigned_abs() > TOLERANCE;
+        if has_stepped {
             self.facts.extend(self.recorder.stepped(expected, now));
         }
-        let has_jumped = self.tell_of_jumps(now) || stepped.is_some();
+        let jumps = self.tell_of_jumps();
         let wanted = self.shared.wanted(self.index, now.wall);
         let mut told = self.told.take().filter(|_| is_first);
         let known = std::mem::replace(&mut self.seen, wanted);
@@ -140,9 +140,14 @@ impl Worker {
         {
             // What was recorded for another lesson, or has been told of, needs no telling; nor does what the clock has
             // jumped over, which is told of by itself.
-            let until = self.recorder.since().filter(|_| !has_jumped).unwrap_or(now.wall);
-            if !has_jumped {
-                self.tell_late(Span { from: wanted.from, until });
+            let past = Span { from: wanted.from, until: now.wall };
+            let is_forward = has_stepped && expected < now.wall;
+            let is_jumped_over =
+                is_forward || jumps.iter().flat_map(|jump| &jump.spans).any(|span| span.overlap(past).is_some());
+            let until = self.recorder.since().filter(|_| !has_stepped && !is_jumped_over).unwrap_or(now.wall);
+            if !is_jumped_over {
+                let cause = if has_stepped { GapCause::ClockStep } else { GapCause::PlanLate };
+                self.tell_late(Span { until, ..past }, cause);
             }
             told = Some(until);
         }
@@ -170,17 +175,17 @@ impl Worker {
     }
 
     /// Tells what the clock has jumped over, and what passed until the recorder knew, as far as nothing else is told of
-    /// it. Tells whether a step is yet to be told of.
-    fn tell_of_jumps(&mut self, now: Now) -> bool {
+    /// it. Returns the jumps that were not all told of before.
+    fn tell_of_jumps(&mut self) -> Vec<Jump> {
         let jumps = lock(&self.shared.recorders)[self.index].jumps.clone();
         // What is known must be journalled before it can be seen what is not.
         if jumps.is_empty() || !self.facts.is_empty() {
-            return !jumps.is_empty();
+            return jumps;
         }
+        // A recorder that has told up to about the end of the step goes on from there.
         let told = self.recorder.told();
-        for jump in jumps.iter().filter(|jump| told.is_none_or(|told| jump.to <= told)) {
-            let missing = self.unexplained(jump, told.unwrap_or(now.wall));
-            match missing {
+        for jump in jumps.iter().filter(|jump| told.is_none_or(|told| jump.to <= told + 2 * PULSE)) {
+            match self.unexplained(jump, told.unwrap_or(jump.to)) {
                 Ok(missing) if missing.is_empty() => {
                     lock(&self.shared.recorders)[self.index].jumps.retain(|known| known != jump);
                 }
@@ -188,10 +193,14 @@ impl Worker {
                     let gap = |span: Span| Fact::Gap { start: span.from, end: span.until, cause: GapCause::ClockStep };
                     self.facts.extend(missing.into_iter().map(gap));
                 }
-                Err(error) => tracing::error!(%error, "what the clock jumped over cannot be told yet; trying again"),
+                Err(error) => {
+                    if self.trouble.is_due() {
+                        tracing::error!(%error, "what the clock jumped over cannot be told yet; trying again");
+                    }
+                }
             }
         }
-        true
+        jumps
     }
 
     fn unexplained(&self, jump: &Jump, until: Timestamp) -> Result<Vec<Span>, StoreError> {
@@ -205,15 +214,15 @@ impl Worker {
         Ok(missing)
     }
 
-    /// The plan came after `span` had begun, or all of it.
-    fn tell_late(&mut self, span: Span) {
+    /// `span` is wanted only now that it has begun, or is over.
+    fn tell_late(&mut self, span: Span, cause: GapCause) {
         if span.until.duration_since(span.from) <= LATE {
             return;
         }
         let camera = self.cameras[self.camera].name();
         let missing = account_of(&self.shared.journal, camera, span).map(|account| account.unexplained);
         for missing in missing.unwrap_or_else(|_| vec![span]) {
-            self.facts.push_back(Fact::Gap { start: missing.from, end: missing.until, cause: GapCause::PlanLate });
+            self.facts.push_back(Fact::Gap { start: missing.from, end: missing.until, cause });
         }
     }
 

@@ -8,7 +8,7 @@ use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
 use crate::class::{Class, Lesson, Span, lessons_in, recorded_span};
 use crate::clock::local;
-use crate::coverage::account::account;
+use crate::recording::account_from;
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -272,7 +272,7 @@ impl Camera {
         if let Some((since, cause)) = open
             && let Ok(start) = since.parse::<Timestamp>()
         {
-            gaps.push(GapRow { seq: 0, camera: name.clone(), start, end: now.max(start), cause: *cause });
+            gaps.push(GapRow { seq: u64::MAX, camera: name.clone(), start, end: now.max(start), cause: *cause });
         }
         let has_open_gap = open.is_some();
         let is_writing = running.is_some_and(|running| running.recording && running.gap.is_none());
@@ -288,9 +288,7 @@ impl Camera {
     fn account(&self, lesson: Span, now: Timestamp) -> AccountView {
         let is_over = lesson.until <= now;
         let until = if is_over { lesson.until } else { lesson.until.min(self.known_until(now)).max(lesson.from) };
-        let segments: Vec<Span> = self.segments.iter().map(|row| Span { from: row.start, until: row.end }).collect();
-        let gaps: Vec<_> = self.gaps.iter().map(|row| (Span { from: row.start, until: row.end }, row.cause)).collect();
-        let found = account(Span { from: lesson.from, until }, &segments, &gaps);
+        let found = account_from(Span { from: lesson.from, until }, &self.segments, self.gaps.clone());
         AccountView {
             camera: self.name.clone(),
             required_ms: found.required_ms,

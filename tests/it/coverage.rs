@@ -5,7 +5,9 @@ use crate::camera::{Server, free_port};
 use crate::clock::{SteppedClock, noon};
 use crate::pace::at_most;
 use evidence::jws::{SignedRecord, read_unverified};
-use evidence::record::{Coverage, Data, Finding, FindingKind, HiddenCause, MarkedWorkstation, WorkstationCoverage};
+use evidence::record::{
+    Coverage, Data, Finding, FindingKind, GapCause, HiddenCause, MarkedWorkstation, WorkstationCoverage,
+};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::appliance::Appliance;
 use rollcall::class::Class;
@@ -284,7 +286,7 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
 fn accounts_add_up_though_the_clock_is_stepped_by_an_hour_and_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (port, receiver) = (free_port(), Receiver::start());
-    let Some(_server) = Server::start_with(port, "h264", &["--scene"]) else { return };
+    let Some(server) = Server::start_with(port, "h264", &["--scene"]) else { return };
     let mut room = room(folder.path(), port, receiver.port, minutes(10), minutes(180));
     let runtime = runtime();
     let _guard = runtime.enter();
@@ -296,12 +298,22 @@ fn accounts_add_up_though_the_clock_is_stepped_by_an_hour_and_back() {
         room.clock.step(by);
     }
     std::thread::sleep(Duration::from_secs(5));
+    // Within the hour that the clock had jumped over, the camera stands still.
+    server.signal("USR1");
+    std::thread::sleep(Duration::from_secs(5));
+    server.signal("USR1");
+    wait_for("recording again", 30, || appliance.recording.status()[0].recording.then_some(()));
+    std::thread::sleep(Duration::from_secs(3));
     room.clock.step(minutes(180));
     let coverage = wait_coverage(&appliance.journal, 60);
     assert_adds_up(&coverage);
     let camera = &coverage.cameras[0];
     assert_eq!((camera.required_ms, camera.unexplained_ms), (200 * 60_000, 0), "{camera:?}");
     assert!(camera.recorded_ms > 10_000, "{camera:?}");
+    // What was recorded, and that the camera stood still, was known only after the jump; the rest was jumped over.
+    assert!((3000..20_000).contains(&camera.gaps_ms[&GapCause::CameraStalled]), "{camera:?}");
+    let jumped = camera.gaps_ms[&GapCause::ClockStep];
+    assert!(jumped > 179 * 60_000 && jumped <= 180 * 60_000, "{camera:?}");
     let workstation = &coverage.workstations[0];
     let shown = workstation.visible_ms + workstation.unknown_ms;
     assert!(shown <= camera.recorded_ms, "what is not recorded is not seen: {workstation:?} {camera:?}");

@@ -20,9 +20,9 @@ fn identified(directory: &Directory, face: &Embedding) -> String {
 #[test]
 fn a_face_below_the_threshold_is_nobodys() {
     let directory = directory(&[class("A", 8, 11, "301")], &[template("A", "1", face_at(0.0))], &[], &at(8, 0, 0));
-    // The cosine of 45° is 0.707, that of 46° is 0.695; the threshold is 0.70.
-    assert_eq!(identified(&directory, &face_at(45.0)), "here A 1");
-    assert_eq!(identified(&directory, &face_at(46.0)), "nobody");
+    // The cosine of 43° is 0.731, that of 44° is 0.719; the threshold is 0.73.
+    assert_eq!(identified(&directory, &face_at(43.0)), "here A 1");
+    assert_eq!(identified(&directory, &face_at(44.0)), "nobody");
 }
 
 #[test]

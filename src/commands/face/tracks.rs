@@ -92,7 +92,7 @@ pub fn evaluate(shots: &[Shot], frames: usize, enrolled: usize) -> TrackReport {
     };
     let templates_of = count(&mut templates.iter().map(|(person, ..)| *person));
     let tracks_of = count(&mut tracks.iter().map(|(person, ..)| *person));
-    let misses = [0.55, 0.60, 0.62, 0.64, 0.66, 0.68, 0.70, 0.72, 0.75].map(|threshold: f32| {
+    let misses = [0.55, 0.60, 0.62, 0.64, 0.66, 0.68, 0.70, 0.73, 0.75].map(|threshold: f32| {
         let missed = same.iter().filter(|score| **score < threshold).count();
         Miss { threshold, missed, share: missed as f64 / same.len().max(1) as f64 }
     });

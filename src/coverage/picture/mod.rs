@@ -120,7 +120,7 @@ impl Judge {
         }
         let seen_so: Vec<FindingKind> = conditions.iter().map(|condition| condition.what).collect();
         if seen_so != self.seen_so {
-            self.memory.learn_anew();
+            self.memory.see_otherwise();
             self.seen_so = seen_so;
         }
         match self.memory.take(picture, at, self.limits.same_noise) {

@@ -39,6 +39,9 @@ const LESS_THAN_USUAL: f32 = 0.85;
 /// A sample that differs from the room by more than this share of the usual difference of two samples (0.73 of it is
 /// usual) shows a room that has changed: it is learnt anew.
 const CHANGED: f32 = 1.3;
+/// One that differs from it by less than this share is seen with less noise: what was learnt of the room holds more noise
+/// than it does, and that would be the same in every picture. An old picture has the noise of its time.
+const QUIETER: f32 = 0.37;
 /// So does one that is brighter or darker than the room by more than this share.
 const OTHER_LIGHT: f32 = 0.12;
 /// A piece whose noise is below this has none, in ninths of a grey level.
@@ -116,6 +119,10 @@ pub(super) struct Memory {
     /// The fine detail of the room, without noise, as of so many samples.
     room: Vec<f32>,
     learnt: usize,
+    /// What is known of the room does not hold any more.
+    is_seen_otherwise: bool,
+    /// The sample before did not look like the room as it is known, nor like any other sample.
+    was_off: bool,
     /// The light of the room, as of so many samples: mean of the pieces, grey levels.
     light: f32,
     /// Differences of one sample to the next, in fine detail: what is known of the room has no part in it.
@@ -124,9 +131,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Nothing is known yet; a sample each so many seconds will be.
+    /// Nothing is known yet; a sample each so many seconds will be, or a little more often.
     pub fn new(seconds: f64) -> Memory {
-        let most = ((MEMORY.as_secs_f64() / seconds) as usize + 1).min(MOST);
+        let most = ((MEMORY.as_secs_f64() / (0.9 * seconds)) as usize + 1).min(MOST);
         Memory { most, ..Memory::default() }
     }
 
@@ -145,22 +152,18 @@ impl Memory {
         if let Some(last) = self.last.as_ref().filter(|last| is_identical(&last.pieces, &pieces)) {
             return Repeats::Frozen { likeness: 1.0, lasted: at.saturating_sub(last.at) };
         }
-        if (mean(&pieces) - self.light).abs() > OTHER_LIGHT * self.light {
-            self.learn_anew();
-        }
+        let mut is_off = self.is_seen_otherwise || (mean(&pieces) - self.light).abs() > OTHER_LIGHT * self.light;
         let newest = Last { at, detail: detail(&pieces), pieces };
         if self.learnt < TO_LEARN {
+            if is_off {
+                self.learn_anew();
+            }
             self.learn(newest);
             return Repeats::No;
         }
         let less_room = |(value, room): (&i16, &f32)| (f32::from(*value) - room).round() as i8;
         let noise: Vec<i8> = newest.detail.iter().zip(&self.room).map(less_room).collect();
         let usual = self.usual();
-        if usual.is_some_and(|usual| size(&noise) > CHANGED * usual) {
-            self.learn_anew();
-            self.learn(newest);
-            return Repeats::No;
-        }
         let is_same = |seen: &Seen| {
             let usual = usual?;
             let likeness = likeness(self.noise_of(seen), &noise).filter(|likeness| *likeness >= limit)?;
@@ -173,6 +176,17 @@ impl Memory {
             .rev()
             .enumerate()
             .find_map(|(back, seen)| is_same(seen).map(|likeness| (back + 1, likeness)));
+        is_off |= usual.is_some_and(|usual| !(QUIETER..=CHANGED).contains(&(size(&noise) / usual)));
+        // What is old was seen as the room was then; and somebody who passes close to the lens is gone in the next sample.
+        if is_off && same_as.is_none() {
+            if std::mem::replace(&mut self.was_off, true) {
+                self.learn_anew();
+                self.learn(newest);
+                return Repeats::No;
+            }
+            return self.looped(at);
+        }
+        self.was_off = false;
         if let Some((samples, likeness)) = same_as.filter(|(samples, _)| *samples <= STILL) {
             return Repeats::Frozen { likeness, lasted: self.ago(at, samples) };
         }
@@ -184,6 +198,10 @@ impl Memory {
             self.learn(newest);
         }
         self.keep(at, &noise);
+        self.looped(at)
+    }
+
+    fn looped(&self, at: Duration) -> Repeats {
         match &self.again {
             Some(Loop { old, since, period, likeness, .. }) if *old >= ENOUGH => {
                 Repeats::Looped { period: *period, likeness: *likeness, lasted: at.saturating_sub(*since) }
@@ -231,10 +249,14 @@ impl Memory {
         (self.last, self.again) = (None, None);
     }
 
-    /// The room is another one, or is seen otherwise: what is left of it when the room as it was is taken away is not
-    /// noise, and would look alike in every picture.
-    pub fn learn_anew(&mut self) {
-        (self.learnt, self.last) = (0, None);
+    /// The room is another one, or is seen otherwise, from the next sample on that is new.
+    pub fn see_otherwise(&mut self) {
+        self.is_seen_otherwise = true;
+    }
+
+    /// What is left of a picture when the room as it was is taken away is not noise, and would look alike in every picture.
+    fn learn_anew(&mut self) {
+        (self.learnt, self.last, self.is_seen_otherwise, self.was_off) = (0, None, false, false);
         self.usual.clear();
     }
 
@@ -440,6 +462,54 @@ mod tests {
             let picture = if at / 20 % 2 == 0 { dark(at) } else { room(at) };
             let repeats = memory.take(&picture, Duration::from_secs(2 * at), 0.4);
             assert_eq!(repeats, Repeats::No, "sample {at}");
+        }
+    }
+
+    #[test]
+    fn old_video_that_is_brighter_or_has_people_in_it_is_found_all_the_same() {
+        let brighter = |noise: u64| {
+            let mut picture = room(noise);
+            picture.rgb.iter_mut().for_each(|value| *value = (f32::from(*value) * 1.2) as u8);
+            picture
+        };
+        // A picture that stands still, and is made brighter.
+        let mut memory = Memory::new(2.0);
+        let mut told = Vec::new();
+        for at in 0..40 {
+            let picture = if at < 20 { room(at) } else { brighter(19) };
+            told.push(memory.take(&picture, Duration::from_secs(2 * at), 0.4));
+        }
+        assert!(told[21..].iter().all(|repeats| matches!(repeats, Repeats::Frozen { .. })), "{told:?}");
+        // Eight pictures again and again, in one of which somebody stands before the lens.
+        let mut memory = Memory::new(2.0);
+        let mut told = Vec::new();
+        for at in 0..80u64 {
+            let number = if at < 40 { at } else { 32 + at % 8 };
+            let picture = if number == 35 { brighter(35) } else { room(number) };
+            told.push(memory.take(&picture, Duration::from_secs(2 * at), 0.4));
+        }
+        assert!(told[..40].iter().all(|repeats| *repeats == Repeats::No), "{told:?}");
+        assert!(told[42..].iter().all(|repeats| matches!(repeats, Repeats::Looped { .. })), "{told:?}");
+    }
+
+    #[test]
+    fn a_sensor_that_makes_less_noise_from_now_on_is_not_taken_for_a_picture_that_stands_still() {
+        for times in [3.0f32, 5.0, 8.0] {
+            // What is the room and what is noise cannot be told from one picture; the sum of two noises is another one.
+            let noisy = |noise: u64| {
+                let (mut picture, other) = (room(noise), room(noise + 5000));
+                for (value, other) in picture.rgb.iter_mut().zip(&other.rgb) {
+                    let more = (f32::from(*value) - f32::from(*other)) * times / 2.0;
+                    *value = (f32::from(*value) + more).clamp(0.0, 255.0) as u8;
+                }
+                picture
+            };
+            let mut memory = Memory::new(2.0);
+            for at in 0..80 {
+                let picture = if at < 40 { noisy(at) } else { room(at) };
+                let repeats = memory.take(&picture, Duration::from_secs(2 * at), 0.4);
+                assert_eq!(repeats, Repeats::No, "sample {at}, {times} times the noise");
+            }
         }
     }
 

@@ -233,6 +233,7 @@ impl Data {
                 found.extend(data.class.as_deref().map(|value| ("class", value)));
                 found.extend(data.person.as_deref().map(|value| ("person", value)));
                 found.extend(data.confirmed_by.as_deref().map(|value| ("confirmed_by", value)));
+                found.extend(data.confirmed_class.as_deref().map(|value| ("confirmed_class", value)));
             }
             Data::Enrolment(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Consent(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
