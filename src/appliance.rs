@@ -60,6 +60,7 @@ pub struct Appliance {
     pub coverage: Arc<coverage::Service>,
     /// The look for people, where there is a model for it.
     people: Option<PeopleService>,
+    has_failed: bool,
     stop: watch::Sender<bool>,
     pages: Option<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -139,7 +140,22 @@ impl Appliance {
             }));
         }
         let people = None;
-        Ok(Appliance { config, journal, live, cameras, sync, checkin, recording, coverage, people, stop, pages, tasks })
+        let has_failed = false;
+        Ok(Appliance {
+            config,
+            journal,
+            live,
+            cameras,
+            sync,
+            checkin,
+            recording,
+            coverage,
+            people,
+            has_failed,
+            stop,
+            pages,
+            tasks,
+        })
     }
 
     /// Begins to look for people at the workstations; without, nothing is known of them.
@@ -155,6 +171,7 @@ impl Appliance {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
             if self.checkin.as_ref().is_some_and(Service::has_ended) {
+                self.has_failed = true;
                 let ended = self.checkin.take().map(Service::stop);
                 return match ended {
                     Some(Err(error)) => error.into(),
@@ -180,10 +197,11 @@ impl Appliance {
             let _ = task.await;
         }
         let (coverage, recording, people) = (self.coverage.clone(), self.recording.clone(), self.people.take());
+        let has_failed = self.has_failed;
         let stop = move || {
             drop(people);
             coverage.stop();
-            recording.stop();
+            if has_failed { recording.stop() } else { recording.stop_as_meant() }
         };
         let _ = tokio::task::spawn_blocking(stop).await;
         self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;

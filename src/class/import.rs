@@ -161,11 +161,12 @@ impl Reading {
         let trainees = self.sheet(tables, TRAINEES_SHEET, PERSON_COLUMNS);
         let teachers = self.sheet(tables, TEACHERS_SHEET, PERSON_COLUMNS);
         let (head, plan, trainees, teachers) = (head?, plan?, trainees?, teachers?);
-        let (id, name, institution, trade, level) = self.head(&head)?;
+        let head = self.head(&head);
         let teacher_list = self.people(&teachers, Role::Teacher);
         let trainee_list = self.people(&trainees, Role::Trainee);
         self.across_sheets(&trainees, &trainee_list, &teacher_list);
         let lessons = self.lessons(&plan, &teacher_list);
+        let (id, name, institution, trade, level) = head?;
         let teachers = teacher_list.into_iter().map(|(_, person)| person).collect();
         let trainees = trainee_list.iter().map(|(_, person)| person.clone()).collect();
         let class = Class { id, name, institution, trade, level, lessons, trainees, teachers };

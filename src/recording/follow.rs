@@ -201,6 +201,15 @@ impl Shared {
         write.set_alive(&rows)?;
         write.commit()
     }
+
+    /// The recorders have told of everything up to now, and are stopped on purpose.
+    pub fn note_stop(&self) -> Result<(), StoreError> {
+        let at = self.journal.clock().now();
+        for state in &mut *lock(&self.recorders) {
+            state.gap = Some((at, GapCause::OperatorStop));
+        }
+        self.give_sign_of_life(at)
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -79,16 +79,18 @@ fn end_of(start: Timestamp, seconds: f64, written: Timestamp) -> Timestamp {
 }
 
 /// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
-/// and its beginning is told to the caller.
+/// and its beginning and its cause are told to the caller.
 pub(super) fn account_for_absence(
     journal: &Journal,
     plan: &mut Plan,
     camera: &str,
     now: Timestamp,
-) -> Result<Option<Timestamp>, RecordingError> {
+) -> Result<(Option<Timestamp>, GapCause), RecordingError> {
     let Some(alive) = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera) else {
-        return Ok(None);
+        return Ok((None, GapCause::ApplianceOff));
     };
+    let is_meant = alive.gap == Some((alive.at, GapCause::OperatorStop));
+    let off = if is_meant { GapCause::OperatorStop } else { GapCause::ApplianceOff };
     let mut open = None;
     let spans = plan.spans_between(journal, camera, Span { from: alive.at, until: now })?;
     for (span, past) in spans.iter().filter_map(|span| Some((span, span.overlap(Span { until: now, ..*span })?))) {
@@ -104,7 +106,7 @@ pub(super) fn account_for_absence(
                 && let Some(known) = missing.overlap(Span { from: since, until: alive.at })
             {
                 if missing.from < known.from {
-                    journal_gap(journal, camera, missing.from, known.from, GapCause::ApplianceOff)?;
+                    journal_gap(journal, camera, missing.from, known.from, off)?;
                 }
                 journal_gap(journal, camera, known.from, known.until, cause)?;
                 missing.from = known.until;
@@ -112,11 +114,11 @@ pub(super) fn account_for_absence(
             if missing.until == now && now < span.until {
                 open = Some(missing.from);
             } else if missing.from < missing.until {
-                journal_gap(journal, camera, missing.from, missing.until, GapCause::ApplianceOff)?;
+                journal_gap(journal, camera, missing.from, missing.until, off)?;
             }
         }
     }
-    Ok(Some(open.unwrap_or(now)))
+    Ok((Some(open.unwrap_or(now)), off))
 }
 
 /// When a segment begins, which is its name.

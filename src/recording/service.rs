@@ -87,7 +87,7 @@ impl Service {
             let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
                 continue;
             };
-            let told = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
+            let (told, off) = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
             let is_coded = matches!(settings.source, CameraSource::Rtsp { .. });
             let settings = Settings {
                 folder: root.join(camera.name()),
@@ -98,7 +98,7 @@ impl Service {
             };
             let units =
                 if is_coded { Units::Sent(camera.units()) } else { Units::Encoded(camera.encoded(encoding.clone())) };
-            workers.push((at, told, Recorder::new(settings, GapCause::ApplianceOff), units));
+            workers.push((at, (told, off), Recorder::new(settings, off), units));
         }
         let states: Vec<State> = workers.iter().map(|(at, ..)| State::new(cameras[*at].name())).collect();
         let wanted = states.iter().map(|state| plan.wanted(&journal, &state.camera, now));
@@ -166,6 +166,14 @@ impl Service {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
+        }
+    }
+
+    /// Likewise; somebody wants it so. The next start says so of the time until then.
+    pub fn stop_as_meant(&self) {
+        self.stop();
+        if let Err(error) = self.shared.note_stop() {
+            tracing::error!(%error, "that it was stopped on purpose could not be noted down");
         }
     }
 }

@@ -50,8 +50,10 @@ pub(super) struct Worker {
     cameras: Arc<Vec<Camera>>,
     units: Units,
     recorder: Recorder,
-    /// Up to when an earlier run has told of the span that was wanted at the start.
+    /// Up to when an earlier run has told of the span that was wanted at the start …
     told: Option<Timestamp>,
+    /// … and why nothing was recorded from then on.
+    off: GapCause,
     /// What was wanted when that was looked at last.
     seen: Option<Wanted>,
     /// When that was.
@@ -68,7 +70,7 @@ impl Worker {
         (camera, cameras): (usize, Arc<Vec<Camera>>),
         units: Units,
         recorder: Recorder,
-        told: Option<Timestamp>,
+        (told, off): (Option<Timestamp>, GapCause),
     ) -> Worker {
         Worker {
             shared,
@@ -78,6 +80,7 @@ impl Worker {
             units,
             recorder,
             told,
+            off,
             seen: None,
             looked: None,
             facts: VecDeque::new(),
@@ -134,6 +137,14 @@ impl Worker {
         let jumps = self.tell_of_jumps();
         let wanted = self.shared.wanted(self.index, now.wall);
         let mut told = self.told.take().filter(|_| is_first);
+        if let (Some(before), Some(wanted)) = (&mut told, wanted) {
+            // Up to here it was off, whatever the camera does from now on.
+            let (start, end) = ((*before).max(wanted.from), now.wall);
+            if start < end {
+                self.facts.push_back(Fact::Gap { start, end, cause: self.off });
+                *before = end;
+            }
+        }
         let known = std::mem::replace(&mut self.seen, wanted);
         if let Some(wanted) = wanted.filter(|_| !is_first && known != wanted)
             && now.wall.duration_since(wanted.from) > LATE

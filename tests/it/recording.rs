@@ -155,7 +155,11 @@ fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
         assert!(segments.len() >= 3, "{segments:?}");
         for pair in segments.windows(2) {
             assert_eq!(pair[0].end, pair[1].start, "a segment ends where the next begins");
-            assert_eq!(pair[1].start.as_second() % 10, 0, "cut at the first key frame after a multiple of 10 s");
+            let late = pair[1].start.as_millisecond() % 10_000;
+            assert!(
+                late < at_most(1.0).as_millis() as i64,
+                "cut at the first key frame after a multiple of 10 s: {late}"
+            );
         }
         for segment in &segments {
             let (bytes, sha256) = hash_file(&room.config.recordings().join(&segment.path)).expect("it is there");
@@ -280,6 +284,41 @@ fn kill_9_costs_one_group_of_pictures_at_most() {
     assert_eq!(account.unexplained, []);
     assert_eq!(account.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::ApplianceOff]);
     assert!(!room.frames().is_empty(), "all of it plays");
+}
+
+#[test]
+fn a_stop_that_is_meant_and_one_that_is_not_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start(port, "h264") else { return };
+    let room = room(folder.path(), port);
+    let pause = || std::thread::sleep(Duration::from_secs(2));
+    let begun = Timestamp::now();
+    for is_meant in [true, false] {
+        let (_cameras, service) = room.start();
+        pause();
+        if is_meant {
+            service.stop_as_meant()
+        } else {
+            service.stop()
+        }
+        drop(service);
+        pause();
+    }
+    let (_cameras, service) = room.start();
+    pause();
+    service.stop();
+    let account = room.account(Timestamp::now() - Duration::from_millis(200));
+    assert_eq!(account.unexplained_ms(), 0, "{account:?}");
+    let before = room.account(begun);
+    for cause in [GapCause::OperatorStop, GapCause::ApplianceOff] {
+        let of = |account: &Account| account.gaps_ms.get(&cause).copied().unwrap_or_default();
+        // The pause, and until the first picture.
+        assert!(
+            (1900..at_most(4.0).as_millis() as i64).contains(&(of(&account) - of(&before))),
+            "{cause:?}: {account:?}"
+        );
+    }
 }
 
 #[test]
