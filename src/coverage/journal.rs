@@ -102,6 +102,7 @@ pub(crate) fn shown(
             hidden_ms: account.hidden_ms.into_iter().map(|(cause, ms)| (cause, unsigned(ms))).collect(),
             unknown_ms: unsigned(account.unknown_ms),
             people,
+            complete: None,
         });
     }
     let latest = start + SignedDuration::from_mins(rollcall_minutes);

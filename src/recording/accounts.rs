@@ -54,7 +54,6 @@ pub(super) fn close_lessons(
                 }
                 account = account_of(journal, camera, lesson.span)?;
             }
-            complete &= account.unexplained.is_empty();
             accounts.push(coverage_of(camera, &account));
         }
         let mut shown =
@@ -62,12 +61,15 @@ pub(super) fn close_lessons(
         for account in &mut accounts {
             account.impaired_ms = shown.impaired.remove(&account.camera).unwrap_or_default();
             let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
-            complete &= share(visible, account.required_ms) >= required_share;
+            let is_enough = share(visible, account.required_ms) >= required_share;
+            account.complete = Some(account.unexplained_ms == 0 && is_enough);
         }
-        for account in &shown.workstations {
-            complete &= share(account.visible_ms, account.required_ms) >= required_share;
+        for account in &mut shown.workstations {
+            account.complete = Some(share(account.visible_ms, account.required_ms) >= required_share);
         }
-        complete &= shown.is_roll_call_recorded;
+        let verdicts = accounts.iter().map(|account| account.complete);
+        let all = verdicts.chain(shown.workstations.iter().map(|account| account.complete));
+        complete &= shown.is_roll_call_recorded && all.into_iter().all(|verdict| verdict == Some(true));
         journal_coverage(journal, &lesson, accounts, shown, required_share, complete)?;
         tracing::info!(class = %lesson.class, complete, "the lesson is over; its account is made");
     }
@@ -87,6 +89,7 @@ fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
         gaps_ms: account.gaps_ms.iter().map(|(cause, length)| (*cause, ms(*length))).collect(),
         unexplained_ms: ms(account.unexplained_ms()),
         impaired_ms: BTreeMap::new(),
+        complete: None,
     }
 }
 
@@ -107,6 +110,7 @@ fn journal_coverage(
             cameras,
             workstations: shown.workstations,
             roll_call: shown.roll_call,
+            roll_call_recorded: Some(shown.is_roll_call_recorded),
             required_share,
             complete,
         });

@@ -271,7 +271,9 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
 
     let coverage = wait_coverage(&journal, 60);
     assert_adds_up(&coverage);
-    assert!(!coverage.complete && coverage.roll_call.is_some());
+    assert!(!coverage.complete && coverage.roll_call.is_some() && coverage.roll_call_recorded.is_some());
+    let verdicts = coverage.workstations.iter().map(|workstation| workstation.complete);
+    assert!(verdicts.chain([coverage.cameras[0].complete]).all(|verdict| verdict == Some(false)), "{coverage:?}");
     let [left, right, nowhere] = &coverage.workstations[..] else { panic!("{coverage:?}") };
     for workstation in [left, right] {
         let hidden = workstation.hidden_ms[&HiddenCause::Covered];

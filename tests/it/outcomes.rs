@@ -1,6 +1,7 @@
 //! What the check-in makes of real faces before a real camera's film: each outcome, end to end, to its record.
 
 use crate::demo::photos;
+use crate::disk::Small;
 use crate::stage::{Actor, Shot, Stage, shoot};
 use evidence::jws::read_unverified;
 use evidence::record::{CheckinOutcome, Data};
@@ -9,6 +10,7 @@ use rollcall::checkin::live::Outcome;
 use rollcall::config::QualityConfig;
 use rollcall::picture::Picture;
 use rollcall::vision::{RefusalReason, judge};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -70,6 +72,72 @@ fn two_people_side_by_side_check_in_together_and_who_cannot_be_seen_well_is_told
     together[..2].sort_by_key(|(_, person)| person.map(str::to_owned));
     use CheckinOutcome::{Accepted, TooDark, TooSmall};
     assert_eq!(together, [(Accepted, Some("01")), (Accepted, Some("02")), (TooSmall, None), (TooDark, None)]);
+}
+
+#[test]
+fn a_check_in_that_cannot_be_saved_is_not_told_as_done_and_is_saved_when_there_is_room_again() {
+    let Some(photos) = photos() else { return };
+    let Some(disk) = Small::mount("300m") else { return };
+    let folder = disk.folder.path();
+    let mut stage = Stage::new(folder, "");
+    let class = stage.class("A", 0);
+    stage.enrol(&class, "01", &photos.join("obama.jpg"));
+    let actor = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
+    let nobody = Shot { faces: vec![], seconds: 3.0 };
+    shoot(&[nobody, Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 12.0 }], &stage.film());
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
+    let filler = folder.join("filler");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let mut file = std::fs::File::create(&filler).expect("created");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        let end = Instant::now() + Duration::from_secs(30);
+        let trouble = appliance.live.troubles();
+        while trouble.borrow().is_none() {
+            assert!(Instant::now() < end && appliance.live.recent().is_empty(), "nobody is told that the disk is full");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(trouble.borrow().as_ref().is_some_and(|trouble| trouble.contains("full")), "{:?}", *trouble.borrow());
+        assert_eq!(appliance.live.recent().len(), 0, "nothing is told as done");
+        std::fs::remove_file(&filler).expect("removed");
+        drop(file);
+        while appliance.live.recent().is_empty() {
+            assert!(Instant::now() < end, "it is not tried again");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(brief(&appliance.live.recent()), [(CheckinOutcome::Accepted, Some("01"))]);
+        assert_eq!(*trouble.borrow(), None, "it is over");
+        appliance.stop().await.expect("stopped");
+    });
+}
+
+#[test]
+fn pictures_out_of_focus_in_glaring_light_and_of_half_a_face_are_refused_for_that() {
+    let Some(photos) = photos() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    let photo = Picture::open(&photos.join("obama2.jpg")).expect("a photo");
+    let mut refused = |picture: &Picture| {
+        let face = stage.vision.faces(picture).expect("looked at").into_iter().next().expect("a face");
+        (judge(&face, &QualityConfig::default()).err().map(|refusal| refusal.reason), face)
+    };
+    let (reason, face) = refused(&photo);
+    assert_eq!(reason, None, "the photo itself is good");
+    let blurred = photo.scaled(photo.width / 12, photo.height / 12).scaled(photo.width, photo.height);
+    assert_eq!(refused(&blurred).0, Some(RefusalReason::Blurred));
+    let mut bright = photo.clone();
+    bright.rgb.iter_mut().for_each(|value| *value = 190 + *value / 4);
+    assert_eq!(refused(&bright).0, Some(RefusalReason::TooBright));
+    // A little more than the eyes and the mouth are left.
+    let left = face.bounds.x as usize + face.bounds.width as usize / 8;
+    let mut half = Picture::black(photo.width - left as u32, photo.height);
+    let row = |picture: &Picture| picture.width as usize * 3;
+    for (to, from) in
+        half.rgb.chunks_exact_mut((photo.width as usize - left) * 3).zip(photo.rgb.chunks_exact(row(&photo)))
+    {
+        to.copy_from_slice(&from[left * 3..]);
+    }
+    assert_eq!(refused(&half).0, Some(RefusalReason::CutOff));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use askama::Template;
 use evidence::disc::{CLAIM, Claim, ClaimedSpan, RECORDINGS, path_of};
 use evidence::jws::read_unverified;
-use evidence::record::{Data, GapCause};
+use evidence::record::{Data, GapCause, Viewing, ViewingKind};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use std::collections::BTreeSet;
@@ -166,7 +166,38 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
     write(&folder.join("index.html"), &index.render()?)?;
     write(&folder.join(CLAIM), &(serde_json::to_string_pretty(&claim)? + "\n"))?;
     File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
+    journal_taking(config, journal, request, &cameras, &spans)?;
     Ok(disc)
+}
+
+/// Who takes recordings is a record, as on the pages; here it is whoever may run this program.
+fn journal_taking(
+    config: &Config,
+    journal: &Journal,
+    request: &DiscRequest,
+    cameras: &BTreeSet<String>,
+    spans: &[Span],
+) -> Result<()> {
+    let classes: BTreeSet<String> = match &request.class {
+        Some(class) => [class.clone()].into(),
+        None => {
+            let lessons = Plan::of_all_classes(config, journal)?.lessons_on(journal, request.date)?;
+            lessons.into_iter().map(|lesson| lesson.class.to_string()).collect()
+        }
+    };
+    for class in classes {
+        for (camera, span) in cameras.iter().flat_map(|camera| spans.iter().map(move |span| (camera, span))) {
+            journal.append_viewing(Viewing {
+                class: class.clone(),
+                by: "cli".into(),
+                camera: camera.clone(),
+                start: journal.time_text(span.from),
+                end: journal.time_text(span.until),
+                what: ViewingKind::Downloaded,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn spans(config: &Config, journal: &Journal, request: &DiscRequest) -> Result<Vec<Span>> {

@@ -71,10 +71,13 @@ function pinPad(teachers, done, label, extra = []) {
 // Names and an admitted teacher must not stay on a screen that everybody sees.
 const IDLE_MS = 60_000;
 const READING_MS = 300_000; // a notice is read without touching anything
+const WARNING_MS = 20_000; // before it closes, it says so
 let idle = null;
+let soon = null;
 let patience = IDLE_MS;
 
 function leave() {
+  clearTimeout(soon);
   staff = null;
   enrolDialog.close();
   enrolDialog.replaceChildren();
@@ -82,6 +85,9 @@ function leave() {
 
 function stay() {
   clearTimeout(idle);
+  clearTimeout(soon);
+  enrolDialog.querySelector(".closing")?.remove();
+  soon = setTimeout(() => enrolDialog.append(element("p", { className: "closing", role: "status", textContent: t("closing") })), patience - WARNING_MS);
   idle = setTimeout(() => enrolDialog.open && leave(), patience);
 }
 

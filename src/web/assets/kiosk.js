@@ -14,6 +14,15 @@ const KINDS = {
 const SIGNS = { good: "✓", kind: "!", no: "✕", hint: "↔", idle: "☺" };
 const COLOURS = { good: "#46d98a", kind: "#ffd166", no: "#ff9b8f", hint: "#ffd166", idle: "#8fc1ff" };
 
+// Type is as large as the screen allows, so that a browser's zoom would change nothing; what is zoomed is told by the window.
+function zoom() {
+  const factor = Math.min(5, Math.max(1, Math.round((outerWidth / innerWidth) * 20) / 20)) || 1;
+  document.documentElement.style.setProperty("--zoom", factor);
+  document.documentElement.classList.toggle("zoomed", factor > 1.1);
+}
+addEventListener("resize", zoom);
+zoom();
+
 let status = null;
 let expectation = null;
 let shown = null; // the result on the screen: { outcome, at }

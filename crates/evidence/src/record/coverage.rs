@@ -24,6 +24,9 @@ pub struct Coverage {
     /// The roll call, as the teacher began and ended it at the kiosk; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roll_call: Option<RollCallSpan>,
+    /// Whether a camera has recorded the whole of the roll call; absent in records of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_call_recorded: Option<bool>,
     /// Share of the time, 0 to 1, that each camera and workstation must be shown.
     pub required_share: f64,
     /// Whether each camera and workstation is shown that much, the roll call is recorded, and nothing is unexplained.
@@ -60,6 +63,9 @@ pub struct WorkstationCoverage {
     /// How often it was looked whether somebody is at it, and what was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<PeopleSeen>,
+    /// Whether it was visible for the share that is required; absent in records of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
 }
 
 /// Looks at a workstation for a person, by what was seen.
@@ -228,4 +234,8 @@ pub struct CameraCoverage {
     /// Of what is recorded: the picture shows nothing of the lesson, by what was found then, ms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub impaired_ms: BTreeMap<FindingKind, u64>,
+    /// Whether it has shown the lesson for the share that is required, and nothing is unexplained; absent in records of
+    /// before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
 }
