@@ -4,7 +4,7 @@
 use crate::camera::{Server, free_port};
 use crate::clock::noon;
 use crate::kill::{STATE, child};
-use crate::pace::at_most;
+use crate::pace::{at_most, found_in_time};
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Data, GapCause};
 use jiff::{SignedDuration, Timestamp};
@@ -193,14 +193,18 @@ fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(3));
     server.signal("USR1");
+    let stopped = Instant::now();
     room.wait_recording(&service, false);
+    found_in_time("no pictures, though connected", stopped.elapsed());
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraStalled));
     server.signal("USR1");
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(2));
     drop(server);
+    let gone = Instant::now();
     room.wait_recording(&service, false);
+    found_in_time("camera gone", gone.elapsed());
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraAbsent));
     let Some(_server) = Server::start(port, "h264") else { return };
@@ -278,6 +282,7 @@ fn kill_9_costs_one_group_of_pictures_at_most() {
         let before = segments.iter().filter(|segment| segment.start < killed).max_by_key(|segment| segment.end);
         let lost = killed.duration_since(before.expect("recorded before it was killed").end);
         // The server's key frames are a second apart.
+        eprintln!("kill -9: {:.1} s lost", lost.as_secs_f32());
         assert!(lost.unsigned_abs() < at_most(1.5), "{lost:?} were lost");
     }
     let account = room.account(segments.last().expect("some").end);

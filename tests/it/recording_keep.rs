@@ -4,6 +4,7 @@
 use crate::camera::{Server, free_port};
 use crate::disk::Small;
 use crate::hostile::{BUREAU, bureau_key};
+use crate::pace::found_in_time;
 use crate::recording::room_with;
 use evidence::checkpoint::Witness;
 use evidence::jws::read_unverified;
@@ -159,15 +160,18 @@ fn a_full_disk_stops_the_recording_and_not_the_check_ins_and_it_comes_back() {
     let room = room_with(disk.folder.path(), port, SignedDuration::from_hours(1), reserve);
     let (_cameras, service) = room.start();
     room.wait_recording(&service, true);
-    // All but half a megabyte above the reserve is taken by somebody else's file.
+    std::thread::sleep(Duration::from_secs(3));
+    // All but the reserve is taken by somebody else's file.
     let free = service.keeping().disk.expect("it can be asked").free_bytes;
-    let other = vec![0; (free - 4_000_000 - 500_000) as usize];
+    let other = vec![0; (free - 4_000_000) as usize];
     fs::write(disk.folder.path().join("other"), other).expect("written");
-    let end = Instant::now() + Duration::from_secs(60);
+    let full = Instant::now();
+    let end = full + Duration::from_secs(60);
     while service.status()[0].gap.as_ref().is_none_or(|(_, cause)| *cause != GapCause::DiskFull) {
         assert!(Instant::now() < end, "{:?} {:?}", service.status(), service.keeping());
         std::thread::sleep(Duration::from_millis(50));
     }
+    found_in_time("disk full", full.elapsed());
     // What is left is the check-ins'.
     for number in 0..40 {
         let person = format!("{number:02}");
