@@ -57,6 +57,10 @@ pub enum EnrolError {
     Store(#[from] StoreError),
 }
 
+/// Whoever's face is less than a third as large as the face that is enrolled is in the background.
+const BACKGROUND: f32 = 1.0 / 3.0;
+/// Least presence of somebody else: things in the background can look a little like faces.
+const SURELY_A_FACE: f32 = 0.9;
 /// Least cosine of two pictures that are enrolled for one person.
 const SAME_PERSON: f32 = 0.45;
 
@@ -67,6 +71,12 @@ pub fn face_of_photo(vision: &mut Vision, photo: &Picture, limits: &QualityConfi
         return Err(if faces.is_empty() { EnrolError::NoFace } else { EnrolError::SeveralFaces(faces.len()) });
     };
     judge(face, limits).map_err(EnrolError::Quality)?;
+    let large = BACKGROUND * face.quality.pupil_distance_px;
+    let counts = |other: &Face| other.quality.pupil_distance_px >= large && other.presence >= SURELY_A_FACE;
+    let several = vision.everyone(photo)?.iter().filter(|other| counts(other)).count();
+    if several > 1 {
+        return Err(EnrolError::SeveralFaces(several));
+    }
     Ok(vision.embed(photo, face)?)
 }
 

@@ -70,14 +70,20 @@ impl Detector {
                 if found.is_empty() {
                     self.look(picture, self::whole(picture, 1.6), &mut found)?;
                 }
-                let short = picture.width.min(picture.height);
-                for side in [short, short / 2, short / 4] {
-                    if !found.is_empty() || side < 96 {
+                for side in photo_tiles(picture) {
+                    if !found.is_empty() {
                         break;
                     }
                     for tile in tiles(picture, side) {
                         self.look(picture, tile, &mut found)?;
                     }
+                }
+            }
+            Search::Everyone => {
+                self.look(picture, whole, &mut found)?;
+                self.look(picture, self::whole(picture, 1.6), &mut found)?;
+                for tile in photo_tiles(picture).flat_map(|side| tiles(picture, side)) {
+                    self.look(picture, tile, &mut found)?;
                 }
             }
             Search::Frame { near, turn } => {
@@ -196,6 +202,12 @@ fn round(face: &Rect) -> Tile {
     let side = (face.width.max(face.height) * 3.0).max(48.0) as u32;
     let (x, y) = face.centre();
     Tile { x: x as i64 - i64::from(side) / 2, y: y as i64 - i64::from(side) / 2, side }
+}
+
+/// Sides of a photo's tiles, px: the smaller, the smaller the faces that are found.
+fn photo_tiles(picture: &Picture) -> impl Iterator<Item = u32> {
+    let short = picture.width.min(picture.height);
+    [short, short / 2, short / 4].into_iter().filter(|side| *side >= 96)
 }
 
 /// Squares of `side` px that cover the picture and overlap by about half.

@@ -57,6 +57,11 @@ impl Rect {
         (self.x + self.width / 2.0, self.y + self.height / 2.0)
     }
 
+    /// Whether a point lies in the box.
+    pub fn contains(&self, (x, y): (f32, f32)) -> bool {
+        x >= self.x && x <= self.x + self.width && y >= self.y && y <= self.y + self.height
+    }
+
     /// Area of the part shared with another box over the area of both together, 0–1.
     pub fn overlap(&self, other: &Rect) -> f32 {
         let shared = self.shared(other);

@@ -125,6 +125,8 @@ pub struct Face {
 pub enum Search<'a> {
     /// A photo: the whole picture, then ever smaller tiles until a face is found.
     Photo,
+    /// A photo: all of it and all its tiles, for whoever else is in it.
+    Everyone,
     /// A frame of a camera: the whole picture, round the faces of the frame before, and a few tiles of the whole
     /// in turn, so that a face at 2 m is found within some frames.
     Frame {
@@ -188,10 +190,28 @@ impl Vision {
         self.embedder.embed_side(picture, &face.points, number % 2 == 1)
     }
 
-    /// Finds and measures every face of a photo.
+    /// Finds and measures the faces of a photo: those that the whole picture shows or, if there is none, small ones.
     pub fn faces(&mut self, picture: &Picture) -> Result<Vec<Face>, VisionError> {
+        self.measure_all(picture, Search::Photo)
+    }
+
+    /// Finds and measures every face of a photo, small ones beside large ones too; the largest first.
+    pub fn everyone(&mut self, picture: &Picture) -> Result<Vec<Face>, VisionError> {
+        let mut all = self.measure_all(picture, Search::Everyone)?;
+        all.sort_by(|a, b| b.quality.pupil_distance_px.total_cmp(&a.quality.pupil_distance_px));
+        let mut faces: Vec<Face> = Vec::new();
+        for face in all {
+            // A part of a large face, in a small tile, can look like a face of its own.
+            if !faces.iter().any(|larger| larger.bounds.contains(face.bounds.centre())) {
+                faces.push(face);
+            }
+        }
+        Ok(faces)
+    }
+
+    fn measure_all(&mut self, picture: &Picture, search: Search) -> Result<Vec<Face>, VisionError> {
         let mut faces = Vec::new();
-        for detection in self.find(picture, Search::Photo)? {
+        for detection in self.find(picture, search)? {
             faces.extend(self.measure(picture, &detection)?);
         }
         Ok(faces)

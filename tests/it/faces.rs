@@ -1,8 +1,10 @@
 //! How surely faces are recognised, held against what is promised, with the real program on real photos.
 
 use crate::demo::{photos, run, said, text};
-use crate::stage::Stage;
+use crate::stage::{Actor, Stage};
+use rollcall::checkin::enrol::{EnrolError, face_of_photo};
 use rollcall::commands::demo::film::{Portrait, Scene, shoot};
+use rollcall::picture::Picture;
 use rollcall::vision::Search;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -76,6 +78,51 @@ fn lfw_is_told_apart(folds: usize, accuracy: f64) {
     assert!(number(&report["no_face_rate"]) <= 0.002, "{report:#}");
 }
 
+/// Somebody who stands behind the trainee is a second face too: whose face is enrolled is never a guess. The small
+/// faces of a room's background do not matter.
+#[test]
+fn a_photo_with_somebody_behind_the_trainee_is_not_enrolled() {
+    let Some(photos) = photos() else { return };
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut stage = Stage::new(scratch.path(), "");
+    let limits = stage.config.checkin.enrolment_quality();
+    let (trainee, other) = (photos.join("obama.jpg"), photos.join("biden.jpg"));
+    let [trainee, other] = [trainee, other].map(|photo| Actor::open(&photo, &mut stage.vision));
+    let mut enrolled = |pupils: Option<f32>| {
+        let mut photo = Picture::black(1280, 720);
+        photo.rgb.fill(150);
+        trainee.at(500.0, 350.0, 150.0, 1.0).draw(&mut photo);
+        pupils.into_iter().for_each(|pupils| other.at(1080.0, 200.0, pupils, 1.0).draw(&mut photo));
+        face_of_photo(&mut stage.vision, &photo, &limits)
+    };
+    for pupils in [None, Some(25.0)] {
+        enrolled(pupils).unwrap_or_else(|error| panic!("pupils {pupils:?} px apart: {error}"));
+    }
+    for pupils in [120.0, 60.0] {
+        let refused = enrolled(Some(pupils));
+        assert!(matches!(refused, Err(EnrolError::SeveralFaces(2))), "pupils {pupils} px apart: {refused:?}");
+    }
+}
+
+/// Photos that a webcam took in an office: a man stands behind one of the seven people in one of the photos.
+#[test]
+#[ignore = "minutes; a release build"]
+fn who_is_far_behind_does_not_hinder_enrolment() {
+    let Some(folder) = shared("nuaa_live") else { return };
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut stage = Stage::new(scratch.path(), "");
+    let limits = stage.config.checkin.enrolment_quality();
+    let people = std::fs::read_dir(&folder).expect("a folder").flatten();
+    let photos: Vec<_> = people.flat_map(|one| std::fs::read_dir(one.path()).into_iter().flatten().flatten()).collect();
+    let mut refused = |photo: &std::fs::DirEntry| {
+        let photo = Picture::open(&photo.path()).expect("a photo");
+        matches!(face_of_photo(&mut stage.vision, &photo, &limits), Err(EnrolError::SeveralFaces(_)))
+    };
+    let several = photos.iter().filter(|photo| refused(photo)).count();
+    eprintln!("{several} of {} photos show several faces", photos.len());
+    assert!(several <= 1, "{several} of {} photos", photos.len());
+}
+
 /// At 2 m a camera of 65° and 1280 px shows pupils 31 px apart.
 #[test]
 fn a_face_at_two_metres_is_found_in_the_tiles_and_checked_in() {
@@ -95,7 +142,7 @@ fn a_face_at_two_metres_is_found_in_the_tiles_and_checked_in() {
         &["-loglevel", "error", "-ss", "3", "-i", &text(&film), "-frames:v", "1", &text(&still)],
     );
     assert!(cut.status.success(), "{}", said(&cut));
-    let frame = rollcall::picture::Picture::open(&still).expect("a picture");
+    let frame = Picture::open(&still).expect("a picture");
     let mut found = |turn| !vision.find(&frame, Search::Frame { near: &[], turn }).expect("looked").is_empty();
     let turns: Vec<u64> = (0..12).filter(|turn| found(*turn)).collect();
     assert!(!turns.is_empty(), "found in none of 12 turns");

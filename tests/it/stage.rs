@@ -69,7 +69,9 @@ pub struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    fn draw(&self, frame: &mut Picture) {
+    /// Puts the head into a picture.
+    pub fn draw(&self, frame: &mut Picture) {
+        let (width, height) = (frame.width as usize, i64::from(frame.height));
         let scale = self.pupil_distance_px / self.actor.pupil_distance_px;
         let size = |length: u32| ((length as f32 * scale) as u32).max(1);
         let head = self.actor.head.scaled(size(self.actor.head.width), size(self.actor.head.height));
@@ -77,8 +79,8 @@ impl Placed<'_> {
         for (line, row) in head.rgb.chunks_exact(head.width as usize * 3).enumerate() {
             for (column, pixel) in row.chunks_exact(3).enumerate() {
                 let (x, y) = (left as i64 + column as i64, top as i64 + line as i64);
-                if (0..i64::from(WIDTH)).contains(&x) && (0..i64::from(HEIGHT)).contains(&y) {
-                    let at = (y as usize * WIDTH as usize + x as usize) * 3;
+                if (0..width as i64).contains(&x) && (0..height).contains(&y) {
+                    let at = (y as usize * width + x as usize) * 3;
                     for (to, from) in frame.rgb[at..at + 3].iter_mut().zip(pixel) {
                         *to = (f32::from(*from) * self.light) as u8;
                     }
