@@ -55,9 +55,21 @@ pub struct StoredTemplate {
     pub embedding: Embedding,
 }
 
+/// What the store knows of people.
+pub struct Known<'a> {
+    /// The classes that are not closed.
+    pub classes: &'a [Class],
+    /// Faces.
+    pub templates: &'a [StoredTemplate],
+    /// Who has said no to face recognition, in the class in which it was said.
+    pub declined: &'a HashSet<(ClassId, String)>,
+}
+
 struct Human {
     here: Vec<Member>,
     elsewhere: Vec<Member>,
+    /// Whether there is a class here in which the face may be used.
+    by_face: bool,
 }
 
 /// See the module's head.
@@ -69,15 +81,16 @@ pub struct Directory {
     here: Gallery,
     elsewhere: Gallery,
     accepted: HashSet<(ClassId, String, WindowKind)>,
+    declined: HashSet<(ClassId, String)>,
 }
 
 impl Directory {
     /// Builds the view of `now`'s date for `room`.
     ///
-    /// `accepted` holds the check-ins accepted on that date.
+    /// `accepted` holds the check-ins accepted on that date. Whoever declines face recognition in a class is not
+    /// recognised for it, even by a face enrolled for another.
     pub fn build(
-        classes: &[Class],
-        templates: &[StoredTemplate],
+        known: &Known,
         accepted: impl IntoIterator<Item = (ClassId, String, WindowKind)>,
         now: &ZonedDateTime,
         room: &str,
@@ -89,7 +102,7 @@ impl Directory {
         let mut human_of: HashMap<(ClassId, String), usize> = HashMap::new();
         let mut by_id_number: HashMap<String, usize> = HashMap::new();
         let mut today = Vec::new();
-        for class in classes {
+        for class in known.classes {
             let is_here = class
                 .lessons
                 .iter()
@@ -100,11 +113,13 @@ impl Directory {
                     None => humans.len(),
                 };
                 if at == humans.len() {
-                    humans.push(Human { here: Vec::new(), elsewhere: Vec::new() });
+                    humans.push(Human { here: Vec::new(), elsewhere: Vec::new(), by_face: false });
                 }
-                let member = member(class, person);
-                human_of.insert((member.class.clone(), member.number.clone()), at);
-                if is_here { humans[at].here.push(member) } else { humans[at].elsewhere.push(member) }
+                let (member, human) = (member(class, person), &mut humans[at]);
+                let key = (member.class.clone(), member.number.clone());
+                human.by_face |= is_here && !known.declined.contains(&key);
+                human_of.insert(key, at);
+                if is_here { human.here.push(member) } else { human.elsewhere.push(member) }
             }
             if is_here {
                 let windows = class::windows(class, date, now.time_zone(), policy);
@@ -113,13 +128,17 @@ impl Directory {
         }
         let mut here = Gallery::new(dimensions);
         let mut elsewhere = Gallery::new(dimensions);
-        for template in templates {
+        for template in known.templates {
             if let Some(&at) = human_of.get(&(template.class.clone(), template.number.clone())) {
-                let gallery = if humans[at].here.is_empty() { &mut elsewhere } else { &mut here };
-                gallery.add(at as u32, &template.embedding);
+                match &humans[at] {
+                    human if human.by_face => here.add(at as u32, &template.embedding),
+                    human if human.here.is_empty() => elsewhere.add(at as u32, &template.embedding),
+                    _ => {}
+                }
             }
         }
-        Directory { date, classes: today, humans, here, elsewhere, accepted: accepted.into_iter().collect() }
+        let (accepted, declined) = (accepted.into_iter().collect(), known.declined.clone());
+        Directory { date, classes: today, humans, here, elsewhere, accepted, declined }
     }
 
     /// Whose face this is, as far as the templates tell.
@@ -139,7 +158,8 @@ impl Directory {
         }
         let human = &self.humans[best.person as usize];
         if is_here {
-            Identity::Here(human.here.clone(), likeness)
+            let consents = |member: &&Member| !self.declined.contains(&(member.class.clone(), member.number.clone()));
+            Identity::Here(human.here.iter().filter(consents).cloned().collect(), likeness)
         } else {
             Identity::Elsewhere(human.elsewhere.clone(), likeness)
         }

@@ -6,6 +6,7 @@
 use super::desk::{DeskError, Enrolled, Reply};
 use super::live::Enrolling;
 use super::record::{outcome_of, portrait};
+use super::track::SAME_FACE;
 use crate::camera::Frame;
 use crate::class::{ClassId, Person, mask};
 use crate::config::{CheckinConfig, QualityConfig};
@@ -30,7 +31,7 @@ pub enum EnrolError {
     #[error("{0}")]
     Quality(Refusal),
     /// Somebody else has this face already.
-    #[error("this face is already that of {number} in class {class} (likeness {score:.2}, limit {limit:.2})")]
+    #[error("this face is already that of {number} in class {class} (likeness {score:.2}, limit {limit:.2}){advice}")]
     Taken {
         /// That person's class.
         class: ClassId,
@@ -40,6 +41,8 @@ pub enum EnrolError {
         score: f32,
         /// At which two faces count as one person's.
         limit: f32,
+        /// What to do if it is the same person.
+        advice: &'static str,
     },
     /// The photos show different people.
     #[error("this photo does not show the person of the other photos (likeness {score:.2}, limit {limit:.2})")]
@@ -66,14 +69,12 @@ const SAME_PERSON: f32 = 0.45;
 
 /// The embedding of the only face of a photo, if the photo can be enrolled.
 pub fn face_of_photo(vision: &mut Vision, photo: &Picture, limits: &QualityConfig) -> Result<Embedding, EnrolError> {
+    let size = |face: &Face| face.quality.pupil_distance_px;
     let faces = vision.faces(photo)?;
-    let [face] = faces.as_slice() else {
-        return Err(if faces.is_empty() { EnrolError::NoFace } else { EnrolError::SeveralFaces(faces.len()) });
-    };
+    let face = faces.iter().max_by(|a, b| size(a).total_cmp(&size(b))).ok_or(EnrolError::NoFace)?;
     judge(face, limits).map_err(EnrolError::Quality)?;
-    let large = BACKGROUND * face.quality.pupil_distance_px;
-    let counts = |other: &Face| other.quality.pupil_distance_px >= large && other.presence >= SURELY_A_FACE;
-    let several = vision.everyone(photo)?.iter().filter(|other| counts(other)).count();
+    let counts = |other: &&Face| size(other) >= BACKGROUND * size(face) && other.presence >= SURELY_A_FACE;
+    let several = vision.everyone(photo)?.iter().filter(counts).count();
     if several > 1 {
         return Err(EnrolError::SeveralFaces(several));
     }
@@ -88,6 +89,10 @@ pub fn same_person(faces: &[Embedding]) -> Result<(), EnrolError> {
         None => Ok(()),
     }
 }
+
+/// Teachers need no ID-card number in a class file, but whoever is in two classes is known to be one person by it.
+const ONE_PERSON: &str =
+    "; if that is the same person, give the ID-card number (身份证号) in both class files and import them again";
 
 /// Checks that none of these faces is already somebody else's, in any class. The same ID-card number in another
 /// class is the same person.
@@ -109,9 +114,11 @@ pub fn not_taken(
             continue;
         }
         let other = view.person(&template.class, &template.number)?;
-        let same = other.is_some_and(|other| other.id_number.is_some() && other.id_number == person.id_number);
-        if !same {
-            return Err(EnrolError::Taken { class: template.class, number: template.number, score, limit });
+        let theirs = other.and_then(|other| other.id_number);
+        if theirs.is_none() || theirs != person.id_number {
+            let unknown = template.class != *class && (theirs.is_none() || person.id_number.is_none());
+            let advice = if unknown { ONE_PERSON } else { "" };
+            return Err(EnrolError::Taken { class: template.class, number: template.number, score, limit, advice });
         }
     }
     Ok(())
@@ -201,7 +208,7 @@ impl Session {
             return Ok(false);
         }
         let embedding = vision.embed(&frame.picture, face)?;
-        if self.good.first().is_some_and(|first| first.cosine(&embedding) < SAME_PERSON) {
+        if Embedding::mean(&self.good).is_some_and(|mean| mean.cosine(&embedding) < SAME_FACE) {
             // Somebody else stepped in: begin again, with whoever stays.
             self.good.clear();
             self.best = None;

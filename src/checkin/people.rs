@@ -1,6 +1,6 @@
 //! The directory, kept in step with the store: rebuilt when the date, the people or somebody's check-ins changed.
 
-use super::directory::{Directory, StoredTemplate};
+use super::directory::{Directory, Known, StoredTemplate};
 use crate::class::WindowPolicy;
 use crate::config::Config;
 use crate::journal::Journal;
@@ -89,7 +89,10 @@ fn build(
         }
     }
     let accepted = reader.accepted_on(now.date())?;
-    Ok(Directory::build(&classes, &templates, accepted, now, &config.appliance.room, &policy(config), dimensions))
+    let refusals = reader.consents()?.into_iter().filter(|consent| !consent.given);
+    let declined = refusals.map(|consent| (consent.class, consent.number)).collect();
+    let known = Known { classes: &classes, templates: &templates, declined: &declined };
+    Ok(Directory::build(&known, accepted, now, &config.appliance.room, &policy(config), dimensions))
 }
 
 /// The windows as the config has them.

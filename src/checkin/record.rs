@@ -24,8 +24,8 @@ const STRANGER_AFTER: Duration = Duration::from_secs(30);
 /// The same reason to refuse a face is not recorded again for this long.
 const REFUSAL_AFTER: Duration = Duration::from_secs(20);
 /// Least cosine at which two strangers are the same; lower than the threshold, so that one person turning the head
-/// stays one person.
-const SAME_STRANGER: f32 = 0.5;
+/// stays one person, and higher than two people who are alike (docs/faces.md, "One face, followed").
+const SAME_STRANGER: f32 = 0.6;
 
 /// Width of the capture photo, px, at most.
 const CAPTURE_WIDTH: u32 = 400;

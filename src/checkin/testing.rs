@@ -1,6 +1,6 @@
 //! Classes, faces and tracks for the tests of the check-in's decisions.
 
-use super::directory::{Directory, StoredTemplate};
+use super::directory::{Directory, Known, StoredTemplate};
 use super::track::{Observation, Track, Tracker};
 use crate::camera::Frame;
 use crate::class::{Class, ClassId, IdNumber, WindowPolicy};
@@ -49,10 +49,22 @@ pub(super) fn directory(
     accepted: &[(&str, &str, WindowKind)],
     now: &ZonedDateTime,
 ) -> Directory {
-    let accepted = accepted
-        .iter()
-        .map(|(class, number, window)| (ClassId::new(class).expect("a number"), number.to_string(), *window));
-    Directory::build(classes, templates, accepted, now, "301", &POLICY, 3)
+    directory_where(classes, templates, &[], accepted, now)
+}
+
+/// As [`directory`]; these people have said no to face recognition, in these classes.
+pub(super) fn directory_where(
+    classes: &[Class],
+    templates: &[StoredTemplate],
+    declined: &[(&str, &str)],
+    accepted: &[(&str, &str, WindowKind)],
+    now: &ZonedDateTime,
+) -> Directory {
+    let id = |class: &str| ClassId::new(class).expect("a number");
+    let declined = declined.iter().map(|(class, number)| (id(class), number.to_string())).collect();
+    let accepted = accepted.iter().map(|(class, number, window)| (id(class), number.to_string(), *window));
+    let known = Known { classes, templates, declined: &declined };
+    Directory::build(&known, accepted, now, "301", &POLICY, 3)
 }
 
 /// The direction of these values.

@@ -14,8 +14,9 @@ pub const LOST_AFTER: Duration = Duration::from_millis(1200);
 
 /// Least cosine between a good frame and the mean of the track that it continues.
 ///
-/// Frames of one person in one track measure 0.5 and more against their mean; two persons stay below 0.35.
-const SAME_FACE: f32 = 0.35;
+/// Frames of one person measure 0.68 and more against the mean of those before, people who are alike 0.55 at most
+/// (docs/faces.md, "One face, followed").
+pub(super) const SAME_FACE: f32 = 0.6;
 
 /// What one frame shows of one face.
 pub struct Observation {

@@ -3,6 +3,7 @@
 use super::SoundPolicy;
 use super::sheet::Cell;
 use super::values;
+use evidence::record::holds_id_card_number;
 
 /// Most workstations of one lesson.
 const MAX_WORKSTATIONS: usize = 500;
@@ -74,6 +75,7 @@ fn range(part: &str) -> Result<Vec<String>, String> {
     let numbered = ends.and_then(|(first, last)| Some((digits(first)?, digits(last)?)));
     let Some(((prefix, first), (last_prefix, last))) = numbered else {
         return match plain(part) {
+            true if holds_id_card_number(part) => Err(format!("{part:?} holds an ID-card number")),
             true => Ok(vec![part.to_owned()]),
             false => Err(format!("{part:?} is neither a workstation nor a range of them: write 1-20 or A01-A12,B3")),
         };

@@ -4,6 +4,7 @@ use super::id_number::IdNumber;
 use super::sheet::{self, Cell, Table};
 use super::values;
 use super::{Class, ClassId, Lesson, LessonKind, Person, Role, demands};
+use evidence::record::holds_id_card_number;
 use jiff::civil::{Date, Time};
 use std::collections::HashMap;
 
@@ -166,11 +167,12 @@ impl Reading {
         let trainee_list = self.people(&trainees, Role::Trainee);
         self.across_sheets(&trainees, &trainee_list, &teacher_list);
         let lessons = self.lessons(&plan, &teacher_list);
+        let roster = trainees.table.name.clone();
         let (id, name, institution, trade, level) = head?;
         let teachers = teacher_list.into_iter().map(|(_, person)| person).collect();
         let trainees = trainee_list.iter().map(|(_, person)| person.clone()).collect();
         let class = Class { id, name, institution, trade, level, lessons, trainees, teachers };
-        self.advise(&class, &trainees_rows(&trainee_list));
+        self.advise(&class, &roster, &trainees_rows(&trainee_list));
         Some(class)
     }
 
@@ -258,8 +260,8 @@ impl Reading {
         let trade = self.text(sheet, row, cells, 3, true);
         let level = self.text(sheet, row, cells, 4, false);
         let id = match ClassId::new(&id?) {
-            Ok(id) if IdNumber::new(id.as_str()).is_ok() => {
-                self.problem(sheet.place(row, 0, "is an ID-card number; enter the number of the class".into()));
+            Ok(id) if holds_id_card_number(id.as_str()) => {
+                self.problem(sheet.place(row, 0, "holds an ID-card number; enter the number of the class".into()));
                 return None;
             }
             Ok(id) => id,
@@ -309,7 +311,7 @@ impl Reading {
         let number = self.text(sheet, row, cells, 0, true)?;
         let plain = number.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
         let digits = number.bytes().filter(u8::is_ascii_digit).count();
-        let message = if IdNumber::new(&number).is_ok() || (digits >= 15 && number.len() <= 18) {
+        let message = if holds_id_card_number(&number) || (digits >= 15 && number.len() <= 18) {
             "looks like an ID-card number, which must not stand in records; number the roster 001, 002 … instead"
         } else if !plain || number.chars().count() > 32 {
             "use 1 to 32 letters, digits, - _ ."
@@ -398,9 +400,10 @@ impl Reading {
     }
 
     /// What the bureau will ask about (articles 5(1) and 5(2)); none of it stops an import.
-    fn advise(&mut self, class: &Class, rows: &HashMap<String, usize>) {
+    fn advise(&mut self, class: &Class, roster: &str, rows: &HashMap<String, usize>) {
         let mut warn = |row: Option<usize>, message: String| {
-            self.warnings.push(Problem { sheet: None, row, column: None, message });
+            let sheet = row.is_some().then(|| roster.to_owned());
+            self.warnings.push(Problem { sheet, row, column: None, message });
         };
         if !class
             .lessons

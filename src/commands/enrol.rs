@@ -10,6 +10,7 @@ use crate::picture::Picture;
 use crate::vision::Vision;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,17 +49,21 @@ pub struct Enrolment {
 impl EnrolArgs {
     /// Runs it; fails when anybody was refused.
     pub fn run(self, config: &Path) -> Result<ExitCode> {
+        let (config, journal) = appliance::open(config)?;
+        let class = class_id(&self.class)?;
         let people = match (&self.number, &self.folder) {
             (Some(number), _) => {
                 anyhow::ensure!(!self.photos.is_empty(), "name at least one photo of {number}");
                 BTreeMap::from([(number.clone(), self.photos.clone())])
             }
-            (None, Some(folder)) => photos_in(folder)?,
+            (None, Some(folder)) => {
+                let row = journal.store().read()?.class(&class)?;
+                let row = row.with_context(|| format!("class {class} is not known; import it first"))?;
+                photos_in(folder, &|number| row.class.person(number).is_some())?
+            }
             (None, None) => anyhow::bail!("name a person and photos, or a --folder"),
         };
-        let (config, journal) = appliance::open(config)?;
         let mut vision = appliance::Models::load(&config)?.vision()?;
-        let class = class_id(&self.class)?;
         let mut done = Vec::new();
         for (number, photos) in people {
             let outcome = enrol_person(&journal, &config, &mut vision, &class, &number, &photos);
@@ -116,8 +121,9 @@ pub fn enrol_person(
     Ok(journal.enrol(class, number, &faces, vision.model(), "cli")?.seq)
 }
 
-/// The photos of a folder by roster number.
-fn photos_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>> {
+/// The photos of a folder by roster number. A name that stands on the roster as it is belongs to that person, whatever
+/// `_` it holds; otherwise what follows the last `_` counts the photo.
+fn photos_in(folder: &Path, is_on_roster: &dyn Fn(&str) -> bool) -> Result<BTreeMap<String, Vec<PathBuf>>> {
     let list = |folder: &Path| -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
@@ -128,20 +134,45 @@ fn photos_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>> {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         path.is_file() && ["jpg", "jpeg", "png", "webp"].contains(&extension.to_lowercase().as_str())
     };
-    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let text = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
     let mut people: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for path in list(folder)? {
         if path.is_dir() {
             let photos: Vec<PathBuf> = list(&path)?.into_iter().filter(|path| is_photo(path)).collect();
             if !photos.is_empty() {
-                people.entry(stem(&path)).or_default().extend(photos);
+                people.entry(text(path.file_name())).or_default().extend(photos);
             }
         } else if is_photo(&path) {
-            let name = stem(&path);
-            let number = name.rsplit_once('_').map_or(name.as_str(), |(number, _)| number);
+            let name = text(path.file_stem());
+            let number = match name.rsplit_once('_') {
+                Some((number, _)) if !is_on_roster(&name) => number,
+                _ => &name,
+            };
             people.entry(number.to_owned()).or_default().push(path.clone());
         }
     }
     anyhow::ensure!(!people.is_empty(), "no photos (jpg, png, webp) in {}", folder.display());
     Ok(people)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_photo_belongs_to_the_number_it_is_named_by_whatever_the_number_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names =
+            ["001.jpg", "001_2.JPG", "2026_001.png", "2026_001_2.png", "A.jpg", "A_1.jpg", "notes.txt", "9_9.webp"];
+        for name in names {
+            std::fs::write(folder.path().join(name), "").expect("written");
+        }
+        std::fs::create_dir(folder.path().join("B.7")).expect("made");
+        std::fs::write(folder.path().join("B.7/any_name.jpeg"), "").expect("written");
+        let roster = ["001", "2026_001", "A", "A_1", "B.7"];
+        let found = photos_in(folder.path(), &|number| roster.contains(&number)).expect("photos");
+        let counted: Vec<(&str, usize)> =
+            found.iter().map(|(number, photos)| (number.as_str(), photos.len())).collect();
+        assert_eq!(counted, [("001", 2), ("2026_001", 2), ("9", 1), ("A", 1), ("A_1", 1), ("B.7", 1)]);
+    }
 }

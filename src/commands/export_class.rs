@@ -75,7 +75,7 @@ pub fn export_class(journal: &Journal, class: &str, folder: &Path) -> Result<u64
     let mut about = Output::create(folder.join("class.json"))?;
     about.line(&serde_json::to_string_pretty(&serde_json::json!({"v": 1, "class": class}))?)?;
     about.finish()?;
-    write_appliance(journal, registration, folder)?;
+    write_appliance(journal, registration.as_ref(), folder)?;
     File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
     Ok(count)
 }

@@ -45,6 +45,10 @@ fn people_before_a_webcam_are_found_and_told_apart() {
     let at_default = misses.iter().find(|miss| (number(&miss["threshold"]) - f64::from(threshold())).abs() < 1e-3);
     assert!(number(&at_default.expect("the default is listed")["share"]) <= 0.065, "{tracks:#}");
     assert!(number(&tracks["highest_different"]) < f64::from(threshold()) - 0.05, "{tracks:#}");
+    // A frame is taken for the same person's from 0.6 on.
+    let followed = &tracks["followed"];
+    assert!(number(&followed["lowest_same"]) > 0.63, "{tracks:#}");
+    assert!(number(&followed["highest_different"]) < 0.57, "{tracks:#}");
 }
 
 fn threshold() -> f32 {
@@ -155,6 +159,28 @@ fn a_face_at_two_metres_is_found_in_the_tiles_and_checked_in() {
     assert!(demo.status.success(), "{}", said(&demo));
     let report: Value = serde_json::from_slice(&demo.stdout).expect("JSON");
     assert_eq!(report["accepted"], 1, "{report:#}");
+}
+
+/// The two of NUAA's people who are most alike, the one in the other's place from one frame to the next.
+#[test]
+fn who_takes_the_place_of_somebody_alike_is_checked_in_too() {
+    let Some(folder) = shared("nuaa_live") else { return };
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut stage = Stage::new(scratch.path(), "");
+    let photo = |name: &str| folder.join(&name[..4]).join(name);
+    let mut portrait = |name: &str| Portrait::open(&photo(name), &mut stage.vision).expect("a face");
+    let (one, other) = (portrait("0002_01_00_01_100.jpg"), portrait("0003_01_00_01_109.jpg"));
+    let film = scratch.path().join("film.mkv");
+    let scene = |photo, seconds| Scene { photo, pupil_distance_px: 90.0, seconds };
+    shoot(&[scene(None, 1.0), scene(Some(&one), 3.0), scene(Some(&other), 4.0)], &film).expect("a film");
+    let enrol = [("0002_01_00_01_120.jpg", "王一"), ("0003_01_00_01_131.jpg", "王二")];
+    let enrol = enrol.map(|(name, person)| format!("{}={person}", text(&photo(name))));
+    let [program, film] = [env!("CARGO_BIN_EXE_rollcall").into(), text(&film)];
+    let arguments = ["demo", "--once", "--json", "--listen", "127.0.0.1:0", "--enrol", &enrol[0], &enrol[1]];
+    let demo = run(Path::new(&program), &[&arguments[..], &["--clip", &film]].concat());
+    assert!(demo.status.success(), "{}", said(&demo));
+    let report: Value = serde_json::from_slice(&demo.stdout).expect("JSON");
+    assert_eq!(report["accepted"], 2, "{report:#}");
 }
 
 /// A phone holds its films on their side and says so in a display matrix.

@@ -7,7 +7,8 @@ use crate::journal::testing::class;
 /// Who confirms the code of `number` in `of`, with these classes on the appliance, in room 301 on their day.
 fn confirmers(classes: &[Class], of: &str, number: &str) -> Vec<(String, String)> {
     let now = "2026-11-23T08:00:00+08:00[Asia/Shanghai]".parse().expect("a time");
-    let directory = Directory::build(classes, &[], [], &now, "301", &policy(), 8);
+    let known = Known { classes, templates: &[], declined: &HashSet::new() };
+    let directory = Directory::build(&known, [], &now, "301", &policy(), 8);
     let of = ClassId::new(of).expect("a class number");
     directory.confirmers(&of, number).into_iter().map(|who| (who.class.to_string(), who.number)).collect()
 }

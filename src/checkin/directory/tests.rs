@@ -63,6 +63,24 @@ fn who_was_enrolled_for_another_class_is_known_in_todays_as_well() {
 }
 
 #[test]
+fn who_declines_in_a_class_is_not_recognised_for_it_by_a_face_enrolled_for_another() {
+    let now = at(8, 0, 0);
+    let classes = ["A", "B", "C"].map(|id| {
+        let mut class = class(id, 8, 11, if id == "A" { "205" } else { "301" });
+        same_person(&mut class, 0);
+        class
+    });
+    let templates = [template("A", "1", face_at(0.0))];
+    let seen = |declined: &[(&str, &str)]| {
+        identified(&directory_where(&classes, &templates, declined, &[], &now), &face_at(3.0))
+    };
+    assert_eq!(seen(&[]), "here B 1 C 1");
+    assert_eq!(seen(&[("B", "1")]), "here C 1");
+    assert_eq!(seen(&[("B", "1"), ("C", "1")]), "nobody", "not even as somebody of another class");
+    assert_eq!(seen(&[("B", "2")]), "here B 1 C 1");
+}
+
+#[test]
 fn a_class_without_a_lesson_here_today_is_elsewhere() {
     let templates = [template("A", "1", face_at(0.0))];
     let mut yesterday = class("A", 8, 11, "301");

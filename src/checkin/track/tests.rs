@@ -35,6 +35,21 @@ fn who_steps_into_anothers_place_inherits_nothing() {
     assert_eq!(tracker.track_mut(second).expect("followed").good_frames, 1);
 }
 
+/// The most alike of two people in the data at hand have a cosine of 0.55, which is that of 57°; the least alike frames
+/// of one person 0.68, which is that of 47°.
+#[test]
+fn two_people_who_are_alike_have_a_track_each_and_one_who_turns_has_one() {
+    for (degrees, same) in [(57.0, false), (47.0, true)] {
+        let (film, mut tracker) = (Film::begin(), Tracker::default());
+        for number in 0..3 {
+            tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(number * 100));
+        }
+        let id = tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(300)).0[0];
+        let next = tracker.update(vec![good(100.0, &face_at(degrees))], &film.frame(400)).0[0];
+        assert_eq!(id == next, same, "{degrees}°");
+    }
+}
+
 #[test]
 fn frames_that_fail_a_limit_keep_a_track_alive_and_add_nothing_to_it() {
     let (film, mut tracker) = (Film::begin(), Tracker::default());

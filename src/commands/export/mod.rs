@@ -66,46 +66,65 @@ pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
 /// As [`export_log`], with the oldest receipt over each of these records as well: they tell since when it was fixed.
 fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u64> {
     make_folder(folder)?;
-    let size = journal.append_export()?;
+    let snapshot = Snapshot::take(journal, dated)?;
+    snapshot.write(journal, folder)?;
+    Ok(snapshot.size)
+}
 
-    let mut written = 0;
-    let mut records = Output::create(folder.join("records.jws"))?;
-    while written < size {
-        let rows = journal.store().read()?.records(written, (size - written).min(2000) as usize, usize::MAX)?;
-        ensure!(!rows.is_empty(), "the log has fewer records than it had: run `rollcall check`");
-        for record in &rows {
-            records.line(record.as_str())?;
-        }
-        written += rows.len() as u64;
-    }
-    records.finish()?;
+/// What the log is at one moment, however it grows while its records are written out.
+struct Snapshot {
+    size: u64,
+    /// Receipts and, if they do not cover everything, the appliance's own checkpoint.
+    notes: Vec<String>,
+    registration: Option<Registration>,
+}
 
-    // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
-    // one over everything that only the appliance has signed.
-    let (receipt, older, registration) = {
-        let reader = journal.store().read()?;
-        let mut older = BTreeMap::new();
-        for seq in dated {
-            if let Some(receipt) = reader.oldest_receipt_over(*seq)? {
-                older.insert(receipt.size, receipt.note);
+impl Snapshot {
+    /// Says in the log that it is exported. The receipts are read before: none covers more than the records that are
+    /// written.
+    fn take(journal: &Journal, dated: &[u64]) -> Result<Snapshot> {
+        let (receipt, older, registration) = {
+            let reader = journal.store().read()?;
+            let mut older = BTreeMap::new();
+            for seq in dated {
+                if let Some(receipt) = reader.oldest_receipt_over(*seq)? {
+                    older.insert(receipt.size, receipt.note);
+                }
             }
+            (reader.newest_receipt()?, older, reader.registration()?)
+        };
+        let size = journal.append_export()?;
+        // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
+        // one over everything that only the appliance has signed.
+        let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
+        let newest = receipt.as_ref().map_or(0, |receipt| receipt.size);
+        let every = older.len().div_ceil(MAX_OLDER).max(1);
+        notes.extend(older.into_iter().filter(|(size, _)| *size != newest).step_by(every).map(|(_, note)| note));
+        if newest < size {
+            notes.push(journal.checkpoint(size)?.to_text());
         }
-        (reader.newest_receipt()?, older, reader.registration()?)
-    };
-    let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
-    let newest = receipt.as_ref().map_or(0, |receipt| receipt.size);
-    let every = older.len().div_ceil(MAX_OLDER).max(1);
-    notes.extend(older.into_iter().filter(|(size, _)| *size != newest).step_by(every).map(|(_, note)| note));
-    if receipt.is_none_or(|receipt| receipt.size < size) {
-        notes.push(journal.checkpoint(size)?.to_text());
+        Ok(Snapshot { size, notes, registration })
     }
-    let mut checkpoint = Output::create(folder.join("checkpoint.txt"))?;
-    checkpoint.text(&notes.join("\n"))?;
-    checkpoint.finish()?;
 
-    write_appliance(journal, registration, folder)?;
-    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
-    Ok(size)
+    fn write(&self, journal: &Journal, folder: &Path) -> Result<()> {
+        let mut written = 0;
+        let mut records = Output::create(folder.join("records.jws"))?;
+        while written < self.size {
+            let wanted = (self.size - written).min(2000) as usize;
+            let rows = journal.store().read()?.records(written, wanted, usize::MAX)?;
+            ensure!(!rows.is_empty(), "the log has fewer records than it had: run `rollcall check`");
+            for record in &rows {
+                records.line(record.as_str())?;
+            }
+            written += rows.len() as u64;
+        }
+        records.finish()?;
+        let mut checkpoint = Output::create(folder.join("checkpoint.txt"))?;
+        checkpoint.text(&self.notes.join("\n"))?;
+        checkpoint.finish()?;
+        write_appliance(journal, self.registration.as_ref(), folder)?;
+        File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))
+    }
 }
 
 /// Makes a folder; one that is there must be empty.
@@ -117,11 +136,11 @@ pub(super) fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// Writes `appliance.json`: whose log it is, and who countersigns it.
-pub(super) fn write_appliance(journal: &Journal, registration: Option<Registration>, folder: &Path) -> Result<()> {
+pub(super) fn write_appliance(journal: &Journal, registration: Option<&Registration>, folder: &Path) -> Result<()> {
     let log = journal.log();
     let mut appliance = serde_json::json!({"device": log.origin, "key": log.key});
     if let Some(bureau) = registration {
-        appliance["bureau"] = bureau.name.into();
+        appliance["bureau"] = bureau.name.as_str().into();
         appliance["bureau_key"] = bureau.key.to_string().into();
     }
     let mut about = Output::create(folder.join("appliance.json"))?;
@@ -153,5 +172,42 @@ impl Output {
     pub(super) fn finish(self) -> Result<()> {
         let flushed = self.file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
         flushed.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use evidence::checkpoint::Witness;
+    use evidence::key::SigningKey;
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_log_that_grows_and_is_countersigned_while_it_is_written_out_verifies() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (state, clock) = (folder.path().join("state"), Arc::new(SystemClock::default()));
+        let journal = Journal::initialise(&state, "site", "301", clock, TimeZone::UTC).expect("made");
+        let bureau = SigningKey::from_seed(&[5; 32]);
+        let witness = Witness { name: "bureau.example".into(), key: bureau.verifying_key() };
+        let (url, name, key) = (String::new(), witness.name.clone(), bureau.verifying_key());
+        let write = journal.store().begin().expect("begun");
+        write.set_registration(&Registration { url, name, key }).expect("set");
+        write.commit().expect("on disk");
+        let countersign = || {
+            let signed = journal.checkpoint(journal.size()).expect("signed");
+            let receipt = signed.countersign(&witness.name, &bureau, 1_790_000_000).expect("countersigned");
+            journal.keep_receipt(&receipt.to_text(), &witness).expect("kept").size
+        };
+        countersign();
+        let snapshot = Snapshot::take(&journal, &[0]).expect("taken");
+        journal.append_event("started", "site", "301").expect("appended");
+        assert!(countersign() > snapshot.size, "the newest receipt covers more than is written out");
+        let out = folder.path().join("out");
+        make_folder(&out).expect("made");
+        snapshot.write(&journal, &out).expect("written");
+        let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
+        assert!(verdict.verified && verdict.records == snapshot.size, "{verdict}");
     }
 }

@@ -36,9 +36,35 @@ pub struct TrackReport {
     /// The lowest between the same.
     pub lowest_same: f32,
     pub misses: Vec<Miss>,
+    /// What decides whether a frame continues a track or is somebody else's.
+    pub followed: Followed,
     /// The thresholds for rates of false accepts a comparison; the last is one search in 10,000 among `enrolled`.
     pub enrolled: usize,
     pub thresholds: Vec<tail::Rate>,
+}
+
+/// Single photos that check-in would use against the mean of others.
+#[derive(serde::Serialize)]
+pub struct Followed {
+    /// The lowest score of a photo with the mean of all the same person's before it, of three at least.
+    pub lowest_same: f32,
+    /// The highest of a photo with the mean of all of somebody else's.
+    pub highest_different: f32,
+}
+
+/// How surely a frame can be told to be of the person that a track follows.
+fn follow(runs: &[Vec<&Embedding>]) -> Followed {
+    let mean = |run: &[&Embedding]| Embedding::mean(run.iter().copied());
+    let same = runs.iter().flat_map(|run| {
+        (3..run.len()).filter_map(move |at| Embedding::mean(run[..at].iter().copied()).map(|mean| mean.cosine(run[at])))
+    });
+    let means: Vec<(usize, Embedding)> =
+        runs.iter().enumerate().filter_map(|(person, run)| Some((person, mean(run)?))).collect();
+    let different = means.iter().flat_map(|(owner, mean)| {
+        let others = runs.iter().enumerate().filter(move |(person, _)| person != owner);
+        others.flat_map(|(_, run)| run).map(|photo| mean.cosine(photo))
+    });
+    Followed { lowest_same: same.fold(1.0, f32::min), highest_different: different.fold(-1.0, f32::max) }
 }
 
 /// Puts each person's photos, in the order of their names, into runs of `frames` that check-in would use, and compares
@@ -55,6 +81,7 @@ pub fn evaluate(shots: &[Shot], frames: usize, enrolled: usize) -> TrackReport {
     // The photo's number within the person's, to know which template is in which track.
     let mut templates: Vec<(u32, usize, &Embedding)> = Vec::new();
     let mut tracks: Vec<(u32, Vec<usize>, Embedding)> = Vec::new();
+    let mut runs: Vec<Vec<&Embedding>> = vec![Vec::new(); by_person.len()];
     for (person, shots) in by_person.values().enumerate() {
         let mut run: Vec<(usize, &Embedding)> = Vec::new();
         for (number, shot) in shots.iter().enumerate() {
@@ -65,6 +92,7 @@ pub fn evaluate(shots: &[Shot], frames: usize, enrolled: usize) -> TrackReport {
             if judge(face, &enrolment).is_ok() {
                 templates.push((person as u32, number, embedding));
             }
+            runs[person].push(embedding);
             run.push((number, embedding));
             if run.len() == frames {
                 let mean = Embedding::mean(run.iter().map(|(_, embedding)| *embedding));
@@ -108,6 +136,7 @@ pub fn evaluate(shots: &[Shot], frames: usize, enrolled: usize) -> TrackReport {
         highest_different: different.iter().map(|impostor| impostor.score).fold(-1.0, f32::max),
         lowest_same: same.iter().copied().fold(1.0, f32::min),
         misses: misses.into(),
+        followed: follow(&runs),
         enrolled,
         thresholds: tail::thresholds(different, &templates_of, &tracks_of, &rates),
     }

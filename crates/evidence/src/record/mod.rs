@@ -13,7 +13,7 @@ mod recording;
 pub use acts::*;
 pub use checkin::*;
 pub use coverage::*;
-pub use id_card::{id_card_check_digit, is_id_card_number};
+pub use id_card::{holds_id_card_number, id_card_check_digit};
 pub use recording::*;
 
 use crate::jws::{self, SignedRecord};
@@ -303,8 +303,8 @@ impl Record {
             if value.is_empty() || value.chars().count() > 64 {
                 return Err(RecordError::Identity { field, problem: "must have 1 to 64 characters" });
             }
-            if is_id_card_number(value) {
-                return Err(RecordError::Identity { field, problem: "is an ID-card number" });
+            if holds_id_card_number(value) {
+                return Err(RecordError::Identity { field, problem: "holds an ID-card number" });
             }
         }
         Ok(jws::sign(&self.to_payload(), key))
