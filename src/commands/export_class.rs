@@ -50,7 +50,7 @@ pub fn export_class(journal: &Journal, class: &str, folder: &Path) -> Result<u64
     ensure!(!chosen.is_empty(), "no record names class {class:?}; `rollcall class list` shows the classes");
     make_folder(folder)?;
     let count = chosen.len() as u64;
-    journal.append(Data::Export(Export { what: format!("class {class}"), size: count }))?;
+    journal.append(Data::Export(Export { what: format!("class {class}"), size: count, claim: None }))?;
 
     let mut records = Output::create(folder.join("records.jws"))?;
     let mut proofs = Output::create(folder.join("proofs.txt"))?;

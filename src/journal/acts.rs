@@ -41,13 +41,22 @@ impl Journal {
 
     /// Imports a class, or a changed plan and roster of a class that is known.
     ///
-    /// Who is no longer on the roster, or whose number is now somebody else's, is erased.
+    /// Who is no longer on the roster, or whose number is now somebody else's, is erased. The number of somebody who
+    /// has checked in is refused to anybody else: records tell people by their numbers.
     pub fn import_class(&self, class: &Class, sha256: &str, source: PlanSource) -> Result<Appended, JournalError> {
         let refused = || JournalError::Refused(format!("class {} has no lessons", class.id));
         let (first_day, last_day) = class.days().ok_or_else(refused)?;
         self.transaction(|batch| {
             if let Some(known) = batch.class(&class.id)? {
                 for person in known.class.people().filter(|person| !is_still_there(person, class)) {
+                    if let Some(other) = class.person(&person.number).filter(|other| is_another(person, other))
+                        && batch.has_checked_in(&class.id, &person.number)?
+                    {
+                        return Err(JournalError::Refused(format!(
+                            "number {} of class {} has checked in as {}: give {} a number that nobody has had",
+                            person.number, class.id, person.name, other.name
+                        )));
+                    }
                     batch.erase(&class.id, &person.number, "left_roster")?;
                     batch.erase_person(&class.id, &person.number)?;
                 }
@@ -162,10 +171,13 @@ impl Journal {
     }
 
     /// Journals that the whole log is exported, that record included; tells how many records that is.
-    pub fn append_export(&self) -> Result<u64, JournalError> {
+    ///
+    /// `claim`: for an evidence disc, the SHA-256 (hex) of its `disc.json`.
+    pub fn append_export(&self, claim: Option<&str>) -> Result<u64, JournalError> {
         self.transaction(|batch| {
             let size = batch.next_seq() + 1;
-            batch.append(Data::Export(Export { what: "log".into(), size }))?;
+            let what = if claim.is_some() { "disc" } else { "log" };
+            batch.append(Data::Export(Export { what: what.into(), size, claim: claim.map(str::to_owned) }))?;
             Ok(size)
         })
     }
@@ -195,6 +207,12 @@ impl Batch<'_> {
                 .ok_or_else(|| JournalError::Refused(format!("{number} is not on the roster of class {class}"))),
         }
     }
+}
+
+/// Whether two people with one number are surely not one person whose name or ID-card number was corrected.
+fn is_another(before: &Person, now: &Person) -> bool {
+    let both = before.id_number.as_ref().zip(now.id_number.as_ref());
+    before.name != now.name && both.is_some_and(|(before, now)| before != now)
 }
 
 /// Whether a roster still has this very person under this number.

@@ -1,6 +1,6 @@
 use super::testing::{checkin, class};
 use super::*;
-use crate::class::ClassId;
+use crate::class::{Class, ClassId};
 use crate::clock::{SystemClock, TestClock};
 use evidence::record::Checkin;
 use std::time::Duration;
@@ -203,6 +203,26 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
         Err(JournalError::Refused(_))
     ));
     assert!(verify(&journal, Vec::new()).verified);
+}
+
+#[test]
+fn the_number_of_somebody_who_has_checked_in_passes_to_nobody_else() {
+    let (_folder, _, journal) = fresh();
+    let with = |name: &str, id_number: &str| {
+        let mut class = class("c", &["1"], &["T1"]);
+        class.trainees[0].name = name.into();
+        class.trainees[0].id_number = Some(crate::class::IdNumber::new(id_number).expect("well formed"));
+        class
+    };
+    let (one, other) = ("110105198503150019", "110105198503150027");
+    let import = |class: &Class| journal.import_class(class, "00", PlanSource::File);
+    import(&with("张三", one)).expect("imported");
+    import(&with("李四", other)).expect("nobody has checked in");
+    journal.check_in(checkin("c", "1", "2026-11-23"), None).expect("appended");
+    let refused = import(&with("张三", one)).expect_err("somebody else").to_string();
+    assert!(refused.contains("number 1 of class c has checked in as 李四"), "{refused}");
+    import(&with("李四四", other)).expect("a name is corrected");
+    import(&with("李四四", one)).expect("an ID-card number is corrected");
 }
 
 #[test]

@@ -68,6 +68,12 @@ impl View {
         self.checkin_rows("date = ?1 AND outcome = 'accepted' ORDER BY seq", [date.to_string()])
     }
 
+    /// Whether a check-in of whoever has this number was ever accepted.
+    pub fn has_checked_in(&self, class: &ClassId, number: &str) -> Result<bool, StoreError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM checkins WHERE outcome = 'accepted' AND class = ?1 AND person = ?2)";
+        Ok(self.connection.query_row(query, [class.as_str(), number], |row| row.get(0))?)
+    }
+
     /// How many attempts of `date` came to each outcome.
     pub fn outcomes_on(&self, date: Date) -> Result<Vec<(CheckinOutcome, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(

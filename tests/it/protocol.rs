@@ -92,7 +92,7 @@ impl Appliance {
             seq,
             time: "2026-11-24T08:00:00.000+08:00".into(),
             clock: ClockQuality::Synced,
-            data: Data::Export(Export { what: what.into(), size: seq }),
+            data: Data::Export(Export { what: what.into(), size: seq, claim: None }),
         };
         record.sign(&self.key).expect("a good record").into_text()
     }

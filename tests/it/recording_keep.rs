@@ -338,6 +338,19 @@ fn whatever_was_done_to_an_evidence_disc_is_named_with_file_record_camera_time_a
     fs::write(place(&first, 1).with_file_name("more.mp4"), b"more").expect("written");
     expect(&[("unknown_segment", None)], "one more");
     fs::remove_file(place(&first, 1).with_file_name("more.mp4")).expect("removed");
+    // What the disc is meant to hold is vouched for too: less cannot be claimed afterwards, nor nothing.
+    let claim = first.join("disc.json");
+    let told = fs::read_to_string(&claim).expect("there");
+    fs::remove_file(place(&first, 0)).expect("removed");
+    fs::write(&claim, told.replacen("T00:00:00.000", "T12:00:00.000", 1)).expect("written");
+    expect(&[("altered_claim", None)], "a narrower claim");
+    fs::remove_file(&claim).expect("removed");
+    expect(&[("no_claim", None)], "no claim");
+    fs::rename(first.join("recordings"), house.path.join("away")).expect("moved");
+    expect(&[("no_claim", None)], "neither claim nor recordings");
+    fs::rename(house.path.join("away"), first.join("recordings")).expect("moved");
+    fs::write(&claim, &told).expect("written");
+    fs::write(place(&first, 0), &whole[0]).expect("written");
     expect(&[], "as it was");
 
     // The same on the appliance.

@@ -49,6 +49,8 @@ pub(crate) struct Recordings {
     segments: BTreeMap<u64, Segment>,
     /// Segment → what its deletion's record says.
     deleted: HashMap<u64, Arc<Deleted>>,
+    /// What the last record says of the disc that the log was written to: the SHA-256 (hex) of its claim.
+    claim: Option<String>,
 }
 
 struct Deleted {
@@ -64,6 +66,10 @@ type Contents = Result<String, String>;
 impl Recordings {
     /// Takes a record that verifies and is in its place.
     pub(crate) fn take(&mut self, record: &Record) {
+        self.claim = match &record.data {
+            Data::Export(export) => export.claim.clone(),
+            _ => None,
+        };
         match &record.data {
             Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
             Data::Deletion(deletion) => {
@@ -87,7 +93,7 @@ impl Recordings {
                 None
             }
         };
-        if claim.is_none() && !has_files {
+        if claim.is_none() && !has_files && self.claim.is_none() {
             if !self.segments.is_empty() {
                 let count = self.segments.len();
                 let message = format!("the records name {count} segments of recordings; none are in this folder");
@@ -95,17 +101,24 @@ impl Recordings {
             }
             return found;
         }
-        match &claim {
-            Some(claim) if claim.device != device => {
-                let message = format!("{CLAIM} is of {}, but the log is that of {device}", claim.device);
-                found.push(finding(Severity::Failure, "wrong_claim", None, message));
+        let problem = match &claim {
+            None => Some(("no_claim", format!("without {CLAIM} nothing says which recordings should be here"))),
+            Some(claim) if claim.claim.device != device => {
+                let message = format!("{CLAIM} is of {}, but the log is that of {device}", claim.claim.device);
+                Some(("wrong_claim", message))
             }
-            Some(_) => {}
-            None => {
-                let message = format!("without {CLAIM} nothing says which recordings should be here");
-                found.push(finding(Severity::Warning, "no_claim", None, message));
+            Some(claim) if self.claim.as_ref() != Some(&claim.sha256) => {
+                let message = match self.claim {
+                    Some(_) => format!("{CLAIM} is altered: it is not what the log's last record says that it was"),
+                    None => format!("the log's last record does not vouch for {CLAIM}: the log is not this disc's"),
+                };
+                Some(("altered_claim", message))
             }
-        }
+            Some(_) => None,
+        };
+        let problem = problem.map(|(code, message)| finding(Severity::Failure, code, None, message));
+        found.extend(problem);
+        let claim = claim.map(|claim| claim.claim);
         let mut paths = Vec::new();
         if has_files {
             list(&root, MAX_DEPTH, &mut paths, &mut found);
@@ -236,7 +249,13 @@ fn is_claimed(claim: Option<&Claim>, segment: &Segment) -> bool {
     })
 }
 
-fn claim(path: &Path) -> Result<Option<Claim>, String> {
+/// `disc.json` as it was read.
+struct Claimed {
+    claim: Claim,
+    sha256: String,
+}
+
+fn claim(path: &Path) -> Result<Option<Claimed>, String> {
     let file = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -245,7 +264,8 @@ fn claim(path: &Path) -> Result<Option<Claim>, String> {
     };
     let mut text = String::new();
     file.take(MAX_CLAIM).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())
+    let claim = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    Ok(Some(Claimed { claim, sha256: evidence::sha256_hex(text.as_bytes()) }))
 }
 
 /// All files below `folder`. What is neither file nor folder is not followed, and told of.

@@ -119,7 +119,7 @@ fn facts() -> Vec<Data> {
             observed: "2026-11-24T07:30:00.000+08:00".into(),
         }),
         Data::Erasure(Erasure { class, person, reason: "consent_withdrawn".into() }),
-        Data::Export(Export { what: "log".into(), size: 10 }),
+        Data::Export(Export { what: "log".into(), size: 10, claim: None }),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! An evidence disc (录像光盘): recordings beside the log that vouches for them, and what it says that it holds.
 //!
-//! `disc.json` is not signed: it only says which spans are meant to be on the disc. What must be there follows from
-//! the records, and whether it is what was recorded from their hashes.
+//! `disc.json` says which spans are meant to be on the disc; the last record of the disc's log, an `export`, holds its
+//! hash. What must be there follows from the records, and whether it is what was recorded from their hashes.
 
 use crate::record::Segment;
 use serde::{Deserialize, Serialize};

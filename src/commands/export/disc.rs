@@ -1,7 +1,7 @@
 //! `rollcall export recording`: an evidence disc (录像光盘). Recordings, the log that vouches for them, and an index
 //! that opens in any browser and plays in any player.
 
-use super::export_log_with;
+use super::{export_log_with, make_folder};
 use crate::class::{ClassId, Span};
 use crate::config::Config;
 use crate::journal::Journal;
@@ -126,13 +126,6 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
     gaps.sort_by_key(|row| row.seq);
     gaps.dedup_by_key(|row| row.seq);
     let seqs: Vec<u64> = segments.iter().map(|row| row.seq).collect();
-    let size = export_log_with(journal, folder, &seqs)?;
-
-    let (mut disc, mut rows) = (Disc::default(), Vec::new());
-    for segment in &segments {
-        rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
-    }
-    rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
     let text = |time| journal.time_text(time);
     let claimed = |camera: &String, span: &Span| ClaimedSpan {
         camera: camera.clone(),
@@ -145,6 +138,16 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
         class: request.class.clone(),
         spans: cameras.iter().flat_map(|camera| spans.iter().map(|span| claimed(camera, span))).collect(),
     };
+    let claim = serde_json::to_string_pretty(&claim)? + "\n";
+    make_folder(folder)?;
+    write(&folder.join(CLAIM), &claim)?;
+    let size = export_log_with(journal, folder, &seqs, Some(&evidence::sha256_hex(claim.as_bytes())))?;
+
+    let (mut disc, mut rows) = (Disc::default(), Vec::new());
+    for segment in &segments {
+        rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
+    }
+    rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
     let index = Index {
         date: request.date,
         site: config.appliance.site.clone(),
@@ -164,7 +167,6 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
             .collect(),
     };
     write(&folder.join("index.html"), &index.render()?)?;
-    write(&folder.join(CLAIM), &(serde_json::to_string_pretty(&claim)? + "\n"))?;
     File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
     journal_taking(config, journal, request, &cameras, &spans)?;
     Ok(disc)

@@ -60,13 +60,15 @@ impl ExportCommand {
 ///
 /// The log says that it was exported, as its last record in the folder.
 pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
-    export_log_with(journal, folder, &[])
+    make_folder(folder)?;
+    export_log_with(journal, folder, &[], None)
 }
 
 /// As [`export_log`], with the oldest receipt over each of these records as well: they tell since when it was fixed.
-fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64]) -> Result<u64> {
-    make_folder(folder)?;
-    let snapshot = Snapshot::take(journal, dated)?;
+///
+/// `claim`: for an evidence disc, the SHA-256 (hex) of its `disc.json`.
+fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64], claim: Option<&str>) -> Result<u64> {
+    let snapshot = Snapshot::take(journal, dated, claim)?;
     snapshot.write(journal, folder)?;
     Ok(snapshot.size)
 }
@@ -82,7 +84,7 @@ struct Snapshot {
 impl Snapshot {
     /// Says in the log that it is exported. The receipts are read before: none covers more than the records that are
     /// written.
-    fn take(journal: &Journal, dated: &[u64]) -> Result<Snapshot> {
+    fn take(journal: &Journal, dated: &[u64], claim: Option<&str>) -> Result<Snapshot> {
         let (receipt, older, registration) = {
             let reader = journal.store().read()?;
             let mut older = BTreeMap::new();
@@ -93,7 +95,7 @@ impl Snapshot {
             }
             (reader.newest_receipt()?, older, reader.registration()?)
         };
-        let size = journal.append_export()?;
+        let size = journal.append_export(claim)?;
         // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
         // one over everything that only the appliance has signed.
         let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
@@ -201,7 +203,7 @@ mod tests {
             journal.keep_receipt(&receipt.to_text(), &witness).expect("kept").size
         };
         countersign();
-        let snapshot = Snapshot::take(&journal, &[0]).expect("taken");
+        let snapshot = Snapshot::take(&journal, &[0], None).expect("taken");
         journal.append_event("started", "site", "301").expect("appended");
         assert!(countersign() > snapshot.size, "the newest receipt covers more than is written out");
         let out = folder.path().join("out");

@@ -50,7 +50,11 @@ impl Appliance {
 
     /// Record `seq`; `what` makes one differ from another in the same place.
     pub fn record(&self, seq: u64, what: &str) -> String {
-        self.signed(seq, "2026-11-24T08:00:00.000+08:00", Data::Export(Export { what: what.into(), size: seq }))
+        self.signed(
+            seq,
+            "2026-11-24T08:00:00.000+08:00",
+            Data::Export(Export { what: what.into(), size: seq, claim: None }),
+        )
     }
 
     pub fn records(&self, seqs: Range<u64>) -> Vec<String> {

@@ -104,8 +104,11 @@ pub struct ApplianceEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
-    /// What was exported: `log`, or `class` and its number after a space.
+    /// What was exported: `log`, `disc` (an evidence disc with the log on it), or `class` and its number after a space.
     pub what: String,
     /// The number of records in it.
     pub size: u64,
+    /// For a disc, the SHA-256 (hex) of its `disc.json`: which recordings are meant to be on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
 }
