@@ -1,13 +1,20 @@
 """The recordings' page: timeline, playback across borders and gaps, who may look, what is written down of it."""
 
+import json
+import os
 import re
+import socket
+import subprocess
+import tempfile
 import time
 
+import segments
 from common import PIN, accessible, records, shot, stage, wait, watch_errors
 from playwright.sync_api import expect
 
 DAY = "2026-03-02"
 HOUR = 3_600_000
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def open_day(browser, address, scheme="light", lang="zh"):
@@ -179,4 +186,40 @@ def media(browser):
         context.close()
 
 
-TESTS = (timeline, playback, media)
+def own_segments(browser):
+    """What Rollcall has recorded from real network cameras, and put into files with its own hands, plays."""
+    sources = (("h264", "aac", "aac"), ("h264", "pcma", "flac"), ("h265", "aac", "aac"))
+    servers, urls = [], []
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            for coding, sound, _ in sources:
+                with socket.socket() as free:
+                    free.bind(("127.0.0.1", 0))
+                    port = free.getsockname()[1]
+                serve = [os.path.join(ROOT, "scripts/rtsp-serve"), str(port), coding, "--sound", sound]
+                servers.append(subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+                servers[-1].stdout.readline()
+                urls += ["--url", f"rtsp://127.0.0.1:{port}/camera"]
+            bench = [os.path.join(ROOT, "target/debug/rollcall"), "recording", "bench", "--no-decoding", "--seconds", "30"]
+            subprocess.run([*bench, "--keep", work, *urls], check=True, capture_output=True)
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+        found = list(segments.played(browser, os.path.join(work, "recordings")))
+        assert not [one for one in found if one[2]], found
+        for number, (coding, _, kept) in enumerate(sources):
+            own = [one for one in found if one[0].startswith(f"camera{number}/")]
+            assert own, found
+            for name, _, _, player in own:
+                # Debian's Chromium has no decoder for H.265.
+                assert player == "Chromium" or coding == "h265", found
+                probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,duration", "-of", "json",
+                         os.path.join(work, "recordings", name)]
+                streams = json.loads(subprocess.run(probe, check=True, capture_output=True).stdout)["streams"]
+                assert [stream["codec_name"] for stream in streams] == [{"h265": "hevc"}.get(coding, coding), kept], streams
+                picture, sound = (float(stream["duration"]) for stream in streams)
+                assert abs(picture - sound) < 0.5, streams
+
+
+TESTS = (timeline, playback, media, own_segments)
