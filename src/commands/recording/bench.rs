@@ -54,8 +54,8 @@ struct Measured {
     cpu_percent_per_camera: f64,
     /// The same, by the kind of thread.
     cpu_percent: BTreeMap<String, f64>,
-    /// Resident memory when the measurement begins, and at its end, MB.
-    resident_mb: (u64, u64),
+    /// Resident memory when the measurement begins, after each tenth of it, MB.
+    resident_mb: Vec<u64>,
     cameras: Vec<MeasuredCamera>,
 }
 
@@ -88,9 +88,12 @@ impl BenchArgs {
         let start = || coverage::Service::start(&config, journal.clone(), cameras.clone());
         let watch = (!self.no_decoding).then(start).transpose()?;
         std::thread::sleep(WARM_UP);
-        let (cpu, resident) = (cpu_nanoseconds(), resident_mb());
-        std::thread::sleep(Duration::from_secs(self.seconds));
-        let (cpu_after, resident_after) = (cpu_nanoseconds(), resident_mb());
+        let (cpu, mut resident) = (cpu_nanoseconds(), vec![resident_mb()]);
+        for _ in 0..10 {
+            std::thread::sleep(Duration::from_secs(self.seconds) / 10);
+            resident.push(resident_mb());
+        }
+        let cpu_after = cpu_nanoseconds();
         drop(watch);
         service.stop();
         let percent = |nanoseconds: u64| nanoseconds as f64 / 1e7 / self.seconds as f64;
@@ -102,7 +105,7 @@ impl BenchArgs {
             seconds: self.seconds,
             cpu_percent_per_camera: by_thread.values().sum::<f64>() / cameras.len() as f64,
             cpu_percent: by_thread,
-            resident_mb: (resident, resident_after),
+            resident_mb: resident,
             cameras: cameras.iter().map(|camera| of_camera(&journal, camera)).collect::<Result<_>>()?,
         };
         if self.json {
@@ -215,13 +218,8 @@ impl std::fmt::Display for Measured {
         for (name, percent) in &self.cpu_percent {
             writeln!(f, "  {name:<16} {percent:6.2} %")?;
         }
-        writeln!(
-            f,
-            "resident      {} MB after {} s, {} MB at the end",
-            self.resident_mb.0,
-            WARM_UP.as_secs(),
-            self.resident_mb.1
-        )?;
+        let resident: Vec<String> = self.resident_mb.iter().map(u64::to_string).collect();
+        writeln!(f, "resident      {} MB, from {} s on", resident.join(" "), WARM_UP.as_secs())?;
         for camera in &self.cameras {
             writeln!(
                 f,
