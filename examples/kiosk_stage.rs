@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rollcall::appliance::Appliance;
-use rollcall::checkin::live::{Enrolling, Expectation, Live, Outcome, PendingQr};
+use rollcall::checkin::live::{Enrolling, Expectation, Live, Outcome, PendingQr, Trouble};
 use rollcall::clock::{SystemClock, local};
 use rollcall::commands::appliance::Models;
 use rollcall::commands::demo::{class, film};
@@ -99,7 +99,7 @@ fn obey(live: &Live, journal: &Journal) -> Result<()> {
             Say::Expectation(expectation) => live.expect(expectation),
             Say::Pending(pending) => live.wait_for_pin(pending),
             Say::Enrolling(enrolling) => live.show_enrolling(enrolling),
-            Say::Trouble(trouble) => live.trouble(trouble),
+            Say::Trouble(why) => live.trouble(Trouble::Saving, why),
             Say::Records(kind) => println!("{}", records(journal, &kind)?),
         }
     }

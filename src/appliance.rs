@@ -7,6 +7,7 @@ use crate::checkin::{Service, WorkerError};
 use crate::config::{CameraConfig, Config};
 use crate::coverage::{self, people_service::PeopleService};
 use crate::journal::{Journal, JournalError};
+use crate::lasting::Lasting;
 use crate::recording::{self, RecordingError};
 use crate::sync::{self, SyncStatus};
 use crate::vision::{PersonDetector, Vision};
@@ -210,12 +211,14 @@ impl Appliance {
 }
 
 async fn watch_clock(journal: Arc<Journal>) {
-    let mut ticks = tokio::time::interval(CLOCK_EVERY);
+    let (mut ticks, mut trouble) = (tokio::time::interval(CLOCK_EVERY), Lasting::default());
     loop {
         ticks.tick().await;
         let journal = journal.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || journal.watch_clock()).await {
-            tracing::error!(%error, "a step of the clock could not be recorded");
+        if let Ok(watched) = tokio::task::spawn_blocking(move || journal.watch_clock()).await
+            && let Some(error) = trouble.due(watched)
+        {
+            tracing::error!(%error, "a step of the clock could not be recorded; trying again");
         }
     }
 }

@@ -21,6 +21,17 @@ impl Lasting {
         is_due
     }
 
+    /// The error of what was tried, when it is to be told now.
+    pub(crate) fn due<E>(&mut self, tried: Result<(), E>) -> Option<E> {
+        match tried {
+            Err(error) => self.is_due().then_some(error),
+            Ok(()) => {
+                self.end();
+                None
+            }
+        }
+    }
+
     /// It is over: the next time it is told at once. Tells whether there was any.
     pub(crate) fn end(&mut self) -> bool {
         self.told.take().is_some()

@@ -5,7 +5,7 @@
 
 use evidence::record::{CheckinOutcome, Method, Role, WindowKind};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{broadcast, watch};
 
@@ -127,6 +127,17 @@ pub struct Enrolling {
     pub hint: Option<CheckinOutcome>,
 }
 
+/// What keeps check-ins from being written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The appliance's start could not be recorded.
+    Starting,
+    /// A record could not be written.
+    Saving,
+    /// The store cannot be read.
+    Reading,
+}
+
 /// Where the check-in worker publishes and the kiosk's pages listen.
 pub struct Live {
     picture: watch::Sender<Option<Arc<LivePicture>>>,
@@ -134,6 +145,8 @@ pub struct Live {
     pending_qr: watch::Sender<Option<PendingQr>>,
     enrolling: watch::Sender<Option<Enrolling>>,
     trouble: watch::Sender<Option<String>>,
+    /// Why, of each kind of trouble.
+    troubles: Mutex<BTreeMap<Trouble, String>>,
     outcomes: broadcast::Sender<Arc<Outcome>>,
     recent: Mutex<VecDeque<Arc<Outcome>>>,
 }
@@ -148,6 +161,7 @@ impl Default for Live {
             pending_qr: watch::Sender::new(None),
             enrolling: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
+            troubles: Mutex::default(),
             outcomes: broadcast::Sender::new(256),
             recent: Mutex::new(VecDeque::with_capacity(RECENT)),
         }
@@ -188,11 +202,17 @@ impl Live {
         });
     }
 
-    /// Says that check-ins cannot be written down, and why; or that they can again.
-    pub fn trouble(&self, trouble: Option<String>) {
+    /// Says why check-ins cannot be written down; or that this kind of trouble is over. One kind does not end another.
+    pub fn trouble(&self, kind: Trouble, why: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match why {
+            Some(why) => troubles.insert(kind, why),
+            None => troubles.remove(&kind),
+        };
+        let first = troubles.values().next().cloned();
         self.trouble.send_if_modified(|old| {
-            let changed = *old != trouble;
-            *old = trouble;
+            let changed = *old != first;
+            *old = first;
             changed
         });
     }

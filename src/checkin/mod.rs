@@ -17,6 +17,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 mod track;
+mod trouble;
 mod worker;
 
 pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, RosterEntry, Staff, admit};

@@ -45,7 +45,6 @@ impl People {
     /// The view of now. Reads the store twice a second at most.
     pub(super) fn directory(&mut self, now: &ZonedDateTime) -> Result<&mut Directory, StoreError> {
         if self.looked.elapsed() >= LOOK_EVERY || self.directory.date != now.date() {
-            self.looked = Instant::now();
             let reader = self.journal.store().read()?;
             let (people_version, log_size) = (reader.people_version()?, reader.log_size()?);
             // The log grows by this worker's own check-ins too; those are in the directory already, and reading the
@@ -60,6 +59,8 @@ impl People {
                 }
             }
             (self.people_version, self.log_size) = (people_version, log_size);
+            // A store that could not be read is asked again at once.
+            self.looked = Instant::now();
         }
         Ok(&mut self.directory)
     }

@@ -28,12 +28,11 @@ impl Worker {
     pub(super) fn look_at_qr(&mut self) {
         let token = self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let Some(token) = token else { return };
-        if self.waiting.is_some() || self.session.is_some() {
+        if self.waiting.is_some() || self.session.is_some() || self.troubles.holds() {
             return;
         }
         if let Err(error) = self.qr(&token) {
-            tracing::error!(%error, "a QR code could not be recorded");
-            self.live.trouble(Some(error.to_string()));
+            self.troubles.cannot_save(&error);
         }
     }
 
@@ -86,8 +85,7 @@ impl Worker {
         match &settled {
             // The PIN was right, but nothing is on disk: the same code can be confirmed again.
             Err(DeskError::Journal(error)) => {
-                tracing::error!(%error, "a QR check-in could not be recorded");
-                self.live.trouble(Some(error.to_string()));
+                self.troubles.cannot_save(error);
                 self.waiting = Some(waiting);
             }
             _ => self.live.wait_for_pin(None),
@@ -119,7 +117,8 @@ impl Worker {
 
     /// Ends a wait that has lasted too long.
     pub(super) fn expire_qr(&mut self) {
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() > PIN_PATIENCE) {
+        let is_over = self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() > PIN_PATIENCE);
+        if is_over && !self.troubles.holds() {
             self.settle(None, None);
         }
     }

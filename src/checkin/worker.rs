@@ -12,6 +12,7 @@ use super::preview::Faces;
 use super::qr::Waiting;
 use super::record::{Evidence, Recorder, outcome_of};
 use super::track::{Observation, Track, Tracker};
+use super::trouble::Troubles;
 use crate::camera::{Frame, LatestFrame};
 use crate::class::mask;
 use crate::clock::local;
@@ -31,8 +32,6 @@ use std::time::{Duration, Instant};
 const MAX_FACES: usize = 8;
 /// A decision about a track is reconsidered this long after: the window may have opened, the face may have turned.
 const RECONSIDER: Duration = Duration::from_secs(1);
-/// A write that failed is tried again after this long.
-const RETRY: Duration = Duration::from_secs(2);
 /// How long the worker waits for a frame before it looks after everything else.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Frames that fail in inference, one after another, before the appliance gives itself up and is started anew.
@@ -87,8 +86,7 @@ pub(super) struct Worker {
     pub(super) next_qr: u64,
     /// Frames looked at.
     looked: u64,
-    /// No record is tried before this, after one could not be written.
-    hold: Option<Instant>,
+    pub(super) troubles: Troubles,
 }
 
 /// What the worker shares with others.
@@ -109,6 +107,7 @@ impl Worker {
         let Shared { config, journal, live, frames, faces, progress, commands, token, stop } = shared;
         let now = local(&**journal.clock(), journal.zone());
         let people = People::load(journal.clone(), config.clone(), vision.model(), vision.dimensions(), &now)?;
+        let troubles = Troubles::new(live.clone());
         let recorder = Recorder::new(journal.clone(), live.clone(), config.clone(), camera, vision.model());
         Ok(Worker {
             config,
@@ -130,7 +129,7 @@ impl Worker {
             waiting: None,
             next_qr: 1,
             looked: 0,
-            hold: None,
+            troubles,
         })
     }
 
@@ -164,6 +163,7 @@ impl Worker {
             if housekeeping.elapsed() >= Duration::from_millis(500) {
                 housekeeping = Instant::now();
                 self.show_expectation();
+                self.troubles.look(self.journal.store());
             }
         }
         if let Some(mut session) = self.session.take() {
@@ -201,17 +201,13 @@ impl Worker {
         for track in ended {
             self.verdicts.remove(&track.id);
         }
-        let held = self.hold.is_some_and(|until| Instant::now() < until);
-        if !held {
-            self.hold = None;
+        if !self.troubles.holds() {
             let mut tracks = std::mem::take(&mut self.tracker);
             for id in &ids {
                 if let Some(track) = tracks.track_mut(*id)
                     && let Err(error) = self.consider(track, frame)
                 {
-                    tracing::error!(%error, "a check-in could not be recorded; trying again");
-                    self.live.trouble(Some(error.to_string()));
-                    self.hold = Some(Instant::now() + RETRY);
+                    self.troubles.cannot_save(&error);
                     break;
                 }
             }
@@ -317,7 +313,7 @@ impl Worker {
             }
             result => result?,
         };
-        self.live.trouble(None);
+        self.troubles.saved();
         if let (CheckinOutcome::Accepted, Some(member), Some(window)) =
             (decision.outcome, &decision.member, decision.window)
         {
@@ -330,11 +326,11 @@ impl Worker {
     fn show_expectation(&mut self) {
         let now = self.now();
         match self.people.directory(&now) {
-            Ok(directory) => self.live.expect(expectation(directory, &now)),
-            Err(error) => {
-                tracing::error!(%error, "the store cannot be read");
-                self.live.trouble(Some(error.to_string()));
+            Ok(directory) => {
+                self.live.expect(expectation(directory, &now));
+                self.troubles.read(Ok(()));
             }
+            Err(error) => self.troubles.read(Err(&error)),
         }
         self.expire_qr();
     }

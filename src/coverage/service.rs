@@ -9,6 +9,7 @@ use crate::camera::Camera;
 use crate::class::ClassId;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
+use crate::lasting::Lasting;
 use crate::recording::Plan;
 use crate::store::StoreError;
 use jiff::Timestamp;
@@ -117,10 +118,11 @@ struct Run {
 impl Run {
     fn run(&mut self) {
         let (mut planned, mut forgotten): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut trouble = Lasting::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             if planned.is_none_or(|planned| planned.elapsed() >= PLAN_EVERY) {
                 planned = Some(Instant::now());
-                if let Err(error) = self.look_at_plan() {
+                if let Some(error) = trouble.due(self.look_at_plan()) {
                     // What went on before still does.
                     tracing::error!(%error, "the plan cannot be looked at; trying again");
                 }

@@ -6,6 +6,7 @@ use super::recorder::{Now, Wanted};
 use crate::class::Span;
 use crate::clock::{Step, StepWatch};
 use crate::journal::{Journal, JournalError};
+use crate::lasting::Lasting;
 use crate::store::{AliveRow, StoreError};
 use evidence::record::{ClockQuality, GapCause};
 use jiff::Timestamp;
@@ -84,6 +85,7 @@ impl Shared {
     /// Follows the plan until the end. `clock` has been watched since the time before this run was told of.
     pub fn follow(&self, mut plan: Plan, mut clock: StepWatch) {
         let (mut beat, mut steps) = (0, Vec::new());
+        let [mut unread, mut unmade, mut unnoted] = [(); 3].map(|()| Lasting::default());
         while !self.stop.load(Ordering::Relaxed) {
             // A step after this moment is seen at the next pulse, before anything is done by the new time.
             let now = self.journal.clock().now();
@@ -94,18 +96,18 @@ impl Shared {
             }
             let result = self.tell_of_steps(&mut plan, &mut steps);
             // What was wanted before still is.
-            if let Err(error) = result.and_then(|()| self.read_plan(&mut plan, now)) {
+            if let Some(error) = unread.due(result.and_then(|()| self.read_plan(&mut plan, now))) {
                 tracing::error!(%error, "the plan cannot be read");
             }
             if beat % ACCOUNT_EVERY == 0
                 && steps.is_empty()
-                && let Err(error) = self.close_lessons(&mut plan, now)
+                && let Some(error) = unmade.due(self.close_lessons(&mut plan, now))
             {
                 tracing::error!(%error, "a lesson's account could not be made; trying again");
             }
             beat += 1;
             if steps.is_empty()
-                && let Err(error) = self.give_sign_of_life(now)
+                && let Some(error) = unnoted.due(self.give_sign_of_life(now))
             {
                 tracing::error!(%error, "no sign of life could be noted down");
             }

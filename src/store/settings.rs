@@ -38,6 +38,8 @@ pub struct SyncAlarm {
 
 const REGISTRATION: &str = "bureau";
 const ALARM: &str = "sync.alarm";
+/// A check-in with its photo takes less.
+const TRIAL_BYTES: usize = 64 << 10;
 
 impl View {
     fn setting<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
@@ -92,6 +94,12 @@ impl Write<'_> {
     /// Raises or clears the alarm.
     pub fn set_sync_alarm(&self, alarm: Option<&SyncAlarm>) -> Result<(), StoreError> {
         self.set(ALARM, alarm)
+    }
+
+    /// Writes as much as a check-in with its photo takes, or takes that away again.
+    pub(super) fn set_trial(&self, is_there: bool) -> Result<(), StoreError> {
+        let trial = is_there.then(|| "-".repeat(TRIAL_BYTES));
+        self.set("trial", trial.as_ref())
     }
 
     /// Tells readers that they must look at the people again.

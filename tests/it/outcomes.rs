@@ -112,6 +112,42 @@ fn a_check_in_that_cannot_be_saved_is_not_told_as_done_and_is_saved_when_there_i
 }
 
 #[test]
+fn trouble_with_the_disk_ends_by_itself_when_whoever_met_it_has_gone() {
+    let Some(photos) = photos() else { return };
+    let Some(disk) = Small::mount("300m") else { return };
+    let folder = disk.folder.path();
+    let mut stage = Stage::new(folder, "");
+    let class = stage.class("A", 0);
+    stage.enrol(&class, "01", &photos.join("obama.jpg"));
+    let actor = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
+    let nobody = Shot { faces: vec![], seconds: 2.0 };
+    shoot(&[nobody, Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 4.0 }], &stage.film());
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
+    let filler = folder.join("filler");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let mut file = std::fs::File::create(&filler).expect("created");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        let end = Instant::now() + Duration::from_secs(40);
+        let trouble = appliance.live.troubles();
+        while trouble.borrow().is_none() || !appliance.cameras[0].has_ended() {
+            assert!(Instant::now() < end, "nobody is told that the disk is full");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(trouble.borrow().is_some(), "it is still full");
+        std::fs::remove_file(&filler).expect("removed");
+        drop(file);
+        while trouble.borrow().is_some() {
+            assert!(Instant::now() < end, "the kiosk says so for ever");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(appliance.live.recent().len(), 0, "nobody is there to be checked in");
+        appliance.stop().await.expect("stopped");
+    });
+}
+
+#[test]
 fn pictures_out_of_focus_in_glaring_light_and_of_half_a_face_are_refused_for_that() {
     let Some(photos) = photos() else { return };
     let folder = tempfile::tempdir().expect("a folder");
