@@ -2,17 +2,19 @@
 
 use crate::alarm;
 use crate::camera::{Camera, Decode};
-use crate::checkin::live::Live;
+use crate::checkin::live::{Live, Trouble};
 use crate::checkin::{Service, WorkerError};
 use crate::config::{CameraConfig, Config};
 use crate::coverage::{self, people_service::PeopleService};
 use crate::journal::{Journal, JournalError};
 use crate::lasting::Lasting;
 use crate::recording::{self, RecordingError};
+use crate::store::StoreError;
 use crate::sync::{self, SyncStatus};
 use crate::vision::{PersonDetector, Vision};
 use crate::web;
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -41,6 +43,33 @@ pub enum ApplianceError {
     CheckinEnded,
 }
 
+impl ApplianceError {
+    /// Whether the disk is full, which passes.
+    fn is_no_room(&self) -> bool {
+        match self {
+            ApplianceError::Journal(error) | ApplianceError::Recording(RecordingError::Journal(error)) => {
+                error.is_no_room()
+            }
+            ApplianceError::Recording(RecordingError::Store(error)) => matches!(error, StoreError::Full),
+            ApplianceError::Recording(RecordingError::Io { source, .. }) => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What looks after lessons; it begins once the appliance's start is on record.
+pub struct Lessons {
+    /// Their recording.
+    pub recording: Arc<recording::Service>,
+    /// The watch over what the recordings show.
+    pub coverage: Arc<coverage::Service>,
+}
+
+/// [`Lessons`], once they have begun.
+pub type Late = Arc<OnceLock<Lessons>>;
+
 /// An appliance that is running.
 pub struct Appliance {
     /// Its settings.
@@ -55,10 +84,8 @@ pub struct Appliance {
     pub sync: watch::Receiver<SyncStatus>,
     /// The check-in; absent without a camera.
     pub checkin: Option<Service>,
-    /// The recording of lessons.
-    pub recording: Arc<recording::Service>,
-    /// The watch over what the recordings show.
-    pub coverage: Arc<coverage::Service>,
+    /// What looks after lessons; not before the start is on record.
+    pub lessons: Late,
     /// The look for people, where there is a model for it.
     people: Option<PeopleService>,
     has_failed: bool,
@@ -69,6 +96,9 @@ pub struct Appliance {
 
 /// How long the pages may take to journal who has looked at what.
 const PAGES_END: Duration = Duration::from_secs(5);
+
+/// How often a start that could not be recorded is tried again.
+const BEGIN_EVERY: Duration = Duration::from_secs(3);
 
 /// How often the wall clock is held against the monotonic one.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -85,7 +115,11 @@ impl Appliance {
         listener: Option<TcpListener>,
     ) -> Result<Appliance, ApplianceError> {
         let (config, journal) = (Arc::new(config), Arc::new(journal));
-        journal.append_event("started", &config.appliance.site, &config.appliance.room)?;
+        let mut beginning = Start { config: config.clone(), journal: journal.clone(), is_told: false };
+        match beginning.tell() {
+            Err(error) if !error.is_no_room() => return Err(error.into()),
+            _ => {}
+        }
         let live = Arc::new(Live::default());
         let checkin_camera = config.checkin_camera().map(|camera| camera.name.clone());
         let start = |camera: &CameraConfig| {
@@ -102,15 +136,21 @@ impl Appliance {
             }
             _ => None,
         };
-        coverage::close_left_open(&journal)?;
-        let recording = Arc::new(recording::Service::start(&config, journal.clone(), cameras.clone())?);
-        let coverage = coverage::Service::start(&config, journal.clone(), cameras.clone());
-        let coverage = Arc::new(coverage.map_err(ApplianceError::Coverage)?);
+        let lessons = Late::default();
+        let mut tasks = vec![tokio::spawn(watch_clock(journal.clone()))];
+        match beginning.begin(&cameras) {
+            Ok(begun) => drop(lessons.set(begun)),
+            Err(error) if error.is_no_room() => {
+                tracing::error!(%error, "the start cannot be recorded; trying again, and nothing is recorded until then");
+                live.trouble(Trouble::Starting, Some(error.to_string()));
+                tasks.push(tokio::spawn(begin_later(beginning, cameras.clone(), live.clone(), lessons.clone())));
+            }
+            Err(error) => return Err(error),
+        }
         let alarm = Arc::new(alarm::Service::new(&config, journal.clone()));
         let (stop, stopping) = watch::channel(false);
         let status = SyncStatus::of(&journal, config.sync.as_ref()).unwrap_or_else(|_| SyncStatus::unknown());
         let (status, sync) = watch::channel(status);
-        let mut tasks = vec![tokio::spawn(watch_clock(journal.clone()))];
         tasks.push(match config.sync.clone() {
             Some(settings) => tokio::spawn(sync::run(journal.clone(), settings, status, stopping.clone())),
             // Without a bureau the log still grows, and the pages show how far.
@@ -123,8 +163,7 @@ impl Appliance {
             desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
             progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
             cameras: cameras.clone(),
-            recording: Some(recording.clone()),
-            coverage: Some(coverage.clone()),
+            lessons: lessons.clone(),
             alarm: Some(alarm.clone()),
             sync: sync.clone(),
             access: web::Access::default(),
@@ -142,21 +181,17 @@ impl Appliance {
         }
         let people = None;
         let has_failed = false;
-        Ok(Appliance {
-            config,
-            journal,
-            live,
-            cameras,
-            sync,
-            checkin,
-            recording,
-            coverage,
-            people,
-            has_failed,
-            stop,
-            pages,
-            tasks,
-        })
+        Ok(Appliance { config, journal, live, cameras, sync, checkin, lessons, people, has_failed, stop, pages, tasks })
+    }
+
+    /// The recording of lessons, unless the disk was full at the start and still is.
+    pub fn recording(&self) -> Option<&Arc<recording::Service>> {
+        self.lessons.get().map(|lessons| &lessons.recording)
+    }
+
+    /// The watch over what the recordings show, likewise.
+    pub fn coverage(&self) -> Option<&Arc<coverage::Service>> {
+        self.lessons.get().map(|lessons| &lessons.coverage)
     }
 
     /// Begins to look for people at the workstations; without, nothing is known of them.
@@ -197,16 +232,78 @@ impl Appliance {
             // What it was doing is done, or will not be.
             let _ = task.await;
         }
-        let (coverage, recording, people) = (self.coverage.clone(), self.recording.clone(), self.people.take());
+        let (lessons, people) = (self.lessons.clone(), self.people.take());
         let has_failed = self.has_failed;
         let stop = move || {
             drop(people);
-            coverage.stop();
-            if has_failed { recording.stop() } else { recording.stop_as_meant() }
+            if let Some(Lessons { recording, coverage }) = lessons.get() {
+                coverage.stop();
+                if has_failed { recording.stop() } else { recording.stop_as_meant() }
+            }
         };
         let _ = tokio::task::spawn_blocking(stop).await;
         self.journal.append_event("stopped", &self.config.appliance.site, &self.config.appliance.room)?;
         Ok(stopped.unwrap_or(Ok(()))?)
+    }
+}
+
+/// What is written down at a start, in this order, before lessons are looked after.
+struct Start {
+    config: Arc<Config>,
+    journal: Arc<Journal>,
+    is_told: bool,
+}
+
+impl Start {
+    /// Records the start, once.
+    fn tell(&mut self) -> Result<(), JournalError> {
+        if !self.is_told {
+            let place = &self.config.appliance;
+            self.journal.append_event("started", &place.site, &place.room)?;
+            self.is_told = true;
+        }
+        Ok(())
+    }
+
+    /// Records it and what an earlier run has left open, and begins to look after lessons.
+    fn begin(&mut self, cameras: &Arc<Vec<Camera>>) -> Result<Lessons, ApplianceError> {
+        self.tell()?;
+        coverage::close_left_open(&self.journal)?;
+        let recording = recording::Service::start(&self.config, self.journal.clone(), cameras.clone())?;
+        let coverage = coverage::Service::start(&self.config, self.journal.clone(), cameras.clone());
+        let coverage = coverage.map_err(ApplianceError::Coverage)?;
+        Ok(Lessons { recording: Arc::new(recording), coverage: Arc::new(coverage) })
+    }
+}
+
+/// The disk was full at the start: tries again until there is room.
+async fn begin_later(mut start: Start, cameras: Arc<Vec<Camera>>, live: Arc<Live>, lessons: Late) {
+    let mut trouble = Lasting::default();
+    // It has just been told.
+    trouble.is_due();
+    loop {
+        tokio::time::sleep(BEGIN_EVERY).await;
+        let cameras = cameras.clone();
+        let tried = tokio::task::spawn_blocking(move || {
+            let begun = start.begin(&cameras);
+            (start, begun)
+        });
+        let Ok((given_back, begun)) = tried.await else { return };
+        start = given_back;
+        match begun {
+            Ok(begun) => {
+                tracing::info!("the start is on record now");
+                let _ = lessons.set(begun);
+                live.trouble(Trouble::Starting, None);
+                return;
+            }
+            Err(error) => {
+                live.trouble(Trouble::Starting, Some(error.to_string()));
+                if trouble.is_due() {
+                    tracing::error!(%error, "the start cannot be recorded; trying again");
+                }
+            }
+        }
     }
 }
 

@@ -50,3 +50,10 @@ pub enum JournalError {
     #[error("{0} is an appliance's state already; it is never overwritten")]
     AlreadyInitialised(PathBuf),
 }
+
+impl JournalError {
+    /// Whether the disk is full, which passes.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, JournalError::Store(StoreError::Full))
+    }
+}

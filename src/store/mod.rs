@@ -19,6 +19,7 @@ mod people;
 mod pin;
 mod recordings;
 mod settings;
+mod spare;
 mod wal;
 mod words;
 pub mod yardstick;
@@ -81,9 +82,13 @@ impl Store {
         Store::with_writer(path, key, connection::create(path, key)?)
     }
 
-    /// Opens the database at `path`; brings its schema up to date.
+    /// Opens the database at `path`; brings its schema up to date. A full disk is no hindrance: see `spare`.
     pub fn open(path: &Path, key: &StoreKey) -> Result<Store, StoreError> {
-        Store::with_writer(path, key, connection::open(path, key)?)
+        let open = || Store::with_writer(path, key, connection::open(path, key)?);
+        match open() {
+            Err(StoreError::Full) if spare::give_up(path) => open(),
+            opened => opened.inspect(|_| spare::keep(path)),
+        }
     }
 
     fn with_writer(path: &Path, key: &StoreKey, writer: Connection) -> Result<Store, StoreError> {

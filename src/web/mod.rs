@@ -17,13 +17,12 @@ pub use access::Access;
 pub use workstations::Stills;
 
 use crate::alarm;
+use crate::appliance::Late;
 use crate::camera::Camera;
 use crate::checkin::live::Live;
 use crate::checkin::{Desk, Progress};
 use crate::config::Config;
-use crate::coverage;
 use crate::journal::{Journal, JournalError};
-use crate::recording;
 use crate::status::{self, Running, Status};
 use crate::sync::SyncStatus;
 use axum::extract::{DefaultBodyLimit, State};
@@ -51,10 +50,8 @@ pub struct App {
     pub desk: Option<Desk>,
     /// The check-in's counters; absent without a camera.
     pub progress: Option<Arc<Progress>>,
-    /// The recording of lessons, where there is one.
-    pub recording: Option<Arc<recording::Service>>,
-    /// The watch over what the cameras show, where there is one.
-    pub coverage: Option<Arc<coverage::Service>>,
+    /// The recording of lessons and the watch over it, once they have begun.
+    pub lessons: Late,
     /// The alarms, where there are some.
     pub alarm: Option<Arc<alarm::Service>>,
     /// The cameras.
@@ -76,14 +73,15 @@ impl App {
     pub fn gather(&self) -> Result<Status, JournalError> {
         let trouble = self.live.troubles().borrow().clone();
         let log = self.sync.borrow().clone();
-        let recordings = self.recording.as_ref().map(|recording| recording.status()).unwrap_or_default();
+        let lessons = self.lessons.get();
+        let recordings = lessons.map(|lessons| lessons.recording.status()).unwrap_or_default();
         let running = Running {
             cameras: &self.cameras,
             recordings,
-            coverage: self.coverage.as_ref().map(|coverage| coverage.status()).unwrap_or_default(),
+            coverage: lessons.map(|lessons| lessons.coverage.status()).unwrap_or_default(),
             alarms: self.alarm.as_ref().map(|alarm| alarm.list()).unwrap_or_default(),
             undelivered: self.alarm.as_ref().map(|alarm| alarm.undelivered()).unwrap_or_default(),
-            keeping: self.recording.as_ref().map(|recording| recording.keeping()),
+            keeping: lessons.map(|lessons| lessons.recording.keeping()),
         };
         status::gather(&self.config, &self.journal, Some(running), log, trouble)
     }

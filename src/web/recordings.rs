@@ -266,7 +266,7 @@ impl Camera {
         let segments = view.segments(&name, day.from, day.until)?;
         let mut gaps = view.gaps(&name, day.from, day.until)?;
         let is_today = day.from <= now && now < day.until;
-        let running = app.recording.as_ref().filter(|_| is_today).map(|recording| recording.status());
+        let running = app.lessons.get().filter(|_| is_today).map(|lessons| lessons.recording.status());
         let running = running.unwrap_or_default().into_iter().find(|running| running.camera == name);
         let open = running.as_ref().and_then(|running| running.gap.as_ref());
         if let Some((since, cause)) = open

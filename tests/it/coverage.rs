@@ -227,7 +227,7 @@ fn a_camera_that_dies_and_a_roll_call_that_is_missing_are_told_within_ten_second
     assert!(pair[0].end.is_none() && pair[0].start == due, "{pair:?}");
     assert!(pair[1].begun.is_some() && pair[1].end.is_some(), "{pair:?}");
 
-    wait_for("recording", 30, || appliance.recording.status()[0].recording.then_some(()));
+    wait_for("recording", 30, || appliance.recording().expect("begun").status()[0].recording.then_some(()));
     receiver.wait("ended", "code", "not_recorded");
     receiver.forget();
     drop(server);
@@ -254,7 +254,7 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
     let _guard = runtime.enter();
     let appliance = room.start_with_reference();
     let journal = appliance.journal.clone();
-    let samples = |wanted| appliance.coverage.status()[0].samples.checked_sub(wanted);
+    let samples = |wanted| appliance.coverage().expect("begun").status()[0].samples.checked_sub(wanted);
     wait_for("three samples", 30, || samples(3));
     assert_eq!(findings(&journal, FindingKind::Covered), [], "nothing is wrong yet");
     server.fail("covered");
@@ -300,7 +300,7 @@ fn accounts_add_up_though_the_clock_is_stepped_by_an_hour_and_back() {
     let _guard = runtime.enter();
     let appliance = room.start();
     set_reference(&appliance);
-    wait_for("recording", 30, || appliance.recording.status()[0].recording.then_some(()));
+    wait_for("recording", 30, || appliance.recording().expect("begun").status()[0].recording.then_some(()));
     for by in [minutes(60), minutes(-60)] {
         std::thread::sleep(Duration::from_secs(5));
         room.clock.step(by);
@@ -310,7 +310,7 @@ fn accounts_add_up_though_the_clock_is_stepped_by_an_hour_and_back() {
     server.signal("USR1");
     std::thread::sleep(Duration::from_secs(5));
     server.signal("USR1");
-    wait_for("recording again", 30, || appliance.recording.status()[0].recording.then_some(()));
+    wait_for("recording again", 30, || appliance.recording().expect("begun").status()[0].recording.then_some(()));
     std::thread::sleep(Duration::from_secs(3));
     room.clock.step(minutes(180));
     let coverage = wait_coverage(&appliance.journal, 60);

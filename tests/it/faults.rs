@@ -22,7 +22,7 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     let appliance = room.start_with_reference();
     let journal = appliance.journal.clone();
     // The camera's usual noise is known after a dozen samples.
-    wait_for("samples", 60, || (appliance.coverage.status()[0].samples > 14).then_some(()));
+    wait_for("samples", 60, || (appliance.coverage().expect("begun").status()[0].samples > 14).then_some(()));
 
     let mut lasted = BTreeMap::new();
     for (fault, what, cause) in [
@@ -36,13 +36,13 @@ fn each_fault_of_a_live_camera_is_found_named_and_accounted_for() {
     ] {
         let known = findings(&journal, what).len();
         server.fail(fault);
-        let (begun, samples) = (Instant::now(), appliance.coverage.status()[0].samples);
+        let (begun, samples) = (Instant::now(), appliance.coverage().expect("begun").status()[0].samples);
         while findings(&journal, what).len() == known {
-            let all = || (all_findings(&journal), appliance.coverage.status());
+            let all = || (all_findings(&journal), appliance.coverage().expect("begun").status());
             assert!(begun.elapsed() < Duration::from_secs(90), "{fault} is not found: {:?}", all());
             std::thread::sleep(Duration::from_millis(50));
         }
-        let (took, samples) = (begun.elapsed(), appliance.coverage.status()[0].samples - samples);
+        let (took, samples) = (begun.elapsed(), appliance.coverage().expect("begun").status()[0].samples - samples);
         assert!(
             took < at_most(10.0),
             "{fault}: found after {took:?}, with {samples} samples: {:#?}",
