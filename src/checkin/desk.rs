@@ -7,7 +7,7 @@ use super::live::{Live, Outcome};
 use crate::class::{ClassId, mask};
 use crate::journal::{Journal, JournalError};
 use crate::store::{PinCheck, StoreError};
-use evidence::record::Role;
+use evidence::record::{CheckinOutcome, Role};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -79,21 +79,109 @@ pub enum DeskError {
     /// No PIN was ever set.
     #[error("this teacher has no PIN; set one with `rollcall pin`")]
     NoPin,
-    /// Not a teacher of that class.
+    /// Against a rule.
     #[error("{0}")]
-    Refused(String),
+    Refused(Reason),
     /// The QR code is not waiting any more.
     #[error("this QR code is no longer waiting to be confirmed; show it again")]
     Gone,
     /// No good picture of one face came in time.
     #[error("no enrolment: {0}")]
-    NoGoodFace(String),
-    /// The check-in camera is not running.
-    #[error("the check-in camera is not running")]
+    NoGoodFace(Reason),
+    /// The check-in camera is not running, or sends no pictures.
+    #[error("the check-in camera sends no pictures")]
     NoCamera,
     /// The journal or the database.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+/// Why it was refused: for people in English, and as a word for pages.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Not a class's number.
+    #[error("{0}")]
+    BadClass(String),
+    /// The class was closed or taken away.
+    #[error("class {0} is gone")]
+    ClassGone(ClassId),
+    /// Not a teacher of that class.
+    #[error("{number} is not a teacher of class {class}")]
+    NotTeacher {
+        /// Masked roster number.
+        number: String,
+        /// The class.
+        class: ClassId,
+    },
+    /// Not one of the teachers who may confirm a code.
+    #[error("this teacher cannot confirm this code")]
+    CannotConfirm,
+    /// Enrolments are made one by one.
+    #[error("somebody else is being enrolled")]
+    Busy,
+    /// Nobody has that number.
+    #[error("{number} is not on the roster of class {class}")]
+    NotOnRoster {
+        /// Roster number.
+        number: String,
+        /// The class.
+        class: ClassId,
+    },
+    /// The person has not consented.
+    #[error("no consent, no enrolment: the person can check in by QR code")]
+    NoConsent,
+    /// The face is somebody else's.
+    #[error("this face is already that of {number} in class {class}")]
+    Taken {
+        /// That person's roster number.
+        number: String,
+        /// That person's class.
+        class: ClassId,
+    },
+    /// Nobody was seen.
+    #[error("no face was seen")]
+    NoFace,
+    /// More than one person was seen.
+    #[error("{0} faces were seen; enrolment needs exactly one")]
+    SeveralFaces(usize),
+    /// Why pictures of the face could not be used.
+    #[error("{1}")]
+    Quality(CheckinOutcome, String),
+    /// Good pictures of one face, but too few in the time.
+    #[error("too few good pictures; hold still and look at the camera")]
+    TooFew,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Reason {
+    /// A word for pages, which say it in their own language: `not_teacher`, `taken`, `several_faces`, `too_small` …
+    pub fn code(&self) -> String {
+        let word = match self {
+            Reason::BadClass(_) | Reason::ClassGone(_) => "class_gone",
+            Reason::NotTeacher { .. } => "not_teacher",
+            Reason::CannotConfirm => "cannot_confirm",
+            Reason::Busy => "busy",
+            Reason::NotOnRoster { .. } => "not_on_roster",
+            Reason::NoConsent => "no_consent",
+            Reason::Taken { .. } => "taken",
+            Reason::NoFace => "no_face",
+            Reason::SeveralFaces(_) => "several_faces",
+            Reason::Quality(outcome, _) => return crate::store::word(outcome),
+            Reason::TooFew => "too_few",
+            Reason::Other(_) => "other",
+        };
+        word.into()
+    }
+
+    /// Whom it is about, if anybody else: roster number and class.
+    pub fn about(&self) -> Option<(&str, &str)> {
+        match self {
+            Reason::Taken { number, class } => Some((number, class.as_str())),
+            _ => None,
+        }
+    }
 }
 
 impl From<StoreError> for DeskError {
@@ -155,7 +243,7 @@ impl Desk {
         blocking(move || {
             let class = desk.admit(&staff)?;
             let reader = desk.journal.store().read()?;
-            let row = reader.class(&class)?.ok_or_else(|| DeskError::Refused(format!("class {class} is gone")))?;
+            let row = reader.class(&class)?.ok_or_else(|| DeskError::Refused(Reason::ClassGone(class.clone())))?;
             let enrolled = reader.enrolled(&class)?;
             let mut entries = Vec::new();
             for person in row.class.people() {
@@ -188,7 +276,7 @@ impl Desk {
         let pending = pending.ok_or(DeskError::Gone)?;
         // Nobody confirms their own code, and nobody whom the kiosk has not asked.
         if !pending.teachers.iter().any(|(number, _, of)| number == teacher && of == class) {
-            return Err(DeskError::Refused("this teacher cannot confirm this code".into()));
+            return Err(DeskError::Refused(Reason::CannotConfirm));
         }
         let staff = Staff { class: class.into(), number: teacher.into(), pin: pin.into() };
         let desk = self.clone();
@@ -224,11 +312,11 @@ impl Desk {
 
 /// Checks a teacher's PIN; tells the class.
 pub fn admit(journal: &Journal, staff: &Staff) -> Result<ClassId, DeskError> {
-    let class = ClassId::new(&staff.class).map_err(DeskError::Refused)?;
+    let class = ClassId::new(&staff.class).map_err(|why| DeskError::Refused(Reason::BadClass(why)))?;
     let store = journal.store();
     let teaches = store.read()?.person(&class, &staff.number)?.is_some_and(|person| person.role == Role::Teacher);
     if !teaches {
-        return Err(DeskError::Refused(format!("{} is not a teacher of class {class}", mask(&staff.number))));
+        return Err(DeskError::Refused(Reason::NotTeacher { number: mask(&staff.number), class }));
     }
     let now = journal.clock().now();
     match store.check_pin(&class, &staff.number, &staff.pin, now)? {

@@ -3,7 +3,7 @@
 //! A face is enrolled only from pictures that meet stricter limits than a check-in's, only of one person at a time,
 //! and never when it is already somebody else's in any class. Consent is the journal's rule.
 
-use super::desk::{DeskError, Enrolled, Reply};
+use super::desk::{DeskError, Enrolled, Reason, Reply};
 use super::live::Enrolling;
 use super::record::{outcome_of, portrait};
 use super::track::SAME_FACE;
@@ -11,7 +11,7 @@ use crate::camera::Frame;
 use crate::class::{ClassId, Person, mask};
 use crate::config::{CheckinConfig, QualityConfig};
 use crate::journal::{EnrolledFace, Journal};
-use crate::picture::Picture;
+use crate::picture::{Picture, PictureError};
 use crate::store::{StoreError, View};
 use crate::vision::{Embedding, Face, Refusal, Vision, VisionError, judge};
 use evidence::record::CheckinOutcome;
@@ -141,7 +141,7 @@ pub(super) struct Session {
     last_good: Option<Instant>,
     best: Option<(f32, Arc<Frame>, Face)>,
     hint: Option<CheckinOutcome>,
-    trouble: Option<String>,
+    trouble: Option<Reason>,
     reply: Option<Reply<Enrolled>>,
 }
 
@@ -180,6 +180,19 @@ impl Session {
         Enrolling { name: mask(&self.person.name), good: self.good.len() as u32, wanted: WANTED, hint: self.hint }
     }
 
+    /// Ends it when the person has taken too long, or when the camera sends no pictures; tells whether it is over.
+    pub(super) fn look(&mut self, has_picture: bool) -> bool {
+        if !has_picture {
+            return self.end(Err(DeskError::NoCamera));
+        }
+        if self.began.elapsed() <= PATIENCE {
+            return false;
+        }
+        let few = if self.good.is_empty() { Reason::NoFace } else { Reason::TooFew };
+        let why = self.trouble.take().unwrap_or(few);
+        self.end(Err(DeskError::NoGoodFace(why)))
+    }
+
     /// Takes one frame's faces; tells whether the session is over.
     pub(super) fn frame(
         &mut self,
@@ -189,18 +202,14 @@ impl Session {
         journal: &Journal,
         config: &CheckinConfig,
     ) -> Result<bool, VisionError> {
-        if self.began.elapsed() > PATIENCE {
-            let why = self.trouble.take().unwrap_or_else(|| "no face was seen".into());
-            return Ok(self.end(Err(DeskError::NoGoodFace(why))));
-        }
         let [face] = faces else {
             self.hint = None;
-            self.trouble = (!faces.is_empty()).then(|| EnrolError::SeveralFaces(faces.len()).to_string());
+            self.trouble = (!faces.is_empty()).then_some(Reason::SeveralFaces(faces.len()));
             return Ok(false);
         };
         if let Err(refusal) = judge(face, &config.enrolment_quality()) {
             self.hint = Some(outcome_of(refusal.reason));
-            self.trouble = Some(refusal.to_string());
+            self.trouble = Some(Reason::Quality(outcome_of(refusal.reason), refusal.to_string()));
             return Ok(false);
         }
         self.hint = None;
@@ -233,14 +242,15 @@ impl Session {
 
     fn enrol(&self, model: &str, journal: &Journal, config: &CheckinConfig) -> Result<Enrolled, DeskError> {
         let (Some(mean), Some((_, frame, face))) = (Embedding::mean(&self.good), &self.best) else {
-            return Err(DeskError::NoGoodFace("no picture".into()));
+            return Err(DeskError::NoGoodFace(Reason::NoFace));
         };
         let reader = journal.store().read()?;
         let faces = [mean];
         not_taken(&reader, &self.person, &self.class, &faces, model, config.decision.duplicate_threshold)
-            .map_err(|error| DeskError::Refused(error.to_string()))?;
+            .map_err(refusal)?;
         drop(reader);
-        let photo = portrait(frame, face).to_jpeg(90).map_err(|error| DeskError::Refused(error.to_string()))?;
+        let unusable = |error: PictureError| DeskError::Refused(Reason::Other(error.to_string()));
+        let photo = portrait(frame, face).to_jpeg(90).map_err(unusable)?;
         let face = EnrolledFace { photo: evidence::sha256_hex(&photo), embedding: faces[0].to_bytes() };
         let appended = journal.enrol(&self.class, &self.person.number, &[face], model, &self.by)?;
         Ok(Enrolled { seq: appended.seq, photos: self.good.len() })
@@ -254,18 +264,70 @@ impl Session {
     }
 }
 
+/// Why a face may not be enrolled.
+fn refusal(error: EnrolError) -> DeskError {
+    match error {
+        EnrolError::Taken { class, number, .. } => DeskError::Refused(Reason::Taken { number, class }),
+        EnrolError::Store(error) => error.into(),
+        error => DeskError::Refused(Reason::Other(error.to_string())),
+    }
+}
+
 fn admit(journal: &Journal, class: &ClassId, number: &str, consents: bool, by: &str) -> Result<Person, DeskError> {
     let reader = journal.store().read()?;
     let person = reader
         .person(class, number)?
-        .ok_or_else(|| DeskError::Refused(format!("{number} is not on the roster of class {class}")))?;
+        .ok_or_else(|| DeskError::Refused(Reason::NotOnRoster { number: number.into(), class: class.clone() }))?;
     let stands = reader.consent(class, number)?.is_some_and(|consent| consent.given);
     drop(reader);
     if !stands && !consents {
-        return Err(DeskError::Refused("no consent, no enrolment: the person can check in by QR code".into()));
+        return Err(DeskError::Refused(Reason::NoConsent));
     }
     if !stands {
         journal.give_consent(class, number, &super::notice_sha256(), by)?;
     }
     Ok(person)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::testing;
+
+    type Answer = tokio::sync::oneshot::Receiver<Result<Enrolled, DeskError>>;
+
+    fn session(began: Instant, trouble: Option<Reason>) -> (Session, Answer) {
+        let class = testing::class("2026-001", &["1"], &["T1"]);
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let session = Session {
+            class: class.id.clone(),
+            person: class.trainees[0].clone(),
+            by: "kiosk:T1".into(),
+            began,
+            good: Vec::new(),
+            last_good: None,
+            best: None,
+            hint: None,
+            trouble,
+            reply: Some(reply),
+        };
+        (session, answer)
+    }
+
+    #[test]
+    fn an_enrolment_ends_in_time_and_says_why() {
+        let long_ago = Instant::now().checked_sub(PATIENCE + Duration::from_secs(1)).expect("the machine runs");
+        let told = |began, trouble, has_picture| {
+            let (mut session, mut answer) = session(began, trouble);
+            let is_over = session.look(has_picture);
+            (is_over, answer.try_recv().ok().map(|answer| answer.expect_err("nobody is enrolled")))
+        };
+        assert!(matches!(told(Instant::now(), None, true), (false, None)));
+        assert!(matches!(told(Instant::now(), None, false), (true, Some(DeskError::NoCamera))));
+        assert!(matches!(told(long_ago, None, true), (true, Some(DeskError::NoGoodFace(Reason::NoFace)))));
+        let small = Reason::Quality(CheckinOutcome::TooSmall, "the face is too small".into());
+        let (_, error) = told(long_ago, Some(small), true);
+        let Some(DeskError::NoGoodFace(reason)) = error else { panic!("{error:?}") };
+        assert_eq!(reason.code(), "too_small");
+    }
 }

@@ -3,7 +3,7 @@
 //! The camera never waits for it. What cannot be written down (a full disk) is not told as done and is tried again.
 
 use super::decide::{Decision, decide, refuse};
-use super::desk::{Command, DeskError};
+use super::desk::{Command, DeskError, Reason};
 use super::directory::{Directory, Identity};
 use super::enrol::Session;
 use super::live::{Expectation, FaceState, Live, LiveFace, Outcome};
@@ -82,6 +82,10 @@ pub(super) struct Worker {
     verdicts: HashMap<u64, Verdict>,
     near: Vec<Rect>,
     pub(super) session: Option<Session>,
+    /// When the last frame came; at first, the start.
+    seen: Instant,
+    /// Without a frame for this long, nobody can be enrolled.
+    stall: Duration,
     pub(super) waiting: Option<Waiting>,
     pub(super) next_qr: u64,
     /// Frames looked at.
@@ -107,6 +111,8 @@ impl Worker {
         let Shared { config, journal, live, frames, faces, progress, commands, token, stop } = shared;
         let now = local(&**journal.clock(), journal.zone());
         let people = People::load(journal.clone(), config.clone(), vision.model(), vision.dimensions(), &now)?;
+        let settings = config.cameras.iter().find(|known| known.name == camera);
+        let stall = Duration::from_secs_f64(settings.map_or(3.0, |known| known.stall_seconds));
         let troubles = Troubles::new(live.clone());
         let recorder = Recorder::new(journal.clone(), live.clone(), config.clone(), camera, vision.model());
         Ok(Worker {
@@ -126,6 +132,8 @@ impl Worker {
             verdicts: HashMap::new(),
             near: Vec::new(),
             session: None,
+            seen: Instant::now(),
+            stall,
             waiting: None,
             next_qr: 1,
             looked: 0,
@@ -143,9 +151,11 @@ impl Worker {
                 self.obey(command);
             }
             self.look_at_qr();
+            self.look_at_session();
             match self.frames.take_newer(last, PATIENCE) {
                 Some(frame) => {
                     last = frame.number;
+                    self.seen = Instant::now();
                     match self.frame(&frame) {
                         Ok(()) => failures = 0,
                         Err(error) if failures >= MAX_FAILURES => return Err(error.into()),
@@ -335,11 +345,20 @@ impl Worker {
         self.expire_qr();
     }
 
+    /// An enrolment ends in time, also when no frame comes.
+    fn look_at_session(&mut self) {
+        let has_picture = self.seen.elapsed() < self.stall;
+        if self.session.as_mut().is_some_and(|session| session.look(has_picture)) {
+            self.session = None;
+            self.live.show_enrolling(None);
+        }
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Enrol { class, person, consents, by, reply } => {
                 if self.session.is_some() {
-                    let _ = reply.send(Err(DeskError::Refused("somebody else is being enrolled".into())));
+                    let _ = reply.send(Err(DeskError::Refused(Reason::Busy)));
                     return;
                 }
                 self.session = Session::begin(&self.journal, class, &person, consents, by, reply);

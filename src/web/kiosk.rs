@@ -212,7 +212,13 @@ pub(super) fn refusal(problem: &DeskError) -> Response {
         DeskError::Locked { until } => json!(until),
         _ => Value::Null,
     };
-    let body = json!({ "code": problem.code(), "error": problem.to_string(), "detail": detail });
+    let mut body = json!({ "code": problem.code(), "error": problem.to_string(), "detail": detail });
+    if let DeskError::Refused(reason) | DeskError::NoGoodFace(reason) = problem {
+        body["reason"] = reason.code().into();
+        if let Some((person, class)) = reason.about() {
+            (body["person"], body["class"]) = (person.into(), class.into());
+        }
+    }
     (status, Json(body)).into_response()
 }
 

@@ -178,6 +178,36 @@ def enrolment(browser):
         page.close()
 
 
+def enrolment_refused(browser):
+    """Why nobody was enrolled is said in the page's language: a camera that is gone, a face that is somebody else's."""
+    with stage("none") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+
+        def try_to_enrol():
+            page.get_by_role("button", name="教师登记").click()
+            type_pin(page, dialog, "2580")
+            dialog.get_by_role("button", name="确认", exact=True).click()
+            dialog.get_by_role("button", name="张三").click()
+            dialog.locator("button.main").click()
+
+        try_to_enrol()
+        expect(dialog).to_contain_text("摄像头无画面", timeout=10000)
+        dialog.get_by_role("button", name="完成").click()
+        for answer, said in (
+            ({"code": "refused", "reason": "taken", "person": "02", "class": "TJNK-2026-0138"}, "无法登记：这张人脸已登记为 TJNK-2026-0138 班 02 号"),
+            ({"code": "no_good_face", "reason": "several_faces"}, "没有拍到清楚的正脸，请再试：画面中不止一人"),
+            ({"code": "no_good_face", "reason": "too_small"}, "没有拍到清楚的正脸，请再试：请靠近一点"),
+        ):
+            page.unroute_all()
+            page.route("**/kiosk/enrol", lambda route, answer=answer: route.fulfill(status=409, json={**answer, "error": "in English"}))
+            try_to_enrol()
+            expect(dialog.locator("h2")).to_have_text(said)
+            dialog.get_by_role("button", name="完成").click()
+        page.close()
+
+
 def gone_and_back(browser):
     """The camera, then the appliance: what is not there is said, and comes back by itself."""
     with stage("none") as (address, _, process):
@@ -285,7 +315,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, zoomed, latency, qr_code, enrolment, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, zoomed, latency, qr_code, enrolment, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

@@ -7,6 +7,7 @@ use evidence::jws::read_unverified;
 use evidence::record::{CheckinOutcome, Data};
 use rollcall::appliance::Appliance;
 use rollcall::checkin::live::Outcome;
+use rollcall::checkin::{DeskError, EnrolRequest, Staff};
 use rollcall::config::QualityConfig;
 use rollcall::picture::Picture;
 use rollcall::vision::{RefusalReason, judge};
@@ -143,6 +144,25 @@ fn trouble_with_the_disk_ends_by_itself_when_whoever_met_it_has_gone() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(appliance.live.recent().len(), 0, "nobody is there to be checked in");
+        appliance.stop().await.expect("stopped");
+    });
+}
+
+#[test]
+fn an_enrolment_whose_camera_is_gone_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    shoot(&[Shot { faces: vec![], seconds: 1.0 }], &stage.film());
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
+    journal.store().set_pin(&class.id, "T1", "2580").expect("set");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let desk = appliance.checkin.as_ref().expect("a camera").desk().clone();
+        let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };
+        let asked = desk.enrol(EnrolRequest { staff, person: "01".into(), consents: true });
+        let answer = tokio::time::timeout(Duration::from_secs(15), asked).await.expect("answered");
+        assert!(matches!(answer, Err(DeskError::NoCamera)), "{answer:?}");
         appliance.stop().await.expect("stopped");
     });
 }

@@ -1,5 +1,5 @@
 // What staff do at the kiosk: confirm a QR code, enrol a person. Both ask for a teacher's PIN.
-import { t } from "./kiosk-text.js";
+import { has, t } from "./kiosk-text.js";
 
 const qrDialog = document.querySelector("#qr-dialog");
 const enrolDialog = document.querySelector("#enrol-dialog");
@@ -19,9 +19,11 @@ export async function ask(path, body) {
   return json;
 }
 
-function problemText({ code, detail, error }) {
+function problemText({ code, detail, error, reason, person, class: group }) {
   const text = t(code ?? "failed", { detail });
-  return code === "refused" || code === "rollcall_refused" ? `${text}: ${error}` : text;
+  const why = reason && (has(`why_${reason}`) ? t(`why_${reason}`, { person, group }) : has(reason) ? t(reason) : error);
+  if (why) return t("because", { text, why });
+  return code === "rollcall_refused" ? t("because", { text, why: error }) : text;
 }
 
 // A choice of teachers and a PIN pad; `done(teacher, pin)` may throw a problem, which is shown.

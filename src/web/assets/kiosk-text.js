@@ -15,7 +15,8 @@ export const TEXT = {
     qr_title: "确认 {name} 的二维码签到", qr_lead: "请教师核对本人后输入密码", teacher: "教师", pin: "密码", confirm: "确认", not_confirm: "不是本人", cancel: "取消", closing: "20 秒后自动关闭，触摸屏幕可继续", back: "返回", clear: "清除", digits: "已输入 {count} 位",
     enrol_title: "登记人脸", enrol_lead: "请教师选择姓名并输入密码", choose_person: "选择要登记的人", enrolled: "已登记", not_enrolled: "未登记", declined: "未同意", notice_title: "请 {name} 本人阅读告知书", consent: "本人同意", decline: "不同意，使用二维码", already_consents: "本人已同意，开始登记",
     capturing: "请 {name} 看镜头", progress: "慢慢左右转头一点  {good} / {wanted}", enrol_done: "{name} 登记成功", close: "完成", another: "登记下一位",
-    wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码", refused: "无法登记", gone: "二维码已失效，请重新出示", no_good_face: "没有拍到清楚的正脸，请再试", no_camera: "摄像头未运行", failed: "未能保存，请再试",
+    wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码", refused: "无法登记", gone: "二维码已失效，请重新出示", no_good_face: "没有拍到清楚的正脸，请再试", no_camera: "摄像头无画面，无法登记", failed: "未能保存，请再试",
+    because: "{text}：{why}", why_class_gone: "本机没有这个班级", why_not_teacher: "不是这个班的教师", why_cannot_confirm: "这位教师不能确认此二维码", why_busy: "正在为另一人登记，请稍候", why_not_on_roster: "不在本班名单上", why_no_consent: "本人未同意，请使用二维码", why_taken: "这张人脸已登记为 {group} 班 {person} 号", why_no_face: "没有看到人脸", why_several_faces: "画面中不止一人", why_too_few: "清楚的照片不够，请站稳看镜头",
     rollcall_on: "正在课前点名", rollcall_begin: "开始点名", rollcall_end: "结束点名", rollcall_begin_lead: "点名会在录像中做标记。请任课教师选择姓名并输入密码。", rollcall_end_lead: "请任课教师选择姓名并输入密码。", rollcall_refused: "不能点名", no_lesson: "现在不是这个班的上课时间",
   },
   en: {
@@ -33,7 +34,8 @@ export const TEXT = {
     qr_title: "Confirm {name}'s QR code", qr_lead: "Teacher: check that it is this person, then give your PIN", teacher: "Teacher", pin: "PIN", confirm: "Confirm", not_confirm: "Not this person", cancel: "Cancel", closing: "Closes in 20 seconds; touch the screen to go on", back: "Back", clear: "Clear", digits: "{count} digits given",
     enrol_title: "Enrol a face", enrol_lead: "Teacher: choose your name and give your PIN", choose_person: "Who is to be enrolled?", enrolled: "enrolled", not_enrolled: "not enrolled", declined: "has not consented", notice_title: "{name}, please read this notice yourself", consent: "I consent", decline: "I decline and use a QR code", already_consents: "Has consented: begin",
     capturing: "{name}, look here", progress: "Turn your head a little, slowly  {good} of {wanted}", enrol_done: "{name} is enrolled", close: "Done", another: "Enrol another",
-    wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet", refused: "Not enrolled", gone: "The code has expired; show it again", no_good_face: "No clear picture of one face; try again", no_camera: "The camera is not running", failed: "Not saved; try again",
+    wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet", refused: "Not enrolled", gone: "The code has expired; show it again", no_good_face: "No clear picture of one face; try again", no_camera: "The camera sends no pictures; nobody can be enrolled", failed: "Not saved; try again",
+    because: "{text}: {why}", why_class_gone: "this class is not on this appliance", why_not_teacher: "not a teacher of this class", why_cannot_confirm: "this teacher cannot confirm this code", why_busy: "somebody else is being enrolled; wait a moment", why_not_on_roster: "not on this class's roster", why_no_consent: "no consent: use a QR code", why_taken: "this face is that of {person} in class {group}", why_no_face: "nobody was seen", why_several_faces: "more than one person was seen", why_too_few: "too few clear pictures; hold still and look at the camera",
     rollcall_on: "Roll call", rollcall_begin: "Begin roll call", rollcall_end: "End roll call", rollcall_begin_lead: "The roll call is bookmarked in the recording. Teacher: choose your name and give your PIN.", rollcall_end_lead: "Teacher: choose your name and give your PIN.", rollcall_refused: "No roll call", no_lesson: "No lesson of this class goes on now",
   },
 };
@@ -46,6 +48,9 @@ export function setLanguage(next) {
   language = next;
   localStorage.setItem("language", next);
 }
+
+// Whether there is a text for `key`.
+export const has = (key) => key in TEXT[language];
 
 // The text for `key`, with {names} filled in.
 export function t(key, values = {}) {
