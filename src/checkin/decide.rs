@@ -1,6 +1,7 @@
 //! From an identity and the hour to an outcome. Pure: what was seen and what time it is go in, a decision comes out.
 
 use super::directory::{Directory, Identity, Likeness, Member};
+use super::live::Outside;
 use super::record::outcome_of;
 use super::track::Track;
 use crate::config::CheckinConfig;
@@ -21,6 +22,10 @@ pub struct Decision {
     pub likeness: Option<Likeness>,
     /// When the person's next window opens, `HH:MM`, for an attempt outside every window.
     pub next_opens: Option<String>,
+    /// For such an attempt, which window it came too early or too late for.
+    pub outside: Option<Outside>,
+    /// When the window closed that the person has missed, `HH:MM`.
+    pub last_closed: Option<String>,
 }
 
 /// Decides about a recognised (or unrecognised) face.
@@ -30,19 +35,26 @@ pub fn decide(identity: Identity, directory: &Directory, now: &ZonedDateTime) ->
             Decision { likeness: Some(likeness), ..decide_member(&members, directory, now) }
         }
         Identity::Elsewhere(members, likeness) => Decision {
-            outcome: CheckinOutcome::NotInClass,
             member: members.into_iter().next(),
-            window: None,
             likeness: Some(likeness),
-            next_opens: None,
+            ..Decision::of(CheckinOutcome::NotInClass)
         },
-        Identity::Nobody(likeness) => Decision {
-            outcome: CheckinOutcome::Unknown,
+        Identity::Nobody(likeness) => Decision { likeness: Some(likeness), ..Decision::of(CheckinOutcome::Unknown) },
+    }
+}
+
+impl Decision {
+    /// An outcome of which nothing more is known.
+    pub fn of(outcome: CheckinOutcome) -> Decision {
+        Decision {
+            outcome,
             member: None,
             window: None,
-            likeness: Some(likeness),
+            likeness: None,
             next_opens: None,
-        },
+            outside: None,
+            last_closed: None,
+        }
     }
 }
 
@@ -55,13 +67,8 @@ pub fn decide_member(members: &[Member], directory: &Directory, now: &ZonedDateT
         open(member).filter(|kind| !directory.is_accepted(member, *kind)).map(|kind| (member, kind))
     });
     let used = || members.iter().find_map(|member| open(member).map(|kind| (member, kind)));
-    let decision = |outcome, member: &Member, window| Decision {
-        outcome,
-        member: Some(member.clone()),
-        window,
-        likeness: None,
-        next_opens: None,
-    };
+    let decision =
+        |outcome, member: &Member, window| Decision { member: Some(member.clone()), window, ..Decision::of(outcome) };
     if let Some((member, kind)) = expected {
         return decision(CheckinOutcome::Accepted, member, Some(kind));
     }
@@ -72,9 +79,26 @@ pub fn decide_member(members: &[Member], directory: &Directory, now: &ZonedDateT
         .iter()
         .filter_map(|member| directory.next_window(&member.class, now).map(|window| (member, window)))
         .min_by_key(|(_, window)| window.opens.timestamp());
-    let member = next.as_ref().map_or(&members[0], |(member, _)| member);
+    let last = members
+        .iter()
+        .filter_map(|member| directory.last_window(&member.class, now).map(|window| (member, window)))
+        .max_by_key(|(_, window)| window.closes.timestamp());
+    // What was missed in one class no longer counts where another is waited for.
+    let is_of_next = |member: &Member| next.is_none_or(|(expected, _)| expected.class == member.class);
+    let missed = last.filter(|(member, window)| !directory.is_accepted(member, window.kind) && is_of_next(member));
+    let member = next.or(last).map_or(&members[0], |(member, _)| member);
+    let outside = match (missed, next) {
+        (Some((_, window)), _) if window.kind == WindowKind::Arrival => Outside::AfterArrival,
+        (Some(_), _) => Outside::AfterDeparture,
+        (None, Some((_, window))) if window.kind == WindowKind::Arrival => Outside::BeforeArrival,
+        (None, Some(_)) => Outside::BeforeDeparture,
+        (None, None) => Outside::Done,
+    };
+    let minute = |moment: &ZonedDateTime| moment.strftime("%H:%M").to_string();
     Decision {
-        next_opens: next.map(|(_, window)| window.opens.strftime("%H:%M").to_string()),
+        next_opens: next.map(|(_, window)| minute(&window.opens)),
+        outside: Some(outside),
+        last_closed: missed.map(|(_, window)| minute(&window.closes)),
         ..decision(CheckinOutcome::OutsideWindow, member, None)
     }
 }
@@ -93,7 +117,7 @@ pub fn refuse(track: &Track, limits: &CheckinConfig) -> Option<Decision> {
     if reason == RefusalReason::TooSmall && (!facing || size < PASSER_BY) {
         return None;
     }
-    Some(Decision { outcome: outcome_of(reason), member: None, window: None, likeness: None, next_opens: None })
+    Some(Decision::of(outcome_of(reason)))
 }
 
 #[cfg(test)]

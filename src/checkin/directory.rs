@@ -183,6 +183,11 @@ impl Directory {
         self.windows(class).iter().filter(|window| *now < window.opens).min_by_key(|window| window.opens.timestamp())
     }
 
+    /// The window of `class` that closed last today.
+    pub fn last_window(&self, class: &ClassId, now: &ZonedDateTime) -> Option<&Window> {
+        self.windows(class).iter().filter(|window| window.closes <= *now).max_by_key(|window| window.closes.timestamp())
+    }
+
     fn windows(&self, class: &ClassId) -> &[Window] {
         self.classes.iter().find(|(known, _)| &known.id == class).map_or(&[], |(_, windows)| windows)
     }

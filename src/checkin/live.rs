@@ -39,6 +39,25 @@ pub struct LiveFace {
     pub state: FaceState,
     /// Masked name once decided (张*).
     pub name: Option<String>,
+    /// For `outside_window`: too early or too late.
+    #[serde(default)]
+    pub outside: Option<Outside>,
+}
+
+/// What an attempt outside every window comes too early or too late for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// The arrival window is yet to open.
+    BeforeArrival,
+    /// The person has arrived, and the departure window is yet to open.
+    BeforeDeparture,
+    /// The arrival window has closed without the person.
+    AfterArrival,
+    /// The departure window has closed without the person.
+    AfterDeparture,
+    /// The person has checked in, and nothing more is expected today.
+    Done,
 }
 
 /// What is known of a face so far.
@@ -76,6 +95,12 @@ pub struct Outcome {
     pub class: Option<String>,
     /// For `outside_window`: when the next window opens, `HH:MM`, if it does so today.
     pub next_opens: Option<String>,
+    /// For `outside_window`: which window the person came too early or too late for.
+    #[serde(default)]
+    pub outside: Option<Outside>,
+    /// For `outside_window`: when the window closed that the person has missed, `HH:MM`.
+    #[serde(default)]
+    pub last_closed: Option<String>,
     /// Milliseconds from the frame that completed the decision to the record being on disk.
     pub latency_ms: f64,
 }

@@ -42,11 +42,8 @@ impl Worker {
         let directory = self.people.directory(&now)?;
         let Some(member) = directory.member_here(&class, &number) else {
             let decision = Decision {
-                outcome: CheckinOutcome::NotInClass,
                 member: directory.member_elsewhere(&class, &number),
-                window: None,
-                likeness: None,
-                next_opens: None,
+                ..Decision::of(CheckinOutcome::NotInClass)
             };
             let evidence = Evidence::Qr(None);
             if !self.recorder.is_repeat(&decision, &evidence) {

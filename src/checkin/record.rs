@@ -129,6 +129,8 @@ impl Recorder {
             person: member.map(|member| member.number.clone()),
             class: member.map(|member| member.class.to_string()),
             next_opens: decision.next_opens.clone(),
+            outside: decision.outside,
+            last_closed: decision.last_closed.clone(),
             latency_ms: began.elapsed().as_secs_f64() * 1e3,
         });
         self.live.tell(outcome.clone());

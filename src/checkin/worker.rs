@@ -6,7 +6,7 @@ use super::decide::{Decision, decide, refuse};
 use super::desk::{Command, DeskError, Reason};
 use super::directory::{Directory, Identity};
 use super::enrol::Session;
-use super::live::{Expectation, FaceState, Live, LiveFace, Outcome};
+use super::live::{Expectation, FaceState, Live, LiveFace, Outcome, Outside};
 use super::people::People;
 use super::preview::Faces;
 use super::qr::Waiting;
@@ -62,6 +62,7 @@ pub struct Progress {
 struct Verdict {
     outcome: CheckinOutcome,
     name: Option<String>,
+    outside: Option<Outside>,
     at: Instant,
 }
 
@@ -291,6 +292,8 @@ impl Worker {
         if known || worse {
             if let Some(verdict) = self.verdicts.get_mut(&track.id) {
                 verdict.at = Instant::now();
+                // The window that somebody waits for may have closed meanwhile.
+                verdict.outside = if known { decision.outside } else { verdict.outside };
             }
             return Ok(());
         }
@@ -302,6 +305,7 @@ impl Worker {
             Verdict {
                 outcome: decision.outcome,
                 name: decision.member.as_ref().map(|member| mask(&member.name)),
+                outside: decision.outside,
                 at: Instant::now(),
             },
         );
@@ -392,7 +396,9 @@ fn expectation(directory: &Directory, now: &ZonedDateTime) -> Expectation {
 }
 
 fn shown_face(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, verdict: Option<&Verdict>) -> LiveFace {
-    shown(track, frame, bounds, state, verdict.and_then(|verdict| verdict.name.clone()))
+    let outside = verdict.and_then(|verdict| verdict.outside);
+    let name = verdict.and_then(|verdict| verdict.name.clone());
+    LiveFace { outside, ..shown(track, frame, bounds, state, name) }
 }
 
 fn shown(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, name: Option<String>) -> LiveFace {
@@ -405,5 +411,6 @@ fn shown(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, name: Optio
         height: bounds.height / height,
         state,
         name,
+        outside: None,
     }
 }

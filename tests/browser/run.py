@@ -24,7 +24,7 @@ OUTCOMES = {  # outcome → what the page says in Chinese and in English, and th
     "already_checked_in": ("已签到", "already checked in", "good"),
     "not_in_class": ("不在本班", "not in this class", "no"),
     "unknown": ("未登记", "Not enrolled", "no"),
-    "outside_window": ("未到签到时间", "not check-in time", "kind"),
+    "outside_window": ("不在签到时间", "not check-in time", "kind"),
     "too_small": ("请靠近一点", "Come closer", "hint"),
     "too_dark": ("光线太暗", "Too dark", "hint"),
     "too_bright": ("光线太亮", "Too bright", "hint"),
@@ -32,6 +32,14 @@ OUTCOMES = {  # outcome → what the page says in Chinese and in English, and th
     "blurred": ("请站稳", "Hold still", "hint"),
     "cut_off": ("请站到画面中间", "Move to the middle", "hint"),
     "unconfirmed": ("未确认", "not confirmed", "no"),
+}
+
+OUTSIDE = {  # too early or too late → headline and what follows, in Chinese and in English
+    "before_arrival": ({"next_opens": "12:00"}, ("未到签到时间", "12:00 开始签到"), ("too early to check in", "Check-in begins at 12:00")),
+    "before_departure": ({"next_opens": "16:00"}, ("未到签退时间", "16:00 开始签退"), ("too early to check out", "Check-out begins at 16:00")),
+    "after_arrival": ({"last_closed": "08:10", "next_opens": "16:00"}, ("已过签到时间", "签到已于 08:10 截止，16:00 开始签退"), ("too late to check in", "Check-in closed at 08:10. Check-out begins at 16:00")),
+    "after_departure": ({"last_closed": "16:30"}, ("已过签退时间", "签退已于 16:30 截止"), ("too late to check out", "Check-out closed at 16:30")),
+    "done": ({}, ("今天已签完", "不用再签到"), ("done for today", "No need to check in again")),
 }
 
 
@@ -69,6 +77,13 @@ def every_outcome(browser):
                     judged.add(said[2])
                     time.sleep(0.3)  # its colours come gradually
                     accessible(page, f"the kiosk that says {name}")
+            for at_what, (more, *texts) in OUTSIDE.items():
+                say(outcome("outside_window", **{"next_opens": None, "outside": at_what, **more}))
+                expect(page.locator("#result .what")).to_have_text(texts[at][0], timeout=5000)
+                expect(page.locator("#result .more")).to_have_text(texts[at][1])
+                expect(page.locator("#recent li").first).to_contain_text(texts[at][0])
+                assert page.evaluate("window.spoken.at(-1)") == texts[at][0]
+                shot(page, f"kiosk-{language}-{at_what}")
         accessible(page, "the kiosk in English, with a result")
         expect(page.locator("#result .words")).to_have_css("font-weight", "700")
         assert "签到成功" in page.evaluate("window.spoken") and "Come closer" in page.evaluate("window.spoken")

@@ -6,7 +6,7 @@ use crate::stage::{Actor, Shot, Stage, shoot};
 use evidence::jws::read_unverified;
 use evidence::record::{CheckinOutcome, Data};
 use rollcall::appliance::Appliance;
-use rollcall::checkin::live::Outcome;
+use rollcall::checkin::live::{Outcome, Outside};
 use rollcall::checkin::{DeskError, EnrolRequest, Staff};
 use rollcall::config::QualityConfig;
 use rollcall::picture::Picture;
@@ -209,6 +209,7 @@ fn who_comes_hours_early_is_told_when_to_come_again() {
     assert_eq!(brief(&told), [(CheckinOutcome::OutsideWindow, Some("01"))]);
     let opens = class.lessons[0].start.checked_sub(jiff::SignedDuration::from_mins(30)).expect("after midnight");
     assert_eq!(told[0].next_opens, Some(opens.strftime("%H:%M").to_string()));
+    assert_eq!((told[0].outside, &told[0].last_closed), (Some(Outside::BeforeArrival), &None));
 }
 
 /// Frames of a real clip in which somebody turns the head; skipped where ../shared is absent.

@@ -32,6 +32,29 @@ fn a_window_is_open_from_its_first_second_up_to_but_not_including_its_last() {
 }
 
 #[test]
+fn who_comes_outside_every_window_is_told_whether_it_is_too_early_or_too_late() {
+    let told = |accepted: &[WindowKind], now: ZonedDateTime| {
+        let accepted: Vec<_> = accepted.iter().map(|kind| ("A", "1", *kind)).collect();
+        let directory = directory(&[class("A", 8, 11, "301")], &[], &accepted, &now);
+        let decision = decide_member(&[member(&directory, "A", "1")], &directory, &now);
+        (decision.outside, decision.last_closed, decision.next_opens)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(told(&[], at(7, 0, 0)), (Some(Outside::BeforeArrival), None, text("07:30")));
+    assert_eq!(told(&[], at(8, 10, 0)), (Some(Outside::AfterArrival), text("08:10"), text("11:00")));
+    assert_eq!(told(&[Arrival], at(8, 10, 0)), (Some(Outside::BeforeDeparture), None, text("11:00")));
+    assert_eq!(told(&[Arrival], at(12, 0, 0)), (Some(Outside::AfterDeparture), text("11:30"), None));
+    assert_eq!(told(&[Arrival, Departure], at(12, 0, 0)), (Some(Outside::Done), None, None));
+    assert_eq!(told(&[], at(8, 0, 0)), (None, None, None), "a window is open");
+    // A morning class that was left without a word, and one in the afternoon.
+    let now = at(13, 0, 0);
+    let directory = directory(&[class("A", 14, 16, "301"), class("B", 8, 10, "301")], &[], &[], &now);
+    let both = [member(&directory, "A", "1"), member(&directory, "B", "1")];
+    let decision = decide_member(&both, &directory, &now);
+    assert_eq!((decision.outside, decision.last_closed), (Some(Outside::BeforeArrival), None));
+}
+
+#[test]
 fn who_was_accepted_in_this_window_has_already_checked_in_but_not_for_the_next_one() {
     let now = at(7, 45, 0);
     let mut directory = directory(&[class("A", 8, 11, "301")], &[], &[], &now);

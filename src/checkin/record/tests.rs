@@ -21,7 +21,7 @@ fn decision(outcome: CheckinOutcome, class_of_one: Option<&str>) -> Decision {
         directory(&[class(id, 8, 11, "301")], &[], &[], &now).member_here(&ClassId::new(id).expect("a number"), "1")
     });
     let window = (outcome == CheckinOutcome::Accepted).then_some(WindowKind::Arrival);
-    Decision { outcome, member, window, likeness: None, next_opens: None }
+    Decision { member, window, ..Decision::of(outcome) }
 }
 
 fn record(recorder: &mut Recorder, decision: &Decision, evidence: &Evidence) -> Arc<Outcome> {

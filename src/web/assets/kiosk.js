@@ -36,7 +36,7 @@ function words(outcome) {
   const leaving = outcome.window === "departure";
   if (outcome.outcome === "accepted") return t(leaving ? "accepted_departure" : "accepted");
   if (outcome.outcome === "already_checked_in") return t(leaving ? "already_departure" : "already_checked_in");
-  return t(outcome.outcome);
+  return t(outcome.outside ?? outcome.outcome);
 }
 
 function more(outcome) {
@@ -45,11 +45,18 @@ function more(outcome) {
     case "already_checked_in": return t("more_already");
     case "unknown": return t("more_unknown");
     case "not_in_class": return t("more_not_in_class");
-    case "outside_window": return outcome.next_opens ? t("more_next", { time: outcome.next_opens }) : t("more_outside");
+    case "outside_window": return moreOutside(outcome);
     case "unconfirmed": return t("more_unconfirmed");
     case "too_dark": case "too_bright": return t("more_light");
     default: return "";
   }
+}
+
+// When it was too late, and when it will not be too early.
+function moreOutside({ outside, last_closed, next_opens }) {
+  const next = outside === "after_arrival" || outside === "before_departure" ? "more_next_departure" : "more_next";
+  const parts = [last_closed && t(outside === "after_departure" ? "more_closed_departure" : "more_closed", { time: last_closed }), next_opens && t(next, { time: next_opens })];
+  return parts.filter(Boolean).join(t("comma")) || t(outside === "done" ? "more_done" : "more_outside");
 }
 
 function speak(outcome) {
@@ -132,7 +139,7 @@ function frame(face) {
   context.beginPath();
   context.roundRect(x, y, w, h, Math.min(w, h) * 0.16);
   context.stroke();
-  const said = face.state.state === "looking" ? t("looking") : words(face.state);
+  const said = face.state.state === "looking" ? t("looking") : words({ ...face.state, outside: face.outside });
   const label = [face.name, said].filter(Boolean).join(" ");
   context.font = `600 ${size}px "Noto Sans CJK SC", "Noto Sans SC", sans-serif`;
   const width = context.measureText(label).width + size;
