@@ -11,7 +11,7 @@ use crate::journal::{Journal, JournalError};
 pub use crate::recording::DiskStatus;
 use crate::recording::{CameraRecording, Keeping};
 use crate::store::FindingRow;
-use crate::sync::SyncStatus;
+use crate::sync::{Link, SyncStatus};
 use evidence::record::{ClockQuality, WindowKind};
 use serde::{Deserialize, Serialize};
 
@@ -213,9 +213,14 @@ impl std::fmt::Display for Status {
         }
         let receipt = self.log.countersigned_at.and_then(|at| jiff::Timestamp::from_second(at).ok());
         let receipt = receipt.map_or("never".into(), |time| time.to_string());
+        let link = match self.log.link {
+            Link::NotYet => "",
+            Link::Online => "; the bureau answers",
+            Link::Offline => "; the bureau does not answer",
+        };
         writeln!(
             f,
-            "log         {} records, {} countersigned, last {receipt}",
+            "log         {} records, {} countersigned, last {receipt}{link}",
             self.log.log_size, self.log.countersigned
         )?;
         if let Some(disk) = self.disk {

@@ -117,6 +117,10 @@ pub struct SyncConfig {
     /// How often a log that is wholly countersigned is looked at for new records, in seconds.
     #[serde(default = "default_interval_seconds")]
     pub interval_seconds: u64,
+    /// How often the bureau is asked whether it is there while nothing waits, in seconds; each time up to a quarter
+    /// sooner or later.
+    #[serde(default = "default_ask_seconds")]
+    pub ask_seconds: u64,
 }
 
 fn default_timezone() -> String {
@@ -130,6 +134,9 @@ fn default_max_backoff_seconds() -> u64 {
 }
 fn default_batch_records() -> usize {
     2000
+}
+fn default_ask_seconds() -> u64 {
+    40
 }
 fn default_interval_seconds() -> u64 {
     1

@@ -4,7 +4,7 @@ use super::SyncError;
 use super::error::quoted;
 use crate::config::SyncConfig;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole request. Slow lines are met with smaller batches, not with longer waits.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the question whether anybody is there.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer, whole.
 pub(super) struct Answer {
@@ -70,19 +72,36 @@ impl Client {
         let mut url = self.base.clone();
         url.path_segments_mut().expect("https addresses have a path").pop_if_empty().extend(path);
         let text = url.to_string();
-        let failed = |error: reqwest::Error| SyncError::Unreachable { url: text.clone(), problem: chain(&error) };
         let mut request = self.http.post(url).header(CONTENT_TYPE, "application/json").body(body);
         if is_zstd {
             request = request.header(CONTENT_ENCODING, "zstd");
         }
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let bytes = read(&mut response).await.map_err(failed)?;
-        let wrong = |problem: String| SyncError::Answer { url: text.clone(), status: status.as_u16(), problem };
-        let bytes = bytes.ok_or_else(|| wrong(format!("it is longer than {MAX_ANSWER} bytes")))?;
-        let body = String::from_utf8(bytes).map_err(|_| wrong("it is not text".into()))?;
-        Ok(Answer { url: text, status, text: body })
+        answer(text, request).await
     }
+
+    /// Whether a bureau answers at that address: asks for its `/healthz`.
+    pub async fn ask(&self) -> Result<(), SyncError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("https addresses have a path").pop_if_empty().push("healthz");
+        let answer = answer(url.to_string(), self.http.get(url).timeout(ASK_TIMEOUT)).await?;
+        match (answer.status, answer.text.trim()) {
+            (StatusCode::OK, "ok") => Ok(()),
+            (StatusCode::OK, _) => Err(answer.garbage("it should be `ok`")),
+            _ => Err(answer.refusal()),
+        }
+    }
+}
+
+/// Sends a request, and reads the answer.
+async fn answer(text: String, request: RequestBuilder) -> Result<Answer, SyncError> {
+    let failed = |error: reqwest::Error| SyncError::Unreachable { url: text.clone(), problem: chain(&error) };
+    let mut response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    let bytes = read(&mut response).await.map_err(failed)?;
+    let wrong = |problem: String| SyncError::Answer { url: text.clone(), status: status.as_u16(), problem };
+    let bytes = bytes.ok_or_else(|| wrong(format!("it is longer than {MAX_ANSWER} bytes")))?;
+    let body = String::from_utf8(bytes).map_err(|_| wrong("it is not text".into()))?;
+    Ok(Answer { url: text, status, text: body })
 }
 
 /// The body; `None` when it is too long.

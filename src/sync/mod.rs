@@ -15,7 +15,7 @@ mod status;
 pub use error::SyncError;
 pub use register::register;
 pub use run::{Drained, once, run};
-pub use status::{SyncState, SyncStatus};
+pub use status::{Link, SyncState, SyncStatus};
 
 use crate::journal::{Journal, JournalError};
 use std::sync::Arc;

@@ -93,6 +93,19 @@ impl Pusher {
         pushed
     }
 
+    /// Whether the bureau answers, when there is nothing to push.
+    pub async fn ask(&mut self) -> Result<(), SyncError> {
+        let client = match &self.client {
+            Some(client) => client,
+            None => self.client.insert(Client::new(&self.config)?),
+        };
+        let asked = client.ask().await;
+        if asked.is_err() {
+            self.client = None;
+        }
+        asked
+    }
+
     async fn try_push(&mut self) -> Result<Pushed, SyncError> {
         let (from, most) = (self.resume, self.batch);
         let prepared = blocking(&self.journal, move |journal| prepare(journal, from, most)).await?;

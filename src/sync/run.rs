@@ -1,9 +1,10 @@
 //! When to push: at once while records wait, again later when it fails, for as many days as it takes.
 
 use super::push::{Pushed, Pusher};
-use super::{SyncError, SyncState, SyncStatus, blocking};
+use super::{Link, SyncError, SyncState, SyncStatus, blocking};
 use crate::config::SyncConfig;
 use crate::journal::Journal;
+use crate::lasting::Lasting;
 use crate::store::Receipt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,13 +92,51 @@ struct Sending {
     failures: u32,
     resumes: u32,
     last_receipt: Option<Instant>,
+    /// What the last exchange with the bureau came to.
+    link: Link,
+    /// When it is next asked whether it is there.
+    next_ask: Instant,
+    unanswered: Lasting,
 }
 
 impl Sending {
     fn new(journal: Arc<Journal>, config: SyncConfig, status: watch::Sender<SyncStatus>) -> Sending {
         let config = Arc::new(config);
         let pusher = Pusher::new(journal.clone(), config.clone());
-        Sending { journal, config, status, pusher, failures: 0, resumes: 0, last_receipt: None }
+        Sending {
+            journal,
+            config,
+            status,
+            pusher,
+            failures: 0,
+            resumes: 0,
+            last_receipt: None,
+            link: Link::NotYet,
+            next_ask: Instant::now(),
+            unanswered: Lasting::default(),
+        }
+    }
+
+    /// Notes what an exchange with the bureau came to; the next question can wait.
+    fn exchanged(&mut self, link: Link) {
+        self.link = link;
+        let pause = Duration::from_secs(self.config.ask_seconds.max(1));
+        self.next_ask = Instant::now() + pause.mul_f64(0.75 + rand::random::<f64>() / 2.0);
+    }
+
+    /// Asks whether the bureau is there, if it is time to. Nothing waits to be sent.
+    async fn ask(&mut self) {
+        if Instant::now() < self.next_ask {
+            return;
+        }
+        let asked = self.pusher.ask().await;
+        self.exchanged(if asked.is_ok() { Link::Online } else { Link::Offline });
+        let error = asked.as_ref().err().map(|error| format!("{error}. Nothing waits to be sent"));
+        if let Some(error) = self.unanswered.due(asked) {
+            tracing::warn!(%error, "the bureau does not answer");
+        }
+        let (link, warning) = (self.link, self.pusher.warning());
+        self.tell(|status| (status.link, status.error) = (link, error.or(warning)));
     }
 
     async fn run(&mut self) {
@@ -111,7 +150,12 @@ impl Sending {
                     // A new record ends the interval.
                     let _ = tokio::time::timeout(interval, sizes.changed()).await;
                 }
-                Err(SyncError::Alarm(_) | SyncError::NotRegistered) => self.failures = 0,
+                Err(SyncError::Alarm(_)) => {
+                    // It has answered.
+                    self.exchanged(Link::Online);
+                    self.failures = 0;
+                }
+                Err(SyncError::NotRegistered) => self.failures = 0,
                 Err(error) => {
                     let pause = self.failed(error).await;
                     tokio::time::sleep(pause).await;
@@ -129,8 +173,18 @@ impl Sending {
             SyncState::Sending | SyncState::Waiting { .. } => false,
         };
         now.error = now.error.or_else(|| self.pusher.warning());
+        now.link = self.link;
         if is_quiet {
-            self.tell(|status| *status = now);
+            let is_up_to_date = now.state == SyncState::UpToDate;
+            self.tell(|status| {
+                // So does that of a question without an answer.
+                now.error =
+                    now.error.or_else(|| status.error.take().filter(|_| is_up_to_date && now.link == Link::Offline));
+                *status = now;
+            });
+            if is_up_to_date {
+                self.ask().await;
+            }
             return Ok(Turn::Idle);
         }
         now.state = SyncState::Sending;
@@ -143,15 +197,19 @@ impl Sending {
             Pushed::Receipt(receipt) => {
                 tracing::debug!(size = receipt.size, "countersigned");
                 (self.failures, self.resumes) = (0, 0);
+                self.exchanged(Link::Online);
                 self.last_receipt = Some(Instant::now());
-                let error = self.pusher.warning();
+                let (error, link) = (self.pusher.warning(), self.link);
                 self.tell(|status| {
-                    status.error = error;
+                    (status.error, status.link) = (error, link);
                     status.countersigned = receipt.size.max(status.countersigned);
                     status.countersigned_at = i64::try_from(receipt.repeated_at).ok();
                 });
             }
-            Pushed::Resume => self.resumes = resumed(self.resumes)?,
+            Pushed::Resume => {
+                self.exchanged(Link::Online);
+                self.resumes = resumed(self.resumes)?;
+            }
         }
         Ok(Turn::More)
     }
@@ -171,18 +229,23 @@ impl Sending {
         let pause = pause(self.failures, most, rand::random());
         self.failures = self.failures.saturating_add(1);
         self.resumes = 0;
+        // What fails here says nothing about the bureau.
+        if !matches!(error, SyncError::Journal(_)) {
+            self.exchanged(Link::Offline);
+        }
         let retry_in_seconds = pause.as_secs_f64().ceil() as u64;
         tracing::warn!(%error, retry_in_seconds, "not sent to the bureau");
         let mut text = format!("{error}. Tried again in {retry_in_seconds} s; nothing is lost meanwhile");
         if let Some(warning) = self.pusher.warning() {
             text = format!("{text}. {warning}");
         }
-        let now = look(&self.journal, &self.config).await.ok();
+        let (now, link) = (look(&self.journal, &self.config).await.ok(), self.link);
         self.tell(|status| {
             if let Some(now) = now {
                 *status = now;
             }
             (status.state, status.error) = (SyncState::Waiting { retry_in_seconds }, Some(text));
+            status.link = link;
         });
         pause
     }

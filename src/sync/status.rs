@@ -19,6 +19,22 @@ pub struct SyncStatus {
     pub countersigned_at: Option<i64>,
     /// The last failure: what it was, and what is tried next. Gone once a push succeeds.
     pub error: Option<String>,
+    /// Whether the bureau answers.
+    #[serde(default)]
+    pub link: Link,
+}
+
+/// Whether the bureau answers: what the last exchange with it came to. A try that goes on changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// Nothing has come of the first one yet.
+    #[default]
+    NotYet,
+    /// It answered as a bureau does.
+    Online,
+    /// It did not.
+    Offline,
 }
 
 /// What the sending does.
@@ -57,7 +73,7 @@ impl SyncStatus {
             (Some(_), Some(_), _) => (SyncState::Sending, None),
         };
         let countersigned_at = receipt.and_then(|receipt| i64::try_from(receipt.repeated_at).ok());
-        Ok(SyncStatus { state, log_size, countersigned, countersigned_at, error })
+        Ok(SyncStatus { state, log_size, countersigned, countersigned_at, error, link: Link::NotYet })
     }
 
     /// Before anything is known.
@@ -68,6 +84,7 @@ impl SyncStatus {
             countersigned: 0,
             countersigned_at: None,
             error: None,
+            link: Link::NotYet,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::checkin::live::LivePicture;
 use crate::checkin::{CONSENT_NOTICE, Desk, DeskError, EnrolRequest, Staff};
 use crate::class::mask;
 use crate::clock::local;
-use crate::sync::SyncState;
+use crate::sync::{Link, SyncState};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
@@ -157,7 +157,8 @@ fn status(app: &App) -> Value {
     let camera = app.config.checkin_camera().and_then(|wanted| app.cameras.iter().find(|c| c.name() == wanted.name));
     let now = local(&**app.journal.clock(), app.journal.zone());
     json!({
-        "online": matches!(sync.state, SyncState::UpToDate | SyncState::Sending),
+        "online": sync.link == Link::Online,
+        "link": sync.link,
         "registered": sync.state != SyncState::NotRegistered,
         "alarm": sync.state == SyncState::Alarm,
         "waiting": sync.log_size.saturating_sub(sync.countersigned),

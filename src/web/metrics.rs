@@ -4,7 +4,7 @@ use super::{App, blocking, internal};
 use crate::attention::Attention;
 use crate::camera::CameraState;
 use crate::status::Status;
-use crate::sync::SyncState;
+use crate::sync::{Link, SyncState};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -53,6 +53,8 @@ fn collect(app: &App) -> Result<String, Response> {
         "1 when sending has stopped until staff have acted",
         i64::from(status.log.state == SyncState::Alarm),
     );
+    let is_online = i64::from(status.log.link == Link::Online);
+    gauge(&mut registry, "bureau_online", "1 when the last exchange with the bureau succeeded", is_online);
     gauge(&mut registry, "attention", "Things that need attention", status.attention.len() as i64);
     if let Some(disk) = status.disk {
         gauge(&mut registry, "disk_free_bytes", "Bytes free on the disk of the state", disk.free_bytes as i64);

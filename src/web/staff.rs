@@ -10,7 +10,7 @@ use crate::class::{Role, Window, WindowPolicy, windows};
 use crate::clock::local;
 use crate::status::Status;
 use crate::store::CheckinRow;
-use crate::sync::SyncState;
+use crate::sync::{Link, SyncState};
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
@@ -299,6 +299,9 @@ pub(super) fn camera_view(camera: &crate::camera::CameraStatus, words: Words) ->
 fn log_view(status: &Status, words: Words, now: &ZonedDateTime) -> LogView {
     let log = &status.log;
     let (mark, state) = match &log.state {
+        SyncState::UpToDate if log.link == Link::Offline => {
+            ("warn", words.t("离线，已有记录全部签认", "offline; all records so far are countersigned").into())
+        }
         SyncState::UpToDate => ("good", words.t("全部已由监管平台签认", "all countersigned by the bureau").into()),
         SyncState::Sending => ("wait", words.t("正在上传", "sending").into()),
         SyncState::Waiting { retry_in_seconds } => (

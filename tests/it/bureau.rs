@@ -7,13 +7,14 @@ use rollcall::commands::export::export_log;
 use rollcall::config::{ApplianceConfig, SyncConfig};
 use rollcall::journal::Journal;
 use rollcall::journal::testing::checkin;
-use rollcall::sync::{self, SyncError};
+use rollcall::sync::{self, Link, SyncError, SyncState, SyncStatus};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 /// Runs `bureau` with the arguments in the file `arguments` of its folder, one a line.
 #[test]
@@ -151,6 +152,51 @@ fn an_appliance_that_the_bureau_does_not_know_waits() {
     let (_other_server, _other_state, other, _) = registered(10);
     let error = once(&other, &config).expect_err("not registered there").to_string();
     assert!(error.contains("refuses (404)"), "{error}");
+}
+
+#[test]
+fn whether_the_bureau_is_there_is_known_also_while_nothing_waits() {
+    let (mut server, _state, journal, _) = registered(10);
+    let config: SyncConfig = toml::from_str(&(server.config(10) + "ask_seconds = 1\n")).expect("a config");
+    let (told, mut status) = watch::channel(SyncStatus::unknown());
+    let (_stop, stopped) = watch::channel(false);
+    runtime().block_on(async {
+        let _running = tokio::spawn(sync::run(journal.clone(), config, told, stopped));
+        let mut see = async |link: Link| {
+            let wanted = |status: &SyncStatus| status.link == link && status.state == SyncState::UpToDate;
+            let seen = tokio::time::timeout(Duration::from_secs(20), status.wait_for(wanted)).await;
+            seen.unwrap_or_else(|_| panic!("never {link:?}")).expect("running").clone()
+        };
+        assert_eq!(see(Link::Online).await.error, None);
+        server.kill();
+        let offline = see(Link::Offline).await;
+        assert!(offline.error.is_some_and(|error| error.contains("no answer from")), "staff are told why");
+        server.serve();
+        assert_eq!(see(Link::Online).await.error, None);
+    });
+}
+
+#[test]
+fn a_bureau_that_takes_calls_and_never_answers_is_never_online() {
+    let (_server, _state, journal, config) = registered(10);
+    // The system accepts for it; nobody reads.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = silent.local_addr().expect("bound").port();
+    let bureau = format!("https://localhost:{port}").parse().expect("an address");
+    let config = SyncConfig { bureau, ask_seconds: 1, max_backoff_seconds: 1, ..config };
+    let (told, mut status) = watch::channel(SyncStatus::unknown());
+    let (_stop, stopped) = watch::channel(false);
+    runtime().block_on(async {
+        let _running = tokio::spawn(sync::run(journal.clone(), config, told, stopped));
+        let (mut seen, end) = (Vec::new(), tokio::time::Instant::now() + Duration::from_secs(25));
+        while tokio::time::timeout_at(end, status.changed()).await.is_ok() {
+            let now = status.borrow_and_update().clone();
+            seen.push((now.link, now.state));
+        }
+        let sending = |link| seen.contains(&(link, SyncState::Sending));
+        assert!(sending(Link::NotYet) && sending(Link::Offline), "the next try changes nothing by itself: {seen:?}");
+        assert!(seen.iter().all(|(link, _)| *link != Link::Online), "{seen:?}");
+    });
 }
 
 #[test]

@@ -88,7 +88,8 @@ pub fn serve(folder: &Path, mut answer: impl FnMut(&Request) -> Answer + Send + 
                 if request.body.get("first").is_some() {
                     let _ = told.lock().expect("whole").send((request.first(), request.records()));
                 }
-                if write(stream.get_mut(), answer(&request)).is_err() {
+                let is_question = request.path == "/healthz";
+                if write(stream.get_mut(), if is_question { ok("ok\n") } else { answer(&request) }).is_err() {
                     break;
                 }
             }
@@ -127,7 +128,8 @@ fn read(stream: &mut BufReader<Stream>) -> std::io::Result<Option<Request>> {
     if is_zstd {
         body = zstd::decode_all(&body[..])?;
     }
-    Ok(Some(Request { path, body: serde_json::from_slice(&body).expect("JSON") }))
+    let body = if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
+    Ok(Some(Request { path, body }))
 }
 
 /// Fails when the connection is to be closed.

@@ -196,7 +196,7 @@ function showClass() {
 
 function showStatus(connected = true) {
   const link = $("#link");
-  const state = !connected ? "disconnected" : !status ? "disconnected" : status.alarm ? "alarm" : status.online ? "online" : status.registered ? "offline" : "unregistered";
+  const state = !connected ? "disconnected" : !status ? "disconnected" : status.alarm ? "alarm" : !status.registered ? "unregistered" : status.link;
   link.className = state;
   link.querySelector(".text").textContent = t(state);
   const gone = connected && status && ["stalled", "absent"].includes(status.camera);
