@@ -37,6 +37,16 @@ pub struct EnrolRequest {
     pub consents: bool,
 }
 
+/// Who declines face recognition at the kiosk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclineRequest {
+    /// The teacher who stands by.
+    pub staff: Staff,
+    /// The roster number, in the teacher's class.
+    pub person: String,
+}
+
 /// Somebody on the roster, as the enrolling teacher sees them.
 #[derive(Debug, Clone, Serialize)]
 pub struct RosterEntry {
@@ -48,6 +58,8 @@ pub struct RosterEntry {
     pub role: Role,
     /// Whether consent to face recognition stands.
     pub consents: bool,
+    /// Whether the person has declined face recognition, or withdrawn consent.
+    pub declined: bool,
     /// Whether a face is enrolled.
     pub enrolled: bool,
 }
@@ -247,11 +259,13 @@ impl Desk {
             let enrolled = reader.enrolled(&class)?;
             let mut entries = Vec::new();
             for person in row.class.people() {
+                let consents = reader.consent(&class, &person.number)?.map(|consent| consent.given);
                 entries.push(RosterEntry {
                     number: person.number.clone(),
                     name: person.name.clone(),
                     role: person.role,
-                    consents: reader.consent(&class, &person.number)?.is_some_and(|consent| consent.given),
+                    consents: consents == Some(true),
+                    declined: consents == Some(false),
                     enrolled: enrolled.contains(&person.number),
                 });
             }
@@ -307,6 +321,24 @@ impl Desk {
 
     fn admit(&self, staff: &Staff) -> Result<ClassId, DeskError> {
         admit(&self.journal, staff)
+    }
+}
+
+/// Journals that a person declines face recognition, here and now, or takes consent back; what was enrolled is erased.
+/// Nothing is written where that is on record already.
+pub fn decline(journal: &Journal, request: &DeclineRequest) -> Result<(), DeskError> {
+    let DeclineRequest { staff, person } = request;
+    let class = admit(journal, staff)?;
+    let by = format!("kiosk:{}", staff.number);
+    let given = journal.store().read()?.consent(&class, person)?.map(|consent| consent.given);
+    let journalled = match given {
+        Some(false) => return Ok(()),
+        Some(true) => journal.withdraw_consent(&class, person, &by),
+        None => journal.decline_consent(&class, person, &super::notice_sha256(), &by),
+    };
+    match journalled {
+        Err(JournalError::Refused(why)) => Err(DeskError::Refused(Reason::Other(why))),
+        journalled => Ok(journalled.map(|_| ())?),
     }
 }
 

@@ -20,7 +20,7 @@ mod track;
 mod trouble;
 mod worker;
 
-pub use desk::{Desk, DeskError, EnrolRequest, Enrolled, Reason, RosterEntry, Staff, admit};
+pub use desk::{DeclineRequest, Desk, DeskError, EnrolRequest, Enrolled, Reason, RosterEntry, Staff, admit, decline};
 pub use service::Service;
 pub use worker::{Progress, WorkerError};
 

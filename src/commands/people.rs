@@ -17,7 +17,9 @@ pub enum ConsentCommand {
     Notice,
     /// Record that people have read the notice and consent to face recognition
     Give(Whose),
-    /// Record that people withdraw their consent; erases their face templates
+    /// Record that people have read the notice and decline; they check in by QR code
+    Decline(Whose),
+    /// Record that people withdraw the consent that they gave; erases their face templates
     Withdraw(Whose),
     /// Who has consented
     List {
@@ -40,13 +42,28 @@ pub struct Whose {
 }
 
 impl Whose {
-    fn people(&self, journal: &Journal) -> Result<(ClassId, Vec<String>)> {
+    /// Those whom `--all` means are the ones whose last word (`None`: none yet) is such that `is_meant`; the others are
+    /// counted. Who is named is always meant.
+    fn people(
+        &self,
+        journal: &Journal,
+        is_meant: impl Fn(Option<bool>) -> bool,
+    ) -> Result<(ClassId, Vec<String>, usize)> {
         let class = class_id(&self.class)?;
         if !self.all {
-            return Ok((class, self.numbers.clone()));
+            return Ok((class, self.numbers.clone(), 0));
         }
-        let row = journal.store().read()?.class(&class)?.with_context(|| format!("class {class} is not known"))?;
-        Ok((class, row.class.people().map(|person| person.number.clone()).collect()))
+        let reader = journal.store().read()?;
+        let row = reader.class(&class)?.with_context(|| format!("class {class} is not known"))?;
+        let (mut meant, mut left_out) = (Vec::new(), 0);
+        for person in row.class.people() {
+            if is_meant(reader.consent(&class, &person.number)?.map(|consent| consent.given)) {
+                meant.push(person.number.clone());
+            } else {
+                left_out += 1;
+            }
+        }
+        Ok((class, meant, left_out))
     }
 }
 
@@ -57,18 +74,38 @@ impl ConsentCommand {
             ConsentCommand::Notice => println!("{}", checkin::CONSENT_NOTICE),
             ConsentCommand::Give(whose) => {
                 let (_, journal) = appliance::open(config)?;
-                let (class, numbers) = whose.people(&journal)?;
+                let (class, numbers, left_out) = whose.people(&journal, |given| given != Some(false))?;
                 for number in &numbers {
                     let appended = journal.give_consent(&class, number, &checkin::notice_sha256(), "cli")?;
                     println!("{number}  consents; record {}", appended.seq);
                 }
+                if left_out > 0 {
+                    println!("left out: {left_out} who have declined or withdrawn; name those who consent after all");
+                }
+            }
+            ConsentCommand::Decline(whose) => {
+                let (_, journal) = appliance::open(config)?;
+                let (class, numbers, left_out) = whose.people(&journal, |given| given.is_none())?;
+                for number in &numbers {
+                    let appended = journal.decline_consent(&class, number, &checkin::notice_sha256(), "cli")?;
+                    println!(
+                        "{number}  declines; record {}. `rollcall qr {class} {number} FILE` makes a code",
+                        appended.seq
+                    );
+                }
+                if left_out > 0 {
+                    println!("left out: {left_out} who have been asked already");
+                }
             }
             ConsentCommand::Withdraw(whose) => {
                 let (_, journal) = appliance::open(config)?;
-                let (class, numbers) = whose.people(&journal)?;
+                let (class, numbers, left_out) = whose.people(&journal, |given| given == Some(true))?;
                 for number in &numbers {
                     let appended = journal.withdraw_consent(&class, number, "cli")?;
                     println!("{number}  has withdrawn consent, the face template is erased; record {}", appended.seq);
+                }
+                if left_out > 0 {
+                    println!("left out: {left_out} whose consent does not stand");
                 }
             }
             ConsentCommand::List { class } => {
@@ -80,7 +117,7 @@ impl ConsentCommand {
                 for person in row.class.people() {
                     let consent = match reader.consent(&class, &person.number)? {
                         Some(consent) if consent.given => format!("consents since {}", consent.time),
-                        Some(consent) => format!("withdrew on {}", consent.time),
+                        Some(consent) => format!("declined or withdrew on {}", consent.time),
                         None => "has not been asked".into(),
                     };
                     let face = if enrolled.contains(&person.number) { "enrolled" } else { "not enrolled" };

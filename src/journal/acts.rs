@@ -112,16 +112,51 @@ impl Journal {
         })
     }
 
-    /// Journals that a person withdraws consent; erases the templates.
+    /// Journals that a person has read the notice and declines face recognition. Not for who has consented: that is a
+    /// withdrawal. `notice` and `by` as for [`Journal::give_consent`].
+    pub fn decline_consent(
+        &self,
+        class: &ClassId,
+        number: &str,
+        notice: &str,
+        by: &str,
+    ) -> Result<Appended, JournalError> {
+        self.transaction(|batch| {
+            batch.require_person(class, number)?;
+            match batch.consent(class, number)? {
+                Some(consent) if consent.given => Err(JournalError::Refused(format!(
+                    "{number} of class {class} has consented; `rollcall consent withdraw` takes that back"
+                ))),
+                Some(consent) => Err(JournalError::Refused(format!(
+                    "{number} of class {class} has declined or withdrawn already, on {}",
+                    consent.time
+                ))),
+                None => batch.append(Data::Consent(Consent {
+                    class: class.to_string(),
+                    person: number.into(),
+                    given: false,
+                    notice: notice.into(),
+                    by: by.into(),
+                })),
+            }
+        })
+    }
+
+    /// Journals that a person withdraws consent; erases the templates. Refused where no consent stands.
     pub fn withdraw_consent(&self, class: &ClassId, number: &str, by: &str) -> Result<Appended, JournalError> {
         self.transaction(|batch| {
             batch.require_person(class, number)?;
-            let notice = batch.consent(class, number)?.map(|consent| consent.notice).unwrap_or_default();
+            let consent = batch.consent(class, number)?.filter(|consent| consent.given).ok_or_else(|| {
+                JournalError::Refused(format!(
+                    "{number} of class {class} has given no consent that could be withdrawn; \
+                     `rollcall consent decline` records a refusal"
+                ))
+            })?;
             let appended = batch.append(Data::Consent(Consent {
                 class: class.to_string(),
                 person: number.into(),
                 given: false,
-                notice,
+                notice: consent.notice,
                 by: by.into(),
             }))?;
             batch.erase(class, number, "consent_withdrawn")?;

@@ -236,3 +236,25 @@ fn an_id_card_number_never_gets_into_the_log() {
     }
     assert_eq!(journal.size(), 1);
 }
+
+#[test]
+fn who_declines_is_on_record_with_the_notice_and_only_a_consent_can_be_withdrawn() {
+    let (_folder, _, journal) = fresh();
+    let roster = class("2026-001", &["1"], &["T1"]);
+    journal.import_class(&roster, "00", PlanSource::File).expect("imported");
+    let (id, notice) = (&roster.id, "11".repeat(32));
+    let error = journal.withdraw_consent(id, "1", "cli").expect_err("nothing was given");
+    assert!(error.to_string().contains("no consent that could be withdrawn"), "{error}");
+    let declined = journal.decline_consent(id, "1", &notice, "kiosk:T1").expect("declined");
+    let record = journal.store().read().expect("open").record(declined.seq).expect("readable").expect("there");
+    let Data::Consent(consent) = jws::read_unverified(record.as_str()).expect("a record").data else {
+        panic!("a consent record")
+    };
+    assert_eq!((consent.given, consent.notice, &*consent.by), (false, notice.clone(), "kiosk:T1"));
+    assert!(journal.decline_consent(id, "1", &notice, "cli").is_err(), "it is on record already");
+    assert!(journal.withdraw_consent(id, "1", "cli").is_err(), "a refusal is no consent");
+    journal.give_consent(id, "1", &notice, "cli").expect("after all");
+    let error = journal.decline_consent(id, "1", &notice, "cli").expect_err("consent stands");
+    assert!(error.to_string().contains("consent withdraw"), "{error}");
+    journal.withdraw_consent(id, "1", "cli").expect("withdrawn");
+}

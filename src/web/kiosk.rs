@@ -10,7 +10,7 @@
 use super::{App, asset, blocking, internal, rollcall};
 use crate::camera::CameraState;
 use crate::checkin::live::LivePicture;
-use crate::checkin::{CONSENT_NOTICE, Desk, DeskError, EnrolRequest, Staff};
+use crate::checkin::{self, CONSENT_NOTICE, DeclineRequest, Desk, DeskError, EnrolRequest, Staff};
 use crate::class::mask;
 use crate::clock::local;
 use crate::sync::{Link, SyncState};
@@ -55,6 +55,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/kiosk/teachers", get(teachers))
         .route("/kiosk/roster", post(roster))
         .route("/kiosk/enrol", post(enrol))
+        .route("/kiosk/decline", post(decline))
         .route("/kiosk/qr", post(confirm))
         .route("/kiosk/qr/dismiss", post(dismiss))
 }
@@ -231,6 +232,11 @@ async fn roster(State(app): State<Arc<App>>, Json(staff): Json<Staff>) -> Result
 async fn enrol(State(app): State<Arc<App>>, Json(request): Json<EnrolRequest>) -> Result<Response, Response> {
     let enrolled = desk(&app)?.enrol(request).await.map_err(|problem| refusal(&problem))?;
     Ok(Json(enrolled).into_response())
+}
+
+async fn decline(State(app): State<Arc<App>>, Json(request): Json<DeclineRequest>) -> Result<Response, Response> {
+    blocking(move || checkin::decline(&app.journal, &request).map_err(|problem| refusal(&problem))).await?;
+    Ok(Json(json!({})).into_response())
 }
 
 #[derive(Deserialize)]

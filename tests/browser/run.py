@@ -12,7 +12,7 @@ import time
 
 import recordings
 import room
-from common import PHOTO, SHOTS, accessible, frames, shot, stage, type_pin
+from common import PHOTO, SHOTS, accessible, frames, records, shot, stage, type_pin
 from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -193,6 +193,53 @@ def enrolment(browser):
         page.close()
 
 
+def declining(browser):
+    """Who declines is on record with the notice's hash, is told of the QR code and no longer counted as not enrolled."""
+    with stage("none") as (address, say, process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        not_enrolled = lambda: next(one["people"] for one in page.request.get(f"{address}/api/status").json()["attention"] if one["code"] == "not_enrolled")
+        before = not_enrolled()
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+        page.get_by_role("button", name="教师登记").click()
+        type_pin(page, dialog, "2580")
+        dialog.get_by_role("button", name="确认", exact=True).click()
+        dialog.get_by_role("button", name="李四").click()
+        dialog.get_by_role("button", name="返回").click()
+        assert records(say, process, "consent") == [], "only a look"
+        dialog.get_by_role("button", name="李四").click()
+        dialog.get_by_role("button", name="不同意，使用二维码").click()
+        expect(dialog.locator("h2")).to_have_text("已记录：李四 不同意人脸识别")
+        expect(dialog.locator(".lead")).to_contain_text("rollcall qr TJNK-2026-0138 02")
+        accessible(page, "what the one who declines is told")
+        shot(page, "kiosk-declined")
+        (declined,) = (record["data"] for record in records(say, process, "consent"))
+        assert (declined["person"], declined["given"], declined["by"]) == ("02", False, "kiosk:T1") and len(declined["notice"]) == 64, declined
+        dialog.get_by_role("button", name="登记下一位").click()
+        expect(dialog.get_by_role("button", name="李四")).to_contain_text("使用二维码")
+        assert not_enrolled() == before - 1
+        # Again: it is on record already.
+        dialog.get_by_role("button", name="李四").click()
+        dialog.get_by_role("button", name="不同意，使用二维码").click()
+        expect(dialog.locator("h2")).to_contain_text("已记录")
+        # Who has consented is asked twice.
+        dialog.get_by_role("button", name="登记下一位").click()
+        dialog.get_by_role("button", name="张三").click()
+        dialog.get_by_role("button", name="本人同意", exact=True).click()
+        dialog.get_by_role("button", name="完成").click(timeout=15000)  # there is no camera
+        page.get_by_role("button", name="教师登记").click()
+        type_pin(page, dialog, "2580")
+        dialog.get_by_role("button", name="确认", exact=True).click()
+        dialog.get_by_role("button", name="张三").click()
+        dialog.get_by_role("button", name="撤回同意，使用二维码").click()
+        expect(dialog.locator("h2")).to_contain_text("要撤回同意吗")
+        assert len(records(say, process, "consent")) == 2
+        dialog.get_by_role("button", name="撤回同意，使用二维码").click()
+        expect(dialog.locator("h2")).to_contain_text("已记录：张三")
+        assert [record["data"]["given"] for record in records(say, process, "consent")] == [False, True, False]
+        page.close()
+
+
 def enrolment_refused(browser):
     """Why nobody was enrolled is said in the page's language: a camera that is gone, a face that is somebody else's."""
     with stage("none") as (address, _, _process):
@@ -330,7 +377,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, zoomed, latency, qr_code, enrolment, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

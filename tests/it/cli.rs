@@ -130,7 +130,14 @@ fn an_appliance_is_set_up_from_init_to_enrolment_and_refuses_what_it_must() {
     }
     appliance.good(&["enrol", CLASS, "002", &photo("biden.jpg")]);
     appliance.good(&["consent", "withdraw", CLASS, "002"]);
-    assert!(appliance.good(&["consent", "list", CLASS]).contains("002  李四  withdrew"));
+    assert!(appliance.good(&["consent", "list", CLASS]).contains("002  李四  declined or withdrew"));
+    appliance.bad(&["consent", "withdraw", CLASS, "002"], &["no consent that could be withdrawn", "consent decline"]);
+    appliance.bad(&["consent", "decline", CLASS, "001"], &["has consented", "consent withdraw"]);
+    let said = appliance.good(&["consent", "give", CLASS, "--all"]);
+    assert!(
+        said.contains("left out: 1 ") && said.contains("001  consents") && !said.contains("002  consents"),
+        "{said}"
+    );
     appliance.good(&["qr", CLASS, "002", "李四.svg"]);
     assert!(appliance.good(&["check"]).starts_with("GOOD"));
     appliance.bad(&["register", "ABC"], &["[sync]"]);

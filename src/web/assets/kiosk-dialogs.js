@@ -149,7 +149,7 @@ export async function openEnrolment() {
 
 function choosePerson(roster) {
   const people = roster.map((person) => {
-    const state = person.enrolled ? t("enrolled") : t("not_enrolled");
+    const state = t(person.enrolled ? "enrolled" : person.declined ? "declined" : "not_enrolled");
     const button = element("button", { type: "button" }, person.name, element("small", { textContent: `${person.number} · ${state}` }));
     button.onclick = () => showNotice(person, roster);
     return button;
@@ -163,27 +163,48 @@ async function showNotice(person, roster) {
   const notice = await fetch("/kiosk/notice").then((answer) => answer.text());
   if (staff !== asked) return;
   const consent = element("button", { type: "button", className: "main", textContent: t(person.consents ? "already_consents" : "consent") });
-  const decline = element("button", { type: "button", textContent: t("decline"), onclick: () => choosePerson(roster) });
+  const back = element("button", { type: "button", textContent: t("back"), onclick: () => choosePerson(roster) });
+  const decline = element("button", { type: "button", textContent: t(person.consents ? "withdraw" : "decline") });
+  decline.onclick = () => (person.consents ? confirmWithdrawal(person, roster) : refuse(person, roster));
   consent.onclick = () => capture(person, roster);
   fillEnrolment(t("notice_title", { name: person.name }), "",
-    element("div", { className: "notice-text", textContent: notice, tabIndex: 0 }), element("div", { className: "actions" }, decline, consent));
+    element("div", { className: "notice-text", textContent: notice, tabIndex: 0 }), element("div", { className: "actions" }, back, decline, consent));
+}
+
+// What was enrolled is erased: not by a slip of the finger.
+function confirmWithdrawal(person, roster) {
+  const back = element("button", { type: "button", textContent: t("back"), onclick: () => showNotice(person, roster) });
+  const sure = element("button", { type: "button", className: "main", textContent: t("withdraw"), onclick: () => refuse(person, roster) });
+  fillEnrolment(t("withdraw_title", { name: person.name }), t("withdraw_lead"), element("div", { className: "actions" }, back, sure));
+}
+
+// Records that the person declines, and tells how else to check in.
+async function refuse(person, roster) {
+  const asked = staff;
+  try {
+    await ask("/kiosk/decline", { staff: asked, person: person.number });
+    Object.assign(person, { declined: true, consents: false, enrolled: false });
+    if (staff === asked) finished(t("declined_done", { name: person.name }), roster, t("declined_how", { group: asked.class, person: person.number }));
+  } catch (reason) {
+    if (staff === asked) finished(problemText(reason), roster);
+  }
 }
 
 async function capture(person, roster) {
   enrolDialog.close(); // the person must see the picture
   try {
     await ask("/kiosk/enrol", { staff, person: person.number, consents: true });
-    person.enrolled = person.consents = true;
+    Object.assign(person, { enrolled: true, consents: true, declined: false });
     finished(t("enrol_done", { name: person.name }), roster);
   } catch (reason) {
     finished(problemText(reason), roster);
   }
 }
 
-function finished(title, roster) {
+function finished(title, roster, lead = "") {
   const done = element("button", { type: "button", className: "main", textContent: t("close"), onclick: leave });
   const another = element("button", { type: "button", textContent: t("another"), onclick: () => choosePerson(roster) });
-  fillEnrolment(title, "", element("div", { className: "actions" }, another, done));
+  fillEnrolment(title, lead, element("div", { className: "actions" }, another, done));
 }
 
 export function showEnrolling(next) {
