@@ -12,7 +12,7 @@ import time
 
 import recordings
 import room
-from common import PHOTO, SHOTS, accessible, frames, records, shot, stage, type_pin
+from common import PHOTO, SHOTS, accessible, frames, records, shot, stage, type_pin, wait
 from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -97,6 +97,64 @@ def every_outcome(browser):
             expect(page.locator("#result .what")).to_have_text("签到成功")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}×{height} overflows"
             shot(page, f"kiosk-{width}x{height}")
+        page.close()
+
+
+def speech(browser):
+    """Whether the page can speak is what its button says; a voice of the language is chosen; the first touch is used."""
+    with stage("none") as (address, say, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.add_init_script("""
+            window.spoken = []; window.fault = "not-allowed"; window.shown = [];
+            speechSynthesis.getVoices = () => ["en-US", "zh-HK", "cmn", "zh_CN"].map((lang) => ({ lang }));
+            Object.defineProperty(SpeechSynthesisUtterance.prototype, "voice", { set(voice) { this.chosen = voice?.lang; } });
+            speechSynthesis.speak = (speech) => {
+              window.spoken.push(`${speech.chosen} ${speech.text}`);
+              setTimeout(() => window.fault ? speech.onerror?.({ error: window.fault }) : speech.onstart?.(), 0);
+            };
+            addEventListener("DOMContentLoaded", () => new MutationObserver(() => window.shown.push(sound.textContent)).observe(sound, { childList: true }));
+        """)
+        page.goto(f"{address}/kiosk")
+        button = page.locator("#sound")
+        expect(button).to_have_text("语音开")
+
+        def hear(fault, expected, pressed):
+            page.evaluate("fault => { window.fault = fault }", fault)
+            heard = page.evaluate("window.spoken.length")
+            say(outcome("accepted"))
+            wait(lambda: page.evaluate("window.spoken.length") > heard, 5, "it is spoken")
+            expect(button).to_have_text(expected)
+            expect(button).to_have_attribute("aria-pressed", pressed)
+
+        hear("not-allowed", "触摸后有语音", "false")
+        expect(button).to_have_attribute("title", "浏览器要等有人触摸屏幕后才允许播放语音")
+        accessible(page, "the kiosk that may not speak yet")
+        page.evaluate("window.shown.length = 0")
+        hear("not-allowed", "触摸后有语音", "false")
+        assert page.evaluate("window.shown") == [], "the same is told again"
+        page.evaluate("window.fault = null")
+        page.locator("#place").click()
+        expect(button).to_have_text("语音开")
+        assert page.evaluate("window.spoken.at(-1)") == "zh_CN 语音开"
+        hear("synthesis-failed", "语音不可用", "false")
+        hear("interrupted", "语音不可用", "false")
+        hear(None, "语音开", "true")
+        page.get_by_role("button", name="English").click()
+        hear(None, "Voice on", "true")
+        assert page.evaluate("window.spoken.at(-1)") == "en-US checked in"
+        hear("not-allowed", "Touch for voice", "false")
+        page.evaluate("window.fault = null")
+        button.click()
+        expect(button).to_have_text("Voice on")
+        button.click()
+        expect(button).to_have_text("Voice off")
+        page.close()
+        # No voice is installed here, and Chromium says so.
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/kiosk")
+        say(outcome("accepted"))
+        if not page.evaluate("speechSynthesis.getVoices().length"):
+            expect(page.locator("#sound")).to_have_text("语音不可用")
         page.close()
 
 
@@ -263,7 +321,7 @@ def enrolment_refused(browser):
             ({"code": "no_good_face", "reason": "too_small"}, "没有拍到清楚的正脸，请再试：请靠近一点"),
         ):
             page.unroute_all()
-            page.route("**/kiosk/enrol", lambda route, answer=answer: route.fulfill(status=409, json={**answer, "error": "in English"}))
+            page.route("**/kiosk/enrol", lambda route, json={**answer, "error": "in English"}: route.fulfill(status=409, json=json))
             try_to_enrol()
             expect(dialog.locator("h2")).to_have_text(said)
             dialog.get_by_role("button", name="完成").click()
@@ -377,7 +435,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

@@ -59,12 +59,51 @@ function moreOutside({ outside, last_closed, next_opens }) {
   return parts.filter(Boolean).join(t("comma")) || t(outside === "done" ? "more_done" : "more_outside");
 }
 
-function speak(outcome) {
+// Why nothing is heard: null, "blocked" (a browser lets no page speak that nobody has touched) or "failed" (no voice).
+let mute = "speechSynthesis" in window ? null : "failed";
+
+function setMute(next) {
+  if (mute === next) return;
+  mute = next;
+  showVoice();
+}
+
+// Mandarin in China, then any Mandarin (espeak-ng calls it cmn); English for English.
+function chooseVoice() {
+  const wanted = lang() === "en" ? [/^en/] : [/^zh-cn/, /^(cmn|zh-hans)/, /^zh(?!-hk|-mo)/];
+  const voices = speechSynthesis.getVoices();
+  return wanted.map((name) => voices.find((one) => name.test(one.lang.toLowerCase().replace("_", "-")))).find(Boolean) ?? null;
+}
+
+function say(text) {
   if (!voice || !("speechSynthesis" in window)) return;
-  const speech = new SpeechSynthesisUtterance(words(outcome));
+  const speech = new SpeechSynthesisUtterance(text);
   speech.lang = lang();
+  speech.voice = chooseVoice();
+  speech.onstart = () => setMute(null);
+  speech.onerror = ({ error }) => {
+    if (error === "canceled" || error === "interrupted") return; // the next one has taken its place
+    setMute(error === "not-allowed" ? "blocked" : "failed");
+  };
   speechSynthesis.cancel();
   speechSynthesis.speak(speech);
+}
+
+const speak = (outcome) => say(words(outcome));
+
+// The first touch allows it.
+for (const event of ["click", "keydown"]) {
+  document.addEventListener(event, () => {
+    if (mute !== "blocked") return;
+    setMute(null);
+    say(t("sound_on"));
+  });
+}
+
+function showVoice() {
+  const state = !voice ? "sound_off" : mute ? `sound_${mute}` : "sound_on";
+  Object.assign($("#sound"), { textContent: t(state), title: voice && mute ? t(`${state}_why`) : "" });
+  $("#sound").setAttribute("aria-pressed", voice && !mute);
 }
 
 // ——— the band below the picture
@@ -283,15 +322,19 @@ function relabel() {
   canvas.setAttribute("aria-label", t("picture"));
   const other = lang() === "en" ? "zh-CN" : "en";
   Object.assign($("#language"), { textContent: other === "en" ? "English" : "中文", lang: other });
-  $("#sound").textContent = t(voice ? "sound_on" : "sound_off");
-  $("#sound").setAttribute("aria-pressed", voice);
+  showVoice();
   showClass(); showStatus(document.documentElement.dataset.connected === "yes"); showRecent(); relabelDialogs(); relabelRoom();
   delete $(".stage").dataset.key;
   presentNow();
 }
 
 $("#language").onclick = () => { setLanguage(lang() === "en" ? "zh-CN" : "en"); relabel(); };
-$("#sound").onclick = () => { voice = !voice; localStorage.setItem("voice", voice ? "on" : "off"); relabel(); };
+$("#sound").onclick = () => {
+  voice = mute === "blocked" || !voice; // who wants to hear something is not taken at the opposite word
+  localStorage.setItem("voice", voice ? "on" : "off");
+  relabel();
+};
+if ("speechSynthesis" in window) speechSynthesis.getVoices(); // Chromium begins to look for voices when it is asked
 $("#enrol").onclick = openEnrolment;
 
 relabel();
