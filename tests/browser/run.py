@@ -4,6 +4,7 @@ usage: run.py STAGE PHOTO SCREENSHOTS [TEST]…   (the kiosk_stage example, a ph
 the tests to run; all without)
 """
 
+import json
 import os
 import shutil
 import signal
@@ -149,12 +150,43 @@ def speech(browser):
         button.click()
         expect(button).to_have_text("Voice off")
         page.close()
-        # No voice is installed here, and Chromium says so.
+        # Chromium itself: nobody has touched the page; then somebody does, and there may be no voice here.
         page = browser.new_page(viewport={"width": 1280, "height": 720})
-        page.goto(f"{address}/kiosk")
+        with page.expect_websocket() as opened:
+            page.goto(f"{address}/kiosk")
+        opened.value.wait_for_event("framereceived")  # to look at the page would count as touching it
         say(outcome("accepted"))
-        if not page.evaluate("speechSynthesis.getVoices().length"):
-            expect(page.locator("#sound")).to_have_text("语音不可用")
+        opened.value.wait_for_event("framereceived", lambda frame: '"outcome"' in str(frame))
+        page.wait_for_timeout(500)
+        expect(page.locator("#sound")).to_have_text("触摸后有语音")
+        page.locator("#place").click()
+        has_voice = page.evaluate("speechSynthesis.getVoices().length > 0")
+        expect(page.locator("#sound")).to_have_text("语音开" if has_voice else "语音不可用")
+        page.close()
+
+
+def connection(browser):
+    """Whether the bureau answers, as the appliance tells it: nothing is green before it has."""
+    with stage("none") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        told = {"registered": True, "link": "not_yet", "online": False}
+
+        def change(route):
+            server = route.connect_to_server()
+
+            def pass_on(message):
+                if isinstance(message, str) and json.loads(message)["type"] == "status":
+                    message = json.dumps({**json.loads(message), **told})
+                route.send(message)
+
+            server.on_message(pass_on)
+
+        page.route_web_socket("**/kiosk/live", change)
+        page.goto(f"{address}/kiosk")
+        for link, text in (("not_yet", "正在连接监管平台…"), ("online", "已连接监管平台"), ("offline", "离线，记录保存在本机")):
+            told |= {"link": link, "online": link == "online"}
+            expect(page.locator("#link .text")).to_have_text(text)
+            expect(page.locator("#link")).to_have_class(link)
         page.close()
 
 
@@ -312,6 +344,9 @@ def enrolment_refused(browser):
             dialog.get_by_role("button", name="张三").click()
             dialog.locator("button.main").click()
 
+        def refuse_with(json):
+            return lambda route: route.fulfill(status=409, json=json)
+
         try_to_enrol()
         expect(dialog).to_contain_text("摄像头无画面", timeout=10000)
         dialog.get_by_role("button", name="完成").click()
@@ -321,7 +356,7 @@ def enrolment_refused(browser):
             ({"code": "no_good_face", "reason": "too_small"}, "没有拍到清楚的正脸，请再试：请靠近一点"),
         ):
             page.unroute_all()
-            page.route("**/kiosk/enrol", lambda route, json={**answer, "error": "in English"}: route.fulfill(status=409, json=json))
+            page.route("**/kiosk/enrol", refuse_with({**answer, "error": "in English"}))
             try_to_enrol()
             expect(dialog.locator("h2")).to_have_text(said)
             dialog.get_by_role("button", name="完成").click()
@@ -435,7 +470,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()
