@@ -117,7 +117,8 @@ def speech(browser):
         """)
         page.goto(f"{address}/kiosk")
         button = page.locator("#sound")
-        expect(button).to_have_text("语音开")
+        expect(button).to_have_text("触摸后有语音")
+        assert page.evaluate("window.spoken") == ["zh_CN 语音开"], "it is tried before anybody comes"
 
         def hear(fault, expected, pressed):
             page.evaluate("fault => { window.fault = fault }", fault)

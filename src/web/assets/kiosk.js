@@ -75,10 +75,11 @@ function chooseVoice() {
   return wanted.map((name) => voices.find((one) => name.test(one.lang.toLowerCase().replace("_", "-")))).find(Boolean) ?? null;
 }
 
-function say(text) {
+function say(text, volume = 1) {
   if (!voice || !("speechSynthesis" in window)) return;
   const speech = new SpeechSynthesisUtterance(text);
   speech.lang = lang();
+  speech.volume = volume;
   speech.voice = chooseVoice();
   speech.onstart = () => setMute(null);
   speech.onerror = ({ error }) => {
@@ -334,7 +335,7 @@ $("#sound").onclick = () => {
   localStorage.setItem("voice", voice ? "on" : "off");
   relabel();
 };
-if ("speechSynthesis" in window) speechSynthesis.getVoices(); // Chromium begins to look for voices when it is asked
+say(t("sound_on"), 0); // not heard: it tells at once whether the page may speak, before anybody comes
 $("#enrol").onclick = openEnrolment;
 
 relabel();
