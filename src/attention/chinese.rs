@@ -60,7 +60,7 @@ pub fn chinese(attention: &Attention) -> String {
         Attention::Unsent { records } => format!("{records} 条记录超过一天未获签认：请检查网络。记录不会丢失。"),
         Attention::ClockUnset => "本机时间未经校准，记录会注明：请检查网络对时（NTP）。".into(),
         Attention::DiskLow { free_bytes } => format!("磁盘空间不足，仅剩 {} MB：请联系维护人员。", free_bytes >> 20),
-        Attention::RecordingsDiskUnknown => "无法读取录像磁盘剩余空间：请联系维护人员。".into(),
+        Attention::RecordingsDiskUnknown => "录像磁盘未挂载，或无法读取其剩余空间：请联系维护人员。".into(),
         Attention::RecordingsDiskFull { free_bytes, .. } => {
             format!("录像磁盘已满（剩余 {} MB），录像已停止；签到不受影响。", free_bytes >> 20)
         }

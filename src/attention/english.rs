@@ -56,7 +56,10 @@ impl std::fmt::Display for Attention {
             Attention::ClockUnset => write!(f, "nothing vouches for the clock; check the network time (NTP)"),
             Attention::DiskLow { free_bytes } => write!(f, "the disk is nearly full: {} MB left", free_bytes >> 20),
             Attention::DiskUnknown => write!(f, "the disk cannot be asked how full it is"),
-            Attention::RecordingsDiskUnknown => write!(f, "the recordings' disk cannot be asked how full it is"),
+            Attention::RecordingsDiskUnknown => write!(
+                f,
+                "the recordings' disk is not mounted, or cannot be asked how full it is; nothing is deleted from it"
+            ),
             Attention::RecordingsDiskFull { free_bytes, reserve_bytes } => write!(
                 f,
                 "the recordings' disk is full: {} MB are left, {} MB are to stay free; nothing is recorded",

@@ -3,9 +3,10 @@
 use super::RecordingError;
 use super::archive::{ArchiveStatus, Archiver, Pass};
 use super::retention::{Cleaned, Cleaner};
-use super::space::{DiskStatus, Reserve};
+use super::space::{DiskStatus, Reserve, Room};
 use crate::config::Config;
 use crate::journal::Journal;
+use crate::lasting::Lasting;
 use crate::store::Amount;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ const PULSE: Duration = Duration::from_millis(200);
 /// How what is kept stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Keeping {
-    /// The recordings' disk; absent when it cannot be asked.
+    /// The recordings' disk; absent when it is not mounted, or cannot be asked.
     pub disk: Option<DiskStatus>,
     /// Bytes that recording leaves free there.
     pub reserve_bytes: u64,
@@ -76,44 +77,64 @@ impl Keeper {
     }
 
     /// Cleans up until `stop`.
-    pub(super) fn clean(&self, mut cleaner: Cleaner, stop: &AtomicBool) {
-        let mut next = Instant::now();
+    pub(super) fn clean(&self, stop: &AtomicBool) {
+        let (mut next, mut cleaner, mut trouble) = (Instant::now(), None, Lasting::default());
         while !stop.load(Ordering::Relaxed) {
             if Instant::now() >= next {
-                let is_stuck = self.clean_once(&mut cleaner);
+                let is_stuck = self.clean_once(&mut cleaner, &mut trouble);
                 next = Instant::now() + if is_stuck { STUCK_EVERY } else { CLEAN_EVERY };
             }
             std::thread::sleep(PULSE);
         }
     }
 
-    /// Tells whether nothing may be deleted though it should.
-    fn clean_once(&self, cleaner: &mut Cleaner) -> bool {
+    /// Tells whether nothing may be deleted though it should. Nothing is deleted on a disk that cannot be asked.
+    fn clean_once(&self, cleaner: &mut Option<Cleaner>, trouble: &mut Lasting) -> bool {
         let room = self.reserve.look();
-        if let Err(error) = &room {
-            tracing::error!(%error, "the recordings' disk cannot be asked how full it is");
+        match &room {
+            Ok(_) if trouble.end() => tracing::info!("the recordings' disk can be asked again"),
+            Ok(_) => {}
+            Err(error) => {
+                if trouble.is_due() {
+                    tracing::error!(%error, "the recordings' disk cannot be asked how full it is; nothing is deleted");
+                }
+                // What comes back may be another disk.
+                *cleaner = None;
+            }
         }
         let room = room.ok();
-        let cannot_delete = match cleaner.run(&self.config, &self.journal, room) {
-            Ok(cleaned) => problem(&cleaned, cleaner.doomed()),
-            Err(error) => {
+        let cannot_delete = room.and_then(|room| {
+            self.run_cleaner(cleaner, room).unwrap_or_else(|error| {
                 tracing::error!(%error, "no recordings could be deleted; trying again");
                 Some(error.to_string())
-            }
-        };
-        let cameras = cleaner.kept().iter().map(|(camera, amount)| CameraKept {
-            camera: camera.clone(),
-            amount: *amount,
-            budget_bytes: self.config.retention.budget_of(camera),
+            })
+        });
+        let cameras: Option<Vec<_>> = cleaner.as_ref().map(|cleaner| {
+            let of = |(camera, amount): (&String, &Amount)| CameraKept {
+                camera: camera.clone(),
+                amount: *amount,
+                budget_bytes: self.config.retention.budget_of(camera),
+            };
+            cleaner.kept().iter().map(of).collect()
         });
         let is_stuck = cannot_delete.is_some();
         self.tell(|status| {
             status.disk = room.map(|room| room.disk);
             status.reserve_bytes = room.map_or(0, |room| room.reserve_bytes);
-            status.cameras = cameras.collect();
+            status.cameras = cameras.unwrap_or_else(|| std::mem::take(&mut status.cameras));
             status.cannot_delete = cannot_delete;
         });
         is_stuck
+    }
+
+    /// Tells why what should have been deleted cannot be, if it cannot.
+    fn run_cleaner(&self, known: &mut Option<Cleaner>, room: Room) -> Result<Option<String>, RecordingError> {
+        let cleaner = match known {
+            Some(cleaner) => cleaner,
+            None => known.insert(Cleaner::start(&self.config, &self.journal)?),
+        };
+        let cleaned = cleaner.run(&self.config, &self.journal, room)?;
+        Ok(problem(&cleaned, cleaner.doomed()))
     }
 
     /// Archives closed days until `stop`.

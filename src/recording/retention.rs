@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Segments that are looked at, or deleted, in one go.
 const BATCH: usize = 500;
@@ -32,6 +33,8 @@ pub struct Held {
     pub finding: Amount,
     /// They belong to a lesson whose account has not been made.
     pub lesson: Amount,
+    /// Their files are not on the recordings' disk: to delete them would free nothing.
+    pub missing: Amount,
 }
 
 impl Held {
@@ -41,6 +44,7 @@ impl Held {
             Hold::NotArchived => &mut self.not_archived,
             Hold::Finding => &mut self.finding,
             Hold::Lesson => &mut self.lesson,
+            Hold::Missing => &mut self.missing,
         };
         amount.segments += 1;
         amount.bytes += bytes;
@@ -56,6 +60,7 @@ impl Held {
             (self.not_archived, "are not archived: see `rollcall recording archive`"),
             (self.finding, "show what a finding that has not ended is about"),
             (self.lesson, "belong to lessons whose accounts are not made"),
+            (self.missing, "have no file on the recordings' disk: see `rollcall check`"),
         ];
         let told = reasons.iter().filter(|(amount, _)| amount.segments > 0);
         let told: Vec<_> = told
@@ -72,6 +77,7 @@ enum Hold {
     NotArchived,
     Finding,
     Lesson,
+    Missing,
 }
 
 /// What a run of the cleaner has done.
@@ -91,6 +97,9 @@ struct Rules {
     only_archived: bool,
     findings: Vec<FindingRow>,
     lessons: Vec<Lesson>,
+    root: PathBuf,
+    /// The file system of `root`, if it is there.
+    device: Option<u64>,
 }
 
 impl Rules {
@@ -102,13 +111,23 @@ impl Rules {
             only_archived: config.retention.only_archived && config.archive.is_some(),
             findings: reader.open_findings()?,
             lessons,
+            device: config.recordings().metadata().ok().map(|found| found.dev()),
+            root: config.recordings(),
         })
+    }
+
+    /// Whether deleting this file makes room on the recordings' disk.
+    fn is_here(&self, path: &str) -> bool {
+        let found = fs::symlink_metadata(self.root.join(Path::new(path)));
+        found.is_ok_and(|found| found.is_file() && Some(found.dev()) == self.device)
     }
 
     fn hold(&self, row: &KeptRow) -> Option<Hold> {
         let segment = &row.segment;
         let is_about = |finding: &&FindingRow| finding.camera.as_ref().is_none_or(|camera| *camera == segment.camera);
-        if segment.seq >= self.countersigned {
+        if !self.is_here(&segment.path) {
+            Some(Hold::Missing)
+        } else if segment.seq >= self.countersigned {
             Some(Hold::NotCountersigned)
         } else if self.lessons.iter().any(|at| at.span.from < segment.end && segment.start < at.span.until) {
             Some(Hold::Lesson)
@@ -157,7 +176,8 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
-    /// Counts what is here, and removes the files whose deletion an earlier run has recorded but not done.
+    /// Counts what is here, and removes the files whose deletion an earlier run has recorded but not done. The disk must
+    /// be mounted.
     pub fn start(config: &Config, journal: &Journal) -> Result<Cleaner, super::RecordingError> {
         let root = config.recordings();
         let mut cleaner = Cleaner {
@@ -193,19 +213,23 @@ impl Cleaner {
         self.doomed.len()
     }
 
-    /// Deletes what has to go and may. `room` is the disk's, where it can be asked.
-    pub fn run(&mut self, config: &Config, journal: &Journal, room: Option<Room>) -> Result<Cleaned, JournalError> {
+    /// Deletes what has to go and may. `room` is the disk's. As long as a file stays whose deletion is on record, no
+    /// further one is recorded.
+    pub fn run(&mut self, config: &Config, journal: &Journal, room: Room) -> Result<Cleaned, JournalError> {
         let now = journal.clock().now();
         self.today = Some(now.to_zoned_datetime(journal.zone().clone()).date().to_string());
         self.remove();
         self.count(journal)?;
         let mut cleaned = Cleaned::default();
+        if !self.doomed.is_empty() {
+            return Ok(cleaned);
+        }
         let cameras: Vec<String> = self.kept.keys().cloned().collect();
         let over = |cleaner: &Cleaner, camera: &str| {
             let kept = cleaner.kept.get(camera).map_or(0, |amount| amount.bytes);
             config.retention.budget_of(camera).map_or(0, |budget| kept.saturating_sub(budget))
         };
-        let wanting = room.map_or(0, Room::wanting);
+        let wanting = room.wanting();
         let term = config.retention.term_days.filter(|_| journal.clock().quality() != ClockQuality::Unset);
         let is_over = cameras.iter().any(|camera| over(self, camera) > 0);
         if wanting == 0 && term.is_none() && !is_over {
@@ -264,7 +288,12 @@ impl Cleaner {
                     break;
                 }
                 match rules.hold(&row) {
-                    Some(why) => cleaned.held.add(why, row.segment.bytes),
+                    Some(why) => {
+                        // What is not here takes nothing of a budget either.
+                        let is_free = why == Hold::Missing && reason == DeletionReason::Budget;
+                        freed += if is_free { row.segment.bytes } else { 0 };
+                        cleaned.held.add(why, row.segment.bytes);
+                    }
                     None => {
                         freed += row.segment.bytes;
                         chosen.push(row);
@@ -272,7 +301,7 @@ impl Cleaner {
                 }
             }
             self.delete_rows(journal, chosen, reason, cleaned)?;
-            if is_done || is_all {
+            if is_done || is_all || !self.doomed.is_empty() {
                 return Ok(freed);
             }
             let next = end + SignedDuration::from_millis(1);
@@ -293,6 +322,9 @@ impl Cleaner {
             groups.entry((segment.camera.clone(), archived.is_some())).or_default().push(segment);
         }
         for ((camera, archived), mut segments) in groups {
+            if !self.doomed.is_empty() {
+                break;
+            }
             segments.sort_by_key(|segment| segment.seq);
             let deleted = record_deletion(journal, &camera, &segments, reason, archived)?;
             if let Some(kept) = self.kept.get_mut(&camera) {

@@ -5,10 +5,9 @@ use super::follow::{Shared, State, lock};
 use super::keep::{Keeper, Keeping};
 use super::plan::Plan;
 use super::recorder::{Recorder, Settings, TOLERANCE};
-use super::recover;
-use super::retention::Cleaner;
 use super::space::Reserve;
 use super::worker::{Units, Worker};
+use super::{marker, recover};
 use crate::camera::{Camera, Encoding};
 use crate::clock::StepWatch;
 use crate::config::{CameraSource, Config};
@@ -69,12 +68,14 @@ impl Service {
     /// Recovers what an earlier run has left, then records `cameras` as the plan wants it.
     pub fn start(config: &Config, journal: Arc<Journal>, cameras: Arc<Vec<Camera>>) -> Result<Service, RecordingError> {
         let root = config.recordings();
-        std::fs::create_dir_all(&root).map_err(|source| RecordingError::Io { path: root.clone(), source })?;
-        let recovered = recover::recover_segments(&journal, &root)?;
-        if recovered > 0 {
-            tracing::warn!(recovered, "segments that were left unfinished have been closed");
+        if marker::claim(&journal, &root)? {
+            let recovered = recover::recover_segments(&journal, &root)?;
+            if recovered > 0 {
+                tracing::warn!(recovered, "segments that were left unfinished have been closed");
+            }
+        } else {
+            tracing::error!(folder = %root.display(), "the recordings' disk is not there; nothing is recorded");
         }
-        let cleaner = Cleaner::start(config, &journal)?;
         let mut plan = Plan::new(config);
         let (now, clock) = (journal.clock().now(), StepWatch::new(&**journal.clock(), TOLERANCE));
         let encoding = Encoding {
@@ -119,7 +120,7 @@ impl Service {
             service.spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
         }
         let stop = shared.clone();
-        service.spawn("retention", move || keeper.clean(cleaner, &stop.stop))?;
+        service.spawn("retention", move || keeper.clean(&stop.stop))?;
         for (index, (at, told, recorder, units)) in workers.into_iter().enumerate() {
             let cameras = (at, cameras.clone());
             let worker = Worker::new(shared.clone(), index, cameras, units, recorder, told);

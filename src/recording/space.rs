@@ -1,8 +1,10 @@
 //! Room on the disk: what is free, what recording must leave free, and whether it may go on.
 //!
 //! The reserve is what check-ins and the log live on. A disk that cannot be asked is told of as unknown, never as
-//! endless; recording goes on meanwhile, and a disk that is really full says so itself.
+//! endless; recording goes on meanwhile, and a disk that is really full says so itself. One that is not mounted is not
+//! recorded on: what is found in its place is the log's.
 
+use super::marker;
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -21,6 +23,11 @@ pub struct DiskStatus {
 
 /// The disk that `path` is on.
 pub fn disk(path: &Path) -> io::Result<DiskStatus> {
+    ask(path).map(|(disk, _)| disk)
+}
+
+/// Likewise, and whether it can only be read.
+fn ask(path: &Path) -> io::Result<(DiskStatus, bool)> {
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: `path` ends in NUL and `found` has the size of the struct that statvfs fills in when it returns 0.
@@ -31,7 +38,8 @@ pub fn disk(path: &Path) -> io::Result<DiskStatus> {
         }
         found.assume_init()
     };
-    Ok(DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize })
+    let disk = DiskStatus { free_bytes: found.f_bavail * found.f_frsize, total_bytes: found.f_blocks * found.f_frsize };
+    Ok((disk, found.f_flag & libc::ST_RDONLY != 0))
 }
 
 /// The reserve on the recordings' file system.
@@ -81,16 +89,22 @@ impl Reserve {
         }
     }
 
-    /// Asks the disk.
+    /// Asks the disk. One that is not mounted, or can only be read, has no room to tell of.
     pub fn look(&self) -> io::Result<Room> {
-        let disk = disk(&self.recordings)?;
+        marker::check(&self.recordings)?;
+        let (disk, is_read_only) = ask(&self.recordings)?;
+        if is_read_only {
+            let text = format!("{} can only be read: see what the kernel says of its disk", self.recordings.display());
+            return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, text));
+        }
         let is_shared = self.recordings.metadata()?.dev() == self.state.metadata()?.dev();
         let reserve_bytes = self.recording_bytes + if is_shared { self.state_bytes } else { 0 };
         Ok(Room { disk, reserve_bytes })
     }
 
-    /// Whether a segment may begin (`is_open` false) or go on. What cannot be asked holds up nothing.
+    /// Whether a segment may begin (`is_open` false) or go on. A disk that is there and cannot be asked holds up nothing.
     pub(super) fn check(&self, is_open: bool) -> io::Result<()> {
+        marker::check(&self.recordings)?;
         let Ok(room) = self.look() else { return Ok(()) };
         let needed = if is_open { room.reserve_bytes } else { room.to_begin() };
         if room.disk.free_bytes >= needed {

@@ -6,6 +6,7 @@ mod camera;
 mod check;
 mod check_coverage;
 mod class_export;
+mod cleaner;
 mod cli;
 mod clock;
 mod coverage;

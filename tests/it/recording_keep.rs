@@ -19,7 +19,7 @@ use rollcall::journal::testing::{checkin, class};
 use rollcall::journal::{Journal, PlanSource};
 use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
 use rollcall::recording::retention::{Cleaned, Cleaner};
-use rollcall::recording::{Reserve, hash_file};
+use rollcall::recording::{Reserve, hash_file, mark};
 use rollcall::store::{FindingRow, Registration, SegmentRow};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ pub fn house(more: &str) -> House {
     fs::write(path.join("rollcall.toml"), text).expect("written");
     let config = Config::load(&path.join("rollcall.toml")).expect("a config");
     let clock = Arc::new(SystemClock::default());
+    mark(&config.recordings()).expect("marked");
     let state = &config.appliance.state_dir;
     let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
     let today = Timestamp::now().to_zoned_datetime(config.timezone()).date();
@@ -98,7 +99,7 @@ impl House {
     }
 
     /// The bureau countersigns everything there is, at this time.
-    fn countersign(&self, unix_seconds: u64) {
+    pub fn countersign(&self, unix_seconds: u64) {
         let checkpoint = self.journal.checkpoint(self.journal.size()).expect("signed");
         let note = checkpoint.countersign(BUREAU, &bureau_key(), unix_seconds).expect("a good name").to_text();
         let witness = Witness { name: BUREAU.into(), key: bureau_key().verifying_key() };
@@ -114,10 +115,10 @@ impl House {
         (0..self.segments.len()).map(|at| self.file(at).exists()).collect()
     }
 
-    fn clean(&self) -> Cleaned {
+    pub fn clean(&self) -> Cleaned {
         let mut cleaner = Cleaner::start(&self.config, &self.journal).expect("starts");
         let room = Reserve::new(&self.config).look().expect("a disk");
-        cleaner.run(&self.config, &self.journal, Some(room)).expect("runs")
+        cleaner.run(&self.config, &self.journal, room).expect("runs")
     }
 
     pub fn archive(&self) -> Result<u64, ArchiveError> {

@@ -1,10 +1,10 @@
-//! `rollcall recording status`, `rollcall recording archive`: what is kept here, and what the archive holds.
+//! `rollcall recording status`, `archive` and `init`: what is kept here, and what the archive holds.
 
 use crate::commands::appliance::open;
 use crate::config::Config;
 use crate::recording::archive::{Archiver, Pass};
 use crate::recording::retention::{Held, survey};
-use crate::recording::{Keeping, keeping};
+use crate::recording::{Keeping, keeping, mark};
 use crate::store::Amount;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -39,6 +39,14 @@ struct Kept {
     deletable: Amount,
     /// What may not, and why.
     held: Held,
+}
+
+/// `rollcall recording init`: marks the recordings' folder.
+pub(super) fn init(path: &Path) -> Result<ExitCode> {
+    let folder = Config::load(path)?.recordings();
+    mark(&folder).with_context(|| format!("cannot mark {}", folder.display()))?;
+    println!("recordings are kept in {}", folder.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 impl StatusArgs {
@@ -92,7 +100,7 @@ impl std::fmt::Display for Kept {
                 disk.total_bytes >> 20,
                 reserve_bytes >> 20
             )?,
-            None => writeln!(f, "disk        UNKNOWN: it cannot be asked how full it is")?,
+            None => writeln!(f, "disk        UNKNOWN: it is not mounted, or cannot be asked how full it is")?,
         }
         for kept in cameras {
             let budget = kept.budget_bytes.map_or("no budget".into(), |bytes| format!("budget {} MB", bytes >> 20));

@@ -36,6 +36,8 @@ enum RecordingCommand {
     Status(keep::StatusArgs),
     /// Archive closed days now
     Archive(keep::ArchiveArgs),
+    /// Mark a new disk that is mounted in the place of the one with the recordings
+    Init,
 }
 
 /// A day's recordings.
@@ -74,6 +76,7 @@ impl RecordingArgs {
             Some(RecordingCommand::Bench(command)) => return command.run().map(|()| ExitCode::SUCCESS),
             Some(RecordingCommand::Status(command)) => return command.run(path),
             Some(RecordingCommand::Archive(command)) => return command.run(path),
+            Some(RecordingCommand::Init) => return keep::init(path),
             None => {}
         }
         let (config, journal) = open(path)?;

@@ -11,7 +11,7 @@ struct Room {
     begun: Now,
     format: Arc<Format>,
     facts: Vec<Fact>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Room {
@@ -23,6 +23,7 @@ impl Room {
                     [retention]\nreserve_bytes = 1048576\nstate_reserve_bytes = 1048576\n";
         std::fs::write(&file, text).expect("written");
         let config = Config::load(&file).expect("a config");
+        crate::recording::mark(&config.recordings()).expect("marked");
         let settings = Settings {
             folder: folder.path().join("back"),
             zone: TimeZone::UTC,
@@ -34,7 +35,7 @@ impl Room {
         let mut recorder = Recorder::new(settings, GapCause::ApplianceOff);
         let wanted = Wanted { from: begun.wall, until: begun.wall + SignedDuration::from_secs(seconds), sound: true };
         let facts = recorder.set_wanted(Some(wanted), None, begun);
-        Room { recorder, begun, format: format(), facts, _folder: folder }
+        Room { recorder, begun, format: format(), facts, folder }
     }
 
     fn now(&self, seconds: f64) -> Now {
@@ -185,4 +186,16 @@ fn times_that_no_file_can_hold_end_nothing() {
     }
     room.pictures(1, 1.0, 3.0);
     assert_eq!(room.told(3.0), ["0–3 recorded"]);
+}
+
+#[test]
+fn nothing_is_recorded_where_the_recordings_disk_is_not_mounted() {
+    let mut room = Room::new(60);
+    let root = room.folder.path().join("state/recordings");
+    std::fs::remove_dir_all(&root).expect("removed");
+    room.pictures(1, 0.0, 5.0);
+    assert!(!root.exists() && !room.folder.path().join("back").exists());
+    crate::recording::mark(&root).expect("marked");
+    room.pictures(1, 5.0, 9.0);
+    assert_eq!(room.told(9.0), ["0–6 WriteFailed", "6–9 recorded"]);
 }
