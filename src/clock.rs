@@ -132,6 +132,11 @@ impl TestClock {
         self.lock().0 = now;
     }
 
+    /// Sets what it is worth.
+    pub fn set_quality(&self, quality: ClockQuality) {
+        self.lock().2 = quality;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Duration, ClockQuality)> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -230,7 +230,8 @@ impl Cleaner {
             config.retention.budget_of(camera).map_or(0, |budget| kept.saturating_sub(budget))
         };
         let wanting = room.wanting();
-        let term = config.retention.term_days.filter(|_| journal.clock().quality() != ClockQuality::Unset);
+        // A clock that ran on by itself may have been put forward by years.
+        let term = config.retention.term_days.filter(|_| journal.clock().quality() == ClockQuality::Synced);
         let is_over = cameras.iter().any(|camera| over(self, camera) > 0);
         if wanting == 0 && term.is_none() && !is_over {
             return Ok(cleaned);

@@ -2,8 +2,11 @@
 
 use crate::disk::Small;
 use crate::recording_keep::{House, house};
-use evidence::record::{Data, Deletion};
+use evidence::record::{ClockQuality, Data, Deletion};
+use jiff::{SignedDuration, Timestamp};
+use rollcall::clock::TestClock;
 use rollcall::config::Config;
+use rollcall::journal::Journal;
 use rollcall::recording::retention::Cleaner;
 use rollcall::recording::{Reserve, Service, mark};
 use std::fs;
@@ -104,6 +107,22 @@ fn nothing_more_is_recorded_as_deleted_while_one_file_cannot_be_removed() {
     mount(&["umount"]).expect("unmounted");
     assert_eq!((run(&house, &mut cleaner), cleaner.doomed()), (1, 0));
     assert_eq!(house.here(), [false; 7]);
+}
+
+#[test]
+fn a_term_is_over_only_by_a_clock_that_is_synchronised() {
+    let mut house = house("[retention]\nterm_days = 30\n");
+    house.countersign(1_790_000_000);
+    // Two months on, by its own word.
+    let clock = Arc::new(TestClock::at(Timestamp::now() + SignedDuration::from_hours(24 * 60)));
+    let (state, zone) = (&house.config.appliance.state_dir, house.journal.zone().clone());
+    house.journal = Arc::new(Journal::open_state(state, clock.clone(), zone).expect("opens"));
+    for quality in [ClockQuality::Unset, ClockQuality::Holdover { seconds: 60 }] {
+        clock.set_quality(quality);
+        assert_eq!(house.clean().deleted.segments, 0);
+    }
+    clock.set_quality(ClockQuality::Synced);
+    assert_eq!(house.clean().deleted.segments, 6);
 }
 
 #[test]
