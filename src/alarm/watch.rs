@@ -47,7 +47,10 @@ impl Alarms {
                 Some(one) => *known = one.clone(),
                 None => {
                     *ended = Some(now);
-                    events.push(Event::Ended(known.clone()));
+                    // What goes on for another cause is not over: that is told next.
+                    if !attention.iter().any(|one| takes_the_place(one, known)) {
+                        events.push(Event::Ended(known.clone()));
+                    }
                 }
             }
         }
@@ -91,14 +94,22 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
     }
 }
 
+/// Whether `one` is what has become of `known`: a camera is still not recorded.
+fn takes_the_place(one: &Attention, known: &Attention) -> bool {
+    match (one, known) {
+        (Attention::NotRecorded { camera: one, .. }, Attention::NotRecorded { camera: known, .. }) => one == known,
+        _ => false,
+    }
+}
+
 /// Whether both are about the same, though figures in them may differ.
 fn is_same(one: &Attention, other: &Attention) -> bool {
     match (one, other) {
         (Attention::Camera { camera: one, .. }, Attention::Camera { camera: other, .. }) => one == other,
         (
-            Attention::NotRecorded { camera: one, since, .. },
-            Attention::NotRecorded { camera: other, since: other_since, .. },
-        ) => one == other && since == other_since,
+            Attention::NotRecorded { camera: one, since, cause },
+            Attention::NotRecorded { camera: other, since: other_since, cause: other_cause },
+        ) => one == other && since == other_since && cause == other_cause,
         (Attention::Finding { .. }, Attention::Finding { .. })
         | (Attention::NotWatched { .. }, Attention::NotWatched { .. }) => one == other,
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
@@ -131,7 +142,13 @@ mod tests {
             [Event::Ended(low(7)), Event::Ended(gap.clone()), Event::Begun(absent.clone())]
         );
         assert_eq!(take(&[absent.clone(), gap.clone()]), [Event::Begun(gap.clone())], "the camera is still absent");
-        assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(gap)]);
+        let network = Attention::NotRecorded {
+            camera: "back".into(),
+            since: "2026-11-24T08:05:00.000+08:00".into(),
+            cause: GapCause::Network,
+        };
+        assert_eq!(take(&[absent.clone(), network.clone()]), [Event::Begun(network.clone())], "still not recorded");
+        assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(network)]);
         assert_eq!(take(&[]), []);
         assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
     }

@@ -70,11 +70,20 @@ struct Failure {
     text: String,
     /// The network does not lead to it.
     is_unreachable: bool,
+    /// It is connected, and has sent nothing for too long.
+    is_stall: bool,
+}
+
+impl Failure {
+    /// Nothing has come for so long, though the camera is connected.
+    fn stall(text: String) -> Failure {
+        Failure { text, is_unreachable: false, is_stall: true }
+    }
 }
 
 impl From<String> for Failure {
     fn from(text: String) -> Failure {
-        Failure { text, is_unreachable: false }
+        Failure { text, is_unreachable: false, is_stall: false }
     }
 }
 
@@ -93,6 +102,8 @@ struct News {
     units: u64,
     /// Size of those.
     size: Option<(u32, u32)>,
+    /// Nothing comes: whether its host answers, once that was asked.
+    is_reached: Option<bool>,
 }
 
 /// Which pictures of a network camera are decoded.
@@ -234,7 +245,8 @@ impl Shared {
     }
 
     fn open(&self, connection: u64) -> Result<Box<dyn Source>, Failure> {
-        let give_up = Duration::from_secs_f64(self.config.stall_seconds * GIVE_UP_AFTER);
+        let stall = Duration::from_secs_f64(self.config.stall_seconds);
+        let give_up = stall.mul_f64(GIVE_UP_AFTER);
         match &self.config.source {
             CameraSource::File { path, pace, repeat } => Ok(Box::new(file::FileSource::open(path, *pace, *repeat)?)),
             CameraSource::V4l2 { device, width, height, fps, format } => {
@@ -243,7 +255,7 @@ impl Shared {
             }
             CameraSource::Rtsp { url, transport } => {
                 let (transport, decode, tap) = (*transport, self.decode, self.tap.clone());
-                let wanted = rtsp::Wanted { url, transport, decode, give_up, connection, tap };
+                let wanted = rtsp::Wanted { url, transport, decode, stall, give_up, connection, tap };
                 Ok(Box::new(rtsp::RtspSource::open(wanted, &self.stop)?))
             }
         }
@@ -256,7 +268,7 @@ impl Shared {
         while !self.stopping() {
             let read = source.read(&mut picture, PATIENCE);
             let news = source.take_news();
-            if news.lost > 0 || news.units > 0 {
+            if news.lost > 0 || news.units > 0 || news.is_reached.is_some() {
                 self.health().news(Instant::now(), &news);
             }
             match read? {

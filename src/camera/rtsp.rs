@@ -19,8 +19,8 @@ use retina::client::{
 use retina::codec::{
     AudioFrame, CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use url::Url;
@@ -29,8 +29,14 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long saying goodbye to a server may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the host of a camera that sends nothing may take to answer. It need not take the connection.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a connection that is being made looks whether it is still wanted.
 const STOP_CHECK: Duration = Duration::from_millis(100);
+/// Where a URL has none.
+const RTSP_PORT: u16 = 554;
+/// The network does not lead there.
+const UNREACHABLE: [i32; 4] = [libc::ENETUNREACH, libc::ETIMEDOUT, libc::EHOSTDOWN, libc::EHOSTUNREACH];
 /// Frames that wait are taken at once, up to this many.
 const MAX_BACKLOG: usize = 100;
 
@@ -39,6 +45,8 @@ pub(super) struct Wanted<'a> {
     pub(super) url: &'a Url,
     pub(super) transport: RtspTransport,
     pub(super) decode: Decode,
+    /// Without a frame for this long it is asked whether the host is there at all.
+    pub(super) stall: Duration,
     /// Without a frame for this long the connection is made anew.
     pub(super) give_up: Duration,
     /// How many connections were made before.
@@ -66,7 +74,12 @@ pub(super) struct RtspSource {
     /// Nothing is decoded before a key frame.
     in_sync: bool,
     last_frame: Instant,
+    stall: Duration,
     give_up: Duration,
+    /// Host and port.
+    address: (String, u16),
+    /// Whether the host answers: asked once while nothing comes.
+    is_reached: Option<Arc<OnceLock<bool>>>,
     news: News,
 }
 
@@ -93,12 +106,18 @@ impl RtspSource {
         let runtime = runtime.map_err(|error| format!("no network runtime: {error}"))?;
         let (session, streams, codec) = runtime.block_on(async {
             let connecting = connect(wanted.url, wanted.transport, group.clone());
-            tokio::select! {
-                connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting) => connected
-                    .unwrap_or_else(|_| {
+            let in_time = async {
+                match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+                    Ok(connected) => connected,
+                    Err(_) => {
                         let text = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-                        Err(Failure { text, is_unreachable: true })
-                    }),
+                        let is_unreachable = !answers(address(wanted.url)).await;
+                        Err(Failure { is_unreachable, ..Failure::from(text) })
+                    }
+                }
+            };
+            tokio::select! {
+                connected = in_time => connected,
                 () = until_set(stop) => Err("stopped".into()),
             }
         })?;
@@ -117,16 +136,30 @@ impl RtspSource {
             annex_b: Vec::new(),
             in_sync: false,
             last_frame: Instant::now(),
+            stall: wanted.stall,
             give_up: wanted.give_up,
+            address: address(wanted.url),
+            is_reached: None,
             news: News::default(),
         })
     }
 
     /// No frame this time; an error when there has been none for too long, whatever else arrives.
-    fn nothing(&self) -> Result<Read, Failure> {
+    fn nothing(&mut self) -> Result<Read, Failure> {
         let waited = self.last_frame.elapsed();
-        if waited > self.give_up {
-            return Err(format!("connected, but no frame for {:.0} s", waited.as_secs_f64()).into());
+        if waited <= self.stall {
+            self.is_reached = None;
+            return Ok(Read::Nothing);
+        }
+        let is_reached = self.is_reached.get_or_insert_with(|| {
+            let answer = Arc::new(OnceLock::new());
+            let (told, address) = (answer.clone(), self.address.clone());
+            self.runtime.spawn(async move { told.set(answers(address).await) });
+            answer
+        });
+        self.news.is_reached = is_reached.get().copied();
+        if waited > self.give_up && self.news.is_reached.is_some() {
+            return Err(Failure::stall(format!("connected, but no frame for {:.0} s", waited.as_secs_f64())));
         }
         Ok(Read::Nothing)
     }
@@ -346,9 +379,25 @@ impl Source for RtspSource {
 fn failure(error: &retina::Error) -> Failure {
     let whole = error.to_string();
     let text = whole.lines().next().unwrap_or_default().trim_end().to_owned();
-    // Its causes are not told but in words: ENETUNREACH, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH.
-    let is_unreachable = [101, 110, 112, 113].iter().any(|errno| whole.contains(&format!("(os error {errno})")));
-    Failure { text, is_unreachable }
+    // Its causes are not told but in words.
+    let is_unreachable = UNREACHABLE.iter().any(|errno| whole.contains(&format!("(os error {errno})")));
+    Failure { is_unreachable, ..Failure::from(text) }
+}
+
+/// Host and port. An IPv6 address stands in brackets in a URL.
+fn address(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    (host.to_owned(), url.port().unwrap_or(RTSP_PORT))
+}
+
+/// Whether anybody answers there, be it with a refusal.
+async fn answers(address: (String, u16)) -> bool {
+    let connecting = tokio::net::TcpStream::connect(address);
+    match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
+        Ok(Err(error)) => !UNREACHABLE.iter().any(|errno| error.raw_os_error() == Some(*errno)),
+        Ok(Ok(_)) => true,
+        Err(_) => false,
+    }
 }
 
 async fn until_set(stop: &AtomicBool) {

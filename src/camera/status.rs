@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub enum CameraState {
     /// Frames arrive.
     Live,
-    /// Connected, but the last frame is older than the limit.
+    /// Connected, but the last frame is older than the limit; until a new connection is tried and fails.
     Stalled,
     /// No device, no server, or the stream ended.
     Absent,
@@ -40,9 +40,12 @@ pub struct CameraStatus {
     pub width: u32,
     /// Size of the last frame, px.
     pub height: u32,
-    /// Absent because the network does not lead to it, as far as can be told.
+    /// The network does not lead to it, as far as can be told.
     #[serde(default)]
     pub unreachable: bool,
+    /// It sends nothing, and it is not known yet why.
+    #[serde(skip)]
+    pub unclear: bool,
     /// What went wrong last and what is tried next, when not live.
     pub problem: Option<String>,
 }
@@ -55,6 +58,10 @@ pub(super) struct Health {
     /// When the camera, or its present connection, was begun.
     since: Instant,
     connected: bool,
+    /// The connection was given up because nothing came.
+    given_up: bool,
+    /// Whether its host answers, once that was asked since the last frame. Only of network cameras.
+    is_reached: Option<bool>,
     pub(super) ended: bool,
     last: Option<Instant>,
     frames: u64,
@@ -69,6 +76,8 @@ impl Health {
         Health {
             since: now,
             connected: false,
+            given_up: false,
+            is_reached: None,
             ended: false,
             last: None,
             frames: 0,
@@ -82,16 +91,19 @@ impl Health {
     pub(super) fn connected(&mut self, now: Instant) {
         self.connected = true;
         self.since = now;
+        self.is_reached = None;
     }
 
     pub(super) fn disconnected(&mut self, problem: Failure) {
         self.connected = false;
+        self.given_up = problem.is_stall;
         self.problem = Some(problem);
     }
 
     /// What came besides decoded frames.
     pub(super) fn news(&mut self, now: Instant, news: &News) {
         self.lost_packets += news.lost;
+        self.is_reached = news.is_reached.or(self.is_reached);
         let (width, height) = news.size.unwrap_or(self.size);
         for _ in 0..news.units {
             self.frame(now, width, height);
@@ -105,6 +117,7 @@ impl Health {
 
     pub(super) fn frame(&mut self, now: Instant, width: u32, height: u32) {
         self.last = Some(now);
+        self.is_reached = None;
         self.frames += 1;
         self.size = (width, height);
         self.problem = None;
@@ -121,6 +134,7 @@ impl Health {
             // A new connection has as long for its next frame as an old one.
             (_, None) if self.problem.is_none() && fresh(self.since) => CameraState::Unknown,
             (true, _) => CameraState::Stalled,
+            (false, _) if self.given_up => CameraState::Stalled,
             (false, _) => CameraState::Absent,
         }
     }
@@ -132,9 +146,20 @@ impl Health {
         let span = self.arrivals.front().map_or(0.0, |first| now.saturating_duration_since(*first).as_secs_f64());
         let stalled = || format!("connected, but no frame for {:.0} s", age.unwrap_or_default());
         let text = self.problem.as_ref().map(|problem| problem.text.clone());
+        // A new connection has its time; and whether a network camera's host answers is asked.
+        let is_new = self.connected && now.saturating_duration_since(self.since) <= stall;
         CameraStatus {
-            unreachable: state == CameraState::Absent
-                && self.problem.as_ref().is_some_and(|problem| problem.is_unreachable),
+            unreachable: match state {
+                CameraState::Absent => self.problem.as_ref().is_some_and(|problem| problem.is_unreachable),
+                CameraState::Stalled => self.is_reached == Some(false),
+                CameraState::Live | CameraState::Unknown => false,
+            },
+            unclear: match state {
+                CameraState::Stalled => is_new || (kind == "rtsp" && self.is_reached.is_none()),
+                // The first try to reach it goes on.
+                CameraState::Absent => self.problem.is_none(),
+                CameraState::Live | CameraState::Unknown => false,
+            },
             name: name.into(),
             kind: kind.into(),
             state,
@@ -179,6 +204,29 @@ mod tests {
         health.connected(start + STALL * 4);
         health.frame(start + STALL * 4, 640, 480);
         assert_eq!(state(&health, start + STALL * 4), CameraState::Live);
+    }
+
+    #[test]
+    fn a_connection_that_is_given_up_is_stalled_until_a_new_one_fails_and_the_network_is_named_once_it_was_asked() {
+        let start = Instant::now();
+        let mut health = Health::new(start);
+        health.connected(start);
+        health.frame(start, 640, 480);
+        let seen = |health: &Health| {
+            let status = health.status("door", "rtsp", STALL, start + STALL * 2);
+            (status.state, status.unreachable, status.unclear)
+        };
+        assert_eq!(seen(&health), (CameraState::Stalled, false, true));
+        health.news(start + STALL * 2, &News { is_reached: Some(false), ..News::default() });
+        assert_eq!(seen(&health), (CameraState::Stalled, true, false));
+        health.disconnected(Failure::stall("no frame".into()));
+        assert_eq!(seen(&health), (CameraState::Stalled, true, false));
+        health.disconnected(Failure { is_unreachable: true, ..Failure::from("no route") });
+        assert_eq!(seen(&health), (CameraState::Absent, true, false));
+        health.disconnected("connection refused".into());
+        assert_eq!(seen(&health), (CameraState::Absent, false, false));
+        health.connected(start + STALL * 2);
+        assert_eq!(seen(&health), (CameraState::Stalled, false, true), "it has its time to send a frame");
     }
 
     #[test]

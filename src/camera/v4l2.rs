@@ -159,7 +159,7 @@ impl V4l2Source {
     fn nothing(&self) -> Result<Read, Failure> {
         let waited = self.last_frame.elapsed();
         if waited > self.give_up {
-            return Err(format!("plugged in, but no usable frame for {:.0} s", waited.as_secs_f64()).into());
+            return Err(Failure::stall(format!("plugged in, but no usable frame for {:.0} s", waited.as_secs_f64())));
         }
         Ok(Read::Nothing)
     }

@@ -6,7 +6,7 @@
 use super::file::{Closed, SegmentFile};
 use super::mp4::{self, Origin};
 use super::space::Reserve;
-use crate::camera::{CameraState, Format, Track, Unit};
+use crate::camera::{CameraState, CameraStatus, Format, Track, Unit};
 use crate::lasting::Lasting;
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
@@ -99,6 +99,9 @@ pub(super) struct Recorder {
     accounted: Option<Timestamp>,
     /// Why nothing is recorded, when nothing is.
     cause: GapCause,
+    /// Whether that is known. What is learnt before is the cause from the gap's beginning; what changes after ends the gap,
+    /// and another begins.
+    is_certain: bool,
     not_before: Option<Instant>,
     trouble: Lasting,
     /// The first moment of which recording has been wanted without a break.
@@ -147,6 +150,7 @@ impl Recorder {
             last: None,
             accounted: None,
             cause,
+            is_certain: false,
             not_before: None,
             trouble: Lasting::default(),
             since: None,
@@ -186,11 +190,19 @@ impl Recorder {
         facts
     }
 
-    /// The camera sends pictures, but they cannot be encoded.
-    pub(super) fn cannot_encode(&mut self) {
-        if self.open.is_none() {
-            self.cause = GapCause::WriteFailed;
+    /// Nothing is recorded, since `since`, because of `cause`.
+    fn blame(&mut self, cause: GapCause, since: Timestamp, facts: &mut Vec<Fact>) {
+        if let (Some(accounted), Some(wanted)) = (self.accounted, self.wanted)
+            && self.is_certain
+            && self.cause != cause
+        {
+            let end = since.min(wanted.until);
+            if accounted < end {
+                facts.push(Fact::Gap { start: accounted, end, cause: self.cause });
+                self.accounted = Some(end);
+            }
         }
+        (self.cause, self.is_certain) = (cause, true);
     }
 
     /// Up to when all is told, as far as something is wanted; `None`: nothing is left to tell.
@@ -238,6 +250,7 @@ impl Recorder {
         self.wanted = wanted;
         self.accounted = wanted.map(|wanted| told.map_or(wanted.from, |told| told.max(wanted.from)));
         self.since = self.accounted;
+        self.is_certain = false;
         self.open_if_wanted(now, &mut facts);
         facts
     }
@@ -254,19 +267,25 @@ impl Recorder {
         self.wanted.is_none_or(|wanted| wanted.sound) && self.quiet_until.is_none_or(|moment| moment <= arrived)
     }
 
-    /// Time has passed; `state` is what the camera says of itself.
-    pub(super) fn tick(&mut self, now: Now, state: CameraState, is_unreachable: bool) -> Vec<Fact> {
+    /// Time has passed; `status` is what the camera says of itself. `can_encode`: its pictures, where that is done here.
+    pub(super) fn tick(&mut self, now: Now, status: &CameraStatus, can_encode: bool) -> Vec<Fact> {
         let mut facts = Vec::new();
         let stalled = |last: &Last| now.monotonic.saturating_duration_since(last.arrived) > self.settings.stall;
         if self.last.as_ref().is_none_or(stalled) {
+            let since = self.last.as_ref().map_or(now.wall, |last| now.at(last.arrived + last.usual));
             self.interrupt(now, &mut facts);
-            self.cause = match state {
-                CameraState::Absent if is_unreachable => GapCause::Network,
-                CameraState::Absent => GapCause::CameraAbsent,
-                CameraState::Stalled if matches!(self.cause, GapCause::Network | GapCause::CameraAbsent) => self.cause,
-                CameraState::Stalled => GapCause::CameraStalled,
-                CameraState::Live | CameraState::Unknown => self.cause,
+            let cause = match status.state {
+                // Until it is clear, what was so before is.
+                _ if status.unclear => None,
+                CameraState::Absent | CameraState::Stalled if status.unreachable => Some(GapCause::Network),
+                CameraState::Absent => Some(GapCause::CameraAbsent),
+                CameraState::Stalled => Some(GapCause::CameraStalled),
+                CameraState::Live if !can_encode => Some(GapCause::WriteFailed),
+                CameraState::Live | CameraState::Unknown => None,
             };
+            if let Some(cause) = cause {
+                self.blame(cause, since, &mut facts);
+            }
         }
         if self.wanted.is_some_and(|wanted| wanted.until <= now.wall) {
             self.end_wanted(now, &mut facts);
@@ -279,8 +298,11 @@ impl Recorder {
     pub(super) fn take(&mut self, unit: Unit, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         if unit.skipped > 0 {
+            let was_open = self.open.is_some();
             self.interrupt(now, &mut facts);
-            self.cause = GapCause::WriteFailed;
+            if was_open {
+                self.blame(GapCause::WriteFailed, now.wall, &mut facts);
+            }
         }
         if unit.track == Track::Audio {
             if !self.group.is_empty() && self.keeps_sound(unit.arrived) {
@@ -293,8 +315,13 @@ impl Recorder {
             let is_other = last.connection != unit.connection;
             let has_stalled = arrived.saturating_duration_since(last.arrived) > self.settings.stall;
             if is_other || last.format != unit.format || has_stalled {
+                let was_open = self.open.is_some();
                 self.interrupt(now, &mut facts);
-                self.cause = if is_other { GapCause::CameraAbsent } else { GapCause::CameraStalled };
+                // What kept it from being recorded before still does.
+                if was_open {
+                    let cause = if is_other { GapCause::CameraAbsent } else { GapCause::CameraStalled };
+                    self.blame(cause, now.wall, &mut facts);
+                }
             }
         }
         let usual = self.last.as_ref().map_or(Duration::from_millis(40), |last| {
@@ -371,7 +398,7 @@ impl Recorder {
             .and_then(|header| SegmentFile::create(&self.settings.folder.join(name), &header));
         let file = match begun {
             Ok(file) => file,
-            Err(error) => return self.failed(&error, now),
+            Err(error) => return self.failed(&error, arrived, now, facts),
         };
         if self.trouble.end() {
             tracing::info!(folder = %self.settings.folder.display(), "recording can be written again");
@@ -382,7 +409,7 @@ impl Recorder {
             facts.push(Fact::Gap { start: accounted, end: start, cause: self.cause });
         }
         // What was the cause before is none of the next gap's.
-        self.cause = GapCause::CameraStalled;
+        (self.cause, self.is_certain) = (GapCause::CameraStalled, false);
         self.accounted = Some(start);
         let length = self.settings.segment.as_secs().max(1) as i64;
         let next = (start.as_second().div_euclid(length) + 1) * length;
@@ -416,20 +443,22 @@ impl Recorder {
                     self.drop_group();
                     // What was written before is whole.
                     self.close(start, None, facts);
-                    self.failed(&error, now);
+                    self.failed(&error, start, now, facts);
                 }
             }
         }
         self.drop_group();
     }
 
-    fn failed(&mut self, error: &io::Error, now: Now) {
+    /// What came from `since` on cannot be written.
+    fn failed(&mut self, error: &io::Error, since: Instant, now: Now, facts: &mut Vec<Fact>) {
         if self.trouble.is_due() {
             let folder = self.settings.folder.display();
             tracing::error!(%error, %folder, "recording cannot be written; trying again");
         }
         let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        self.cause = if is_full { GapCause::DiskFull } else { GapCause::WriteFailed };
+        let cause = if is_full { GapCause::DiskFull } else { GapCause::WriteFailed };
+        self.blame(cause, now.at(since), facts);
         self.not_before = Some(now.monotonic + WRITE_RETRY);
     }
 
@@ -482,7 +511,7 @@ impl Recorder {
                     let until = self.wanted.map_or(after, |wanted| after.min(wanted.until));
                     if until > end {
                         facts.push(Fact::Gap { start: end, end: until, cause: GapCause::ClockStep });
-                        self.cause = GapCause::ClockStep;
+                        (self.cause, self.is_certain) = (GapCause::ClockStep, false);
                     }
                     self.accounted = Some(after);
                 }
@@ -490,7 +519,7 @@ impl Recorder {
             // The next start finds the file and recovers it; until then nothing vouches for it.
             Err(error) => {
                 tracing::error!(%error, "a segment could not be closed");
-                self.cause = GapCause::WriteFailed;
+                (self.cause, self.is_certain) = (GapCause::WriteFailed, true);
             }
         }
     }

@@ -5,7 +5,7 @@ use super::accounts::account_of;
 use super::follow::{Jump, PULSE, Shared, lock};
 use super::journal_fact;
 use super::recorder::{Fact, Now, Recorder, TOLERANCE, Wanted};
-use crate::camera::{Camera, CameraStatus, EncodedUnits, Unit};
+use crate::camera::{Camera, EncodedUnits, Unit};
 use crate::class::Span;
 use crate::lasting::Lasting;
 use crate::store::StoreError;
@@ -167,12 +167,12 @@ impl Worker {
             // A little before it begins, so that its first moment is shown.
             let soon = self.shared.wanted(self.index, now.wall + ENCODE_AHEAD);
             encoded.set_wanted(wanted.or(soon).is_some());
-            if encoded.has_failed() {
-                self.recorder.cannot_encode();
-            }
         }
-        let CameraStatus { state, unreachable, .. } = self.cameras[self.camera].status();
-        self.facts.extend(self.recorder.tick(now, state, unreachable));
+        let can_encode = match &self.units {
+            Units::Sent(_) => true,
+            Units::Encoded(encoded) => !encoded.has_failed(),
+        };
+        self.facts.extend(self.recorder.tick(now, &self.cameras[self.camera].status(), can_encode));
         let border = lock(&self.shared.recorders)[self.index].border.take();
         self.facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
         self.journal();

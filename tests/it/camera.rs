@@ -192,7 +192,12 @@ fn a_server_that_talks_but_shows_nothing_is_stalled_and_connected_to_anew() {
     let began = Instant::now();
     wait(&camera, 5, "stalled", |status| status.state == CameraState::Stalled);
     assert!(began.elapsed() < Duration::from_secs(2), "the limit is 1 s");
-    let status = wait(&camera, 8, "given up", |status| status.state == CameraState::Absent);
+    // It is given up, and stalled until it is connected to anew: it is there, and answers.
+    let given_up = |status: &CameraStatus| {
+        assert_eq!((status.state, status.unreachable), (CameraState::Stalled, false), "{status:?}");
+        status.problem.as_ref().is_some_and(|problem| problem.contains("trying again"))
+    };
+    let status = wait(&camera, 12, "given up", given_up);
     assert!(status.problem.is_some_and(|problem| problem.contains("no frame for")), "it says why");
     server.signal("USR1");
     wait(&camera, 40, "live again", |status| status.state == CameraState::Live);
@@ -226,6 +231,10 @@ fn a_server_that_never_answers_is_absent_and_can_be_left_at_once() {
     let address = silent.local_addr().expect("bound");
     let camera = camera(&format!("rtsp://{address}/camera"), RtspTransport::Tcp);
     wait(&camera, 3, "absent", |status| status.state == CameraState::Absent);
+    // Its host answers: the network is not to blame.
+    let status = wait(&camera, 15, "given up", |status| status.problem.is_some());
+    assert_eq!((status.state, status.unreachable), (CameraState::Absent, false), "{status:?}");
+    std::thread::sleep(Duration::from_millis(600));
     let began = Instant::now();
     drop(camera);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());

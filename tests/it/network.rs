@@ -7,7 +7,7 @@ use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A host with one cable to this machine. It is gone when dropped.
 struct Host {
@@ -68,7 +68,7 @@ fn ip(words: &[&str]) -> bool {
 #[test]
 fn a_cable_that_is_pulled_out_is_a_gap_of_the_network_to_the_second() {
     let Some(host) = Host::new() else { return };
-    let Some(_server) = host.serve() else { return };
+    let Some(server) = host.serve() else { return };
     let cut = std::env::var("ROLLCALL_CUT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let folder = tempfile::tempdir().expect("a folder");
     let room = room_at(folder.path(), &format!("rtsp://{}/camera", host.address), SignedDuration::from_hours(1), "");
@@ -80,20 +80,46 @@ fn a_cable_that_is_pulled_out_is_a_gap_of_the_network_to_the_second() {
     room.wait_recording(&service, false);
     let found = Timestamp::now().duration_since(pulled).unsigned_abs();
     found_in_time("cable pulled out", found);
+    let wait_cause = |cause| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while service.status()[0].gap.as_ref().map(|(_, cause)| *cause) != Some(cause) {
+            assert!(Instant::now() < end, "not {cause:?}: {:?}", service.status());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_cause(GapCause::Network);
+    found_in_time("cable pulled out, and named", Timestamp::now().duration_since(pulled).unsigned_abs());
     std::thread::sleep(Duration::from_secs(cut));
     let told = service.status()[0].gap.clone();
     host.cable("up");
     let plugged = Timestamp::now();
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(3));
+    // Once more; and when the cable is back, the camera refuses.
+    let again = Timestamp::now() - Duration::from_millis(500);
+    host.cable("down");
+    room.wait_recording(&service, false);
+    wait_cause(GapCause::Network);
+    drop(server);
+    host.cable("up");
+    wait_cause(GapCause::CameraAbsent);
+    std::thread::sleep(Duration::from_secs(3));
+    let Some(_server) = host.serve() else { return };
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
     service.stop();
 
     assert_eq!(told.map(|(_, cause)| cause), Some(GapCause::Network));
-    let segments = room.segments();
-    let account = room.account(segments.last().expect("some").end);
+    let account = room.account(again);
     assert_eq!(account.unexplained, []);
     let causes: Vec<_> = account.gaps_ms.keys().copied().collect();
     assert_eq!(causes, [GapCause::Network, GapCause::ApplianceOff]);
+    let segments = room.segments();
+    assert_eq!(room.account(segments.last().expect("some").end).unexplained, []);
+    let gaps = room.journal.store().read().expect("reads").gaps("back", pulled, Timestamp::MAX).expect("reads");
+    let causes: Vec<_> = gaps.iter().map(|gap| gap.cause).collect();
+    assert_eq!(causes, [GapCause::Network, GapCause::Network, GapCause::CameraAbsent]);
+    assert_eq!(gaps[1].end, gaps[2].start);
     // It begins with the last picture that came, and ends with the first one after; a reconnection takes its time.
     let before = segments.iter().map(|segment| segment.end).filter(|end| *end < plugged).max().expect("some");
     let after = segments.iter().map(|segment| segment.start).filter(|start| *start > pulled).min().expect("some");

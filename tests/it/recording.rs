@@ -102,6 +102,16 @@ impl Room {
         account(Span { until, ..self.lesson }, &segments, &gaps)
     }
 
+    /// Of this cause there is one gap, as long as it took (`away`), or longer by `more` seconds at most.
+    pub fn assert_gap(&self, cause: GapCause, away: Duration, more: f64) {
+        let gaps = self.journal.store().read().expect("reads").gaps("back", Timestamp::MIN, Timestamp::MAX);
+        let of_cause: Vec<_> = gaps.expect("reads").into_iter().filter(|gap| gap.cause == cause).collect();
+        assert_eq!(of_cause.len(), 1, "{of_cause:?}");
+        let length = of_cause[0].end.duration_since(of_cause[0].start).unsigned_abs();
+        let shortest = away.saturating_sub(Duration::from_millis(300));
+        assert!((shortest..away + at_most(more)).contains(&length), "{cause:?}: {length:?}, away for {away:?}");
+    }
+
     pub fn wait_recording(&self, service: &Service, wanted: bool) {
         let end = Instant::now() + Duration::from_secs(30);
         while service.status()[0].recording != wanted {
@@ -193,12 +203,15 @@ fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(3));
     server.signal("USR1");
-    let stopped = Instant::now();
+    let (stopped, mut away) = (Instant::now(), Vec::new());
     room.wait_recording(&service, false);
     found_in_time("no pictures, though connected", stopped.elapsed());
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraStalled));
+    // Given up meanwhile, and connected to anew: it is still the camera that stands still.
+    std::thread::sleep(Duration::from_secs(5));
     server.signal("USR1");
+    away.push(stopped.elapsed());
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(2));
     drop(server);
@@ -208,6 +221,7 @@ fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(service.status()[0].gap.as_ref().map(|(_, cause)| *cause), Some(GapCause::CameraAbsent));
     let Some(_server) = Server::start(port, "h264") else { return };
+    away.push(gone.elapsed());
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(2));
     service.stop();
@@ -215,6 +229,10 @@ fn a_camera_that_stalls_and_one_that_dies_leave_gaps_that_say_so() {
     assert_eq!(account.unexplained, []);
     let causes: Vec<_> = account.gaps_ms.keys().copied().collect();
     assert_eq!(causes, [GapCause::CameraAbsent, GapCause::CameraStalled, GapCause::ApplianceOff]);
+    // One gap each, as long as it was away, and until it was connected to anew.
+    for (cause, away) in [GapCause::CameraStalled, GapCause::CameraAbsent].into_iter().zip(away) {
+        room.assert_gap(cause, away, 6.0);
+    }
 }
 
 /// What `rollcall check` finds, as `code seq`.

@@ -173,6 +173,7 @@ fn a_full_disk_stops_the_recording_and_not_the_check_ins_and_it_comes_back() {
         std::thread::sleep(Duration::from_millis(50));
     }
     found_in_time("disk full", full.elapsed());
+    let found = Instant::now();
     // What is left is the check-ins'.
     for number in 0..40 {
         let person = format!("{number:02}");
@@ -186,12 +187,14 @@ fn a_full_disk_stops_the_recording_and_not_the_check_ins_and_it_comes_back() {
         std::thread::sleep(Duration::from_millis(50));
     }
     disk.grow("60m");
+    let was_full = found.elapsed();
     room.wait_recording(&service, true);
     std::thread::sleep(Duration::from_secs(2));
     service.stop();
     let account = room.account(room.segments().last().expect("some").end);
     assert_eq!(account.unexplained, []);
     assert_eq!(account.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::DiskFull, GapCause::ApplianceOff]);
+    room.assert_gap(GapCause::DiskFull, was_full, 6.0);
 }
 
 #[test]

@@ -72,8 +72,12 @@ impl Room {
     }
 
     fn tick(&mut self, seconds: f64, state: CameraState) {
+        self.tick_with(seconds, &status(state));
+    }
+
+    fn tick_with(&mut self, seconds: f64, status: &CameraStatus) {
         let now = self.now(seconds);
-        self.facts.extend(self.recorder.tick(now, state, false));
+        self.facts.extend(self.recorder.tick(now, status, true));
     }
 
     /// What was told, as `from–until what`, in tenths of a second.
@@ -87,6 +91,23 @@ impl Room {
             Fact::Gap { start, end, cause } => format!("{}–{} {cause:?}", tenths(*start), tenths(*end)),
         };
         self.facts.iter().map(text).collect()
+    }
+}
+
+fn status(state: CameraState) -> CameraStatus {
+    CameraStatus {
+        name: "back".into(),
+        kind: "rtsp".into(),
+        state,
+        last_frame_age_seconds: None,
+        frames: 0,
+        fps: 0.0,
+        lost_packets: 0,
+        width: 0,
+        height: 0,
+        unreachable: false,
+        unclear: false,
+        problem: None,
     }
 }
 
@@ -128,6 +149,40 @@ fn each_gap_has_the_cause_that_it_had_and_none_from_before() {
 }
 
 #[test]
+fn a_gap_ends_where_its_cause_changes_and_what_is_learnt_late_holds_from_its_beginning() {
+    let mut room = Room::new(120);
+    room.pictures(1, 0.0, 5.0);
+    // It is not known yet that it is the network.
+    room.tick_with(9.0, &CameraStatus { unclear: true, ..status(CameraState::Stalled) });
+    room.tick_with(11.0, &CameraStatus { unreachable: true, ..status(CameraState::Stalled) });
+    room.tick_with(15.0, &CameraStatus { unreachable: true, ..status(CameraState::Absent) });
+    // The cable is back, and the camera refuses while it starts.
+    room.tick(40.0, CameraState::Absent);
+    room.tick(45.0, CameraState::Absent);
+    room.tick_with(49.0, &CameraStatus { unclear: true, ..status(CameraState::Stalled) });
+    room.pictures(2, 50.0, 53.0);
+    // The disk is gone, and then the camera too.
+    let root = room.folder.path().join("state/recordings");
+    std::fs::remove_dir_all(&root).expect("removed");
+    room.pictures(2, 53.0, 70.0);
+    room.tick(74.0, CameraState::Absent);
+    crate::recording::mark(&root).expect("marked");
+    room.pictures(3, 80.0, 83.0);
+    assert_eq!(
+        room.told(83.0),
+        [
+            "0–5 recorded",
+            "5–40 Network",
+            "40–50 CameraAbsent",
+            "50–52 recorded",
+            "52–70 WriteFailed",
+            "70–80 CameraAbsent",
+            "80–83 recorded"
+        ]
+    );
+}
+
+#[test]
 fn what_is_not_recorded_is_told_up_to_a_lessons_end_and_then_goes_on() {
     let mut room = Room::new(60);
     room.pictures(1, 0.0, 5.0);
@@ -155,7 +210,7 @@ fn what_the_clock_jumps_over_is_told_of_by_itself_though_nothing_is_recorded() {
     let facts = room.recorder.stepped(expected, ahead(room.now(20.0)));
     room.facts.extend(facts);
     let now = ahead(room.now(25.0));
-    room.facts.extend(room.recorder.tick(now, CameraState::Absent, false));
+    room.facts.extend(room.recorder.tick(now, &status(CameraState::Absent), true));
     let facts = room.recorder.take(room.unit(2, 25.0, Track::Video), now);
     room.facts.extend(facts);
     let facts = room.recorder.stop(ahead(room.now(26.0)));
