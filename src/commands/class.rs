@@ -4,7 +4,9 @@ use super::appliance;
 use crate::class::{self, Class, ClassId};
 use crate::config::Config;
 use crate::journal::{Journal, PlanSource};
+use crate::recording::Plan;
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -182,10 +184,14 @@ fn list(config: &Path) -> Result<()> {
 }
 
 fn close(config: &Path, class: &str) -> Result<()> {
-    let (_, journal) = appliance::open(config)?;
+    let (config, journal) = appliance::open(config)?;
     let id = class_id(class)?;
     journal.close_class(&id)?;
     println!("class {id} is closed, its face templates are erased");
+    for lesson in Plan::new(&config).over(&journal, Timestamp::MAX)?.into_iter().filter(|lesson| lesson.class == id) {
+        let start = lesson.start.to_zoned_datetime(journal.zone().clone()).strftime("%Y-%m-%d %H:%M");
+        println!("its lesson of {start} has begun: it is recorded to its end, and accounted for");
+    }
     Ok(())
 }
 

@@ -6,13 +6,10 @@ use crate::class::{
 };
 use crate::config::Config;
 use crate::journal::Journal;
-use crate::store::StoreError;
+use crate::store::{ClassRow, Reader, StoreError};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeSet, HashSet};
-
-/// A plan that is imported again right after a lesson still has that lesson's account made.
-const GRACE: SignedDuration = SignedDuration::from_mins(1);
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A lesson in this room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +38,35 @@ pub struct Plan {
     /// The cameras that are recorded.
     cameras: Vec<String>,
     version: Option<u64>,
-    classes: Vec<(Class, Timestamp)>,
+    parts: Vec<Part>,
     /// Lessons whose accounts are known to have been made.
     closed: HashSet<(ClassId, Timestamp)>,
+}
+
+/// A class, with lessons that are due in one way.
+struct Part {
+    row: ClassRow,
+    /// They had begun before it was imported or closed, and are due whenever that was.
+    has_begun: bool,
+}
+
+impl Part {
+    fn new(row: &ClassRow, lessons: Vec<class::Lesson>, has_begun: bool) -> Part {
+        Part { row: ClassRow { class: Class { lessons, ..row.class.clone() }, ..row.clone() }, has_begun }
+    }
+
+    /// A class's lessons, and those of it that had begun when its plan was replaced, or it was closed.
+    fn of(row: &ClassRow, begun: Vec<class::Lesson>, with_closed: bool) -> [Part; 2] {
+        let is_open = row.closed.is_none() || with_closed;
+        let planned = row.class.lessons.iter().filter(|_| is_open).cloned();
+        let is_same = |one: &class::Lesson, other: &class::Lesson| one.date == other.date && one.start == other.start;
+        // Of a lesson that is still in the plan, the newest word counts.
+        let (mut old, new): (Vec<_>, Vec<_>) =
+            planned.partition(|lesson| begun.iter().any(|known| is_same(known, lesson)));
+        let gone: Vec<_> = begun.into_iter().filter(|lesson| !old.iter().any(|known| is_same(known, lesson))).collect();
+        old.extend(gone);
+        [Part::new(row, new, false), Part::new(row, old, true)]
+    }
 }
 
 impl Plan {
@@ -55,7 +78,7 @@ impl Plan {
             lead_minutes: config.recording.lead_minutes,
             cameras: recorded.map(|camera| camera.name.clone()).collect(),
             version: None,
-            classes: Vec::new(),
+            parts: Vec::new(),
             closed: HashSet::new(),
         }
     }
@@ -65,7 +88,7 @@ impl Plan {
         let mut plan = Plan::new(config);
         let reader = journal.store().read()?;
         plan.version = Some(reader.people_version()?);
-        plan.classes = reader.classes()?.into_iter().map(|row| (row.class, Timestamp::MIN)).collect();
+        plan.parts = parts(&reader, true)?;
         Ok(plan)
     }
 
@@ -117,7 +140,7 @@ impl Plan {
         self.refresh(journal)?;
         let last = span.until + SignedDuration::from_mins(self.lead_minutes);
         let days = self.day(journal, span.from)..=self.day(journal, last);
-        let lessons = self.classes.iter().flat_map(|(class, _)| &class.lessons);
+        let lessons = self.parts.iter().flat_map(|part| &part.row.class.lessons);
         Ok(lessons.map(|lesson| lesson.date).filter(|date| days.contains(date)).collect())
     }
 
@@ -149,7 +172,7 @@ impl Plan {
     /// All that `camera` is to record on a date.
     pub fn spans_on(&mut self, journal: &Journal, camera: &str, date: Date) -> Result<Vec<RecordedSpan>, StoreError> {
         self.refresh(journal)?;
-        let lessons = self.classes.iter().flat_map(|(class, _)| lessons_in(class, date, &self.room));
+        let lessons = self.parts.iter().flat_map(|part| lessons_in(&part.row.class, date, &self.room));
         let needs = |lesson: &class::Lesson| self.cameras_of(lesson).iter().any(|name| name == camera);
         Ok(recorded_spans(lessons, needs, journal.zone(), self.lead_minutes))
     }
@@ -162,22 +185,24 @@ impl Plan {
     pub fn lessons_on(&mut self, journal: &Journal, date: Date) -> Result<Vec<Lesson>, StoreError> {
         self.refresh(journal)?;
         let of = |class: &Class| self.lessons_of(class, journal, date);
-        let mut lessons: Vec<Lesson> = self.classes.iter().flat_map(|(class, _)| of(class)).collect();
+        let mut lessons: Vec<Lesson> = self.parts.iter().flat_map(|part| of(&part.row.class)).collect();
         lessons.sort_by_key(|lesson| lesson.span);
         Ok(lessons)
     }
 
     /// The lessons that ended before `moment` and whose accounts have not been made. Those that had ended when their
-    /// plan was imported are none of this appliance's.
+    /// plan was first imported are none of this appliance's.
     pub(crate) fn over(&mut self, journal: &Journal, moment: Timestamp) -> Result<Vec<Lesson>, StoreError> {
         self.refresh(journal)?;
         let mut over = Vec::new();
-        for (class, imported) in &self.classes {
+        for Part { row, has_begun } in &self.parts {
+            let class = &row.class;
             let dates: HashSet<Date> = class.lessons.iter().map(|lesson| lesson.date).collect();
             let mut lessons: Vec<Lesson> =
                 dates.into_iter().flat_map(|date| self.lessons_of(class, journal, date)).collect();
             lessons.retain(|lesson| {
-                let is_due = *imported - GRACE < lesson.span.until && lesson.span.until <= moment;
+                let is_ours = *has_begun || row.came_before(lesson.span.until);
+                let is_due = is_ours && lesson.span.until <= moment;
                 // Without a camera nothing was to be recorded.
                 is_due && !lesson.cameras.is_empty() && !self.closed.contains(&(lesson.class.clone(), lesson.start))
             });
@@ -218,15 +243,25 @@ impl Plan {
         let reader = journal.store().read()?;
         let version = reader.people_version()?;
         if self.version != Some(version) {
-            let open = reader.classes()?.into_iter().filter(|row| row.closed.is_none());
-            self.classes = open
-                .map(|row| {
-                    let imported = row.imported.parse().unwrap_or(Timestamp::MIN);
-                    (row.class, imported)
-                })
-                .collect();
+            self.parts = parts(&reader, false)?;
             self.version = Some(version);
         }
         Ok(())
     }
 }
+
+/// The parts of all classes; of closed ones what had begun, or all.
+fn parts(reader: &Reader<'_>, with_closed: bool) -> Result<Vec<Part>, StoreError> {
+    let mut begun: HashMap<ClassId, Vec<class::Lesson>> = HashMap::new();
+    for (class, lesson) in reader.begun_lessons()? {
+        begun.entry(class).or_default().push(lesson);
+    }
+    let rows = reader.all_classes()?;
+    Ok(rows
+        .iter()
+        .flat_map(|row| Part::of(row, begun.remove(&row.class.id).unwrap_or_default(), with_closed))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

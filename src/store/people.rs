@@ -4,7 +4,8 @@
 
 use super::words::sql;
 use super::{StoreError, View, Write};
-use crate::class::{Class, ClassId, Person};
+use crate::class::{Class, ClassId, Lesson, Person};
+use jiff::{SignedDuration, Timestamp};
 use rand::TryRng;
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::HashSet;
@@ -22,6 +23,17 @@ pub struct ClassRow {
     pub seq: u64,
     /// When it was closed, RFC 3339; `None` while it runs.
     pub closed: Option<String>,
+}
+
+/// A plan that is imported right after a lesson still has that lesson's account made.
+const GRACE: SignedDuration = SignedDuration::from_mins(1);
+
+impl ClassRow {
+    /// Whether a lesson that ends at `until` was yet to end when the plan was imported: those that had ended are none of
+    /// this appliance's.
+    pub fn came_before(&self, until: Timestamp) -> bool {
+        self.imported.parse().map_or(true, |imported: Timestamp| imported < until + GRACE)
+    }
 }
 
 /// A person's newest word on face recognition.
@@ -164,6 +176,15 @@ impl View {
         Ok(self.all(&query, [id.as_str()], read_class)?.pop())
     }
 
+    /// The lessons that had begun when their plan was replaced or their class closed, and had no account then.
+    pub fn begun_lessons(&self) -> Result<Vec<(ClassId, Lesson)>, StoreError> {
+        self.all("SELECT class, json FROM begun_lessons ORDER BY class, start_ms", [], |row| {
+            let lesson = serde_json::from_str(&row.get::<_, String>(1)?)
+                .map_err(|error| StoreError::Value { what: "a lesson", problem: error.to_string() })?;
+            Ok((class_id(&row.get::<_, String>(0)?)?, lesson))
+        })
+    }
+
     /// A person of a class's roster.
     pub fn person(&self, class: &ClassId, number: &str) -> Result<Option<Person>, StoreError> {
         Ok(self.class(class)?.and_then(|row| row.class.person(number).cloned()))
@@ -243,6 +264,17 @@ impl Write<'_> {
             self.connection()
                 .execute("DELETE FROM persons WHERE class = ?1 AND number = ?2", [class.id.as_str(), number])?;
         }
+        self.people_changed()
+    }
+
+    /// Keeps a lesson that has begun and has no account, whatever becomes of its plan.
+    pub(crate) fn put_begun_lesson(&self, id: &ClassId, start: Timestamp, lesson: &Lesson) -> Result<(), StoreError> {
+        let json = serde_json::to_string(lesson)
+            .map_err(|error| StoreError::Value { what: "a lesson", problem: error.to_string() })?;
+        self.connection().execute(
+            "INSERT OR REPLACE INTO begun_lessons (class, start_ms, json) VALUES (?1, ?2, ?3)",
+            params![id.as_str(), start.as_millisecond(), json],
+        )?;
         self.people_changed()
     }
 
