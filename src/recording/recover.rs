@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
 use crate::journal::Journal;
-use crate::store::SegmentRow;
+use crate::store::{AliveRow, SegmentRow};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File, OpenOptions};
@@ -79,20 +79,26 @@ fn end_of(start: Timestamp, seconds: f64, written: Timestamp) -> Timestamp {
 }
 
 /// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
-/// and its beginning and its cause are told to the caller.
+/// and its beginning and its cause are told to the caller. One that never was should have recorded the lessons that have
+/// no account.
 pub(super) fn account_for_absence(
     journal: &Journal,
     plan: &mut Plan,
     camera: &str,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, GapCause), RecordingError> {
-    let Some(alive) = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera) else {
-        return Ok((None, GapCause::ApplianceOff));
-    };
+    let known = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera);
+    let is_new = known.is_none();
+    let alive = known.unwrap_or(AliveRow { camera: camera.into(), at: now, gap: None });
     let is_meant = alive.gap == Some((alive.at, GapCause::OperatorStop));
     let off = if is_meant { GapCause::OperatorStop } else { GapCause::ApplianceOff };
     let mut open = None;
-    let spans = plan.spans_between(journal, camera, Span { from: alive.at, until: now })?;
+    let spans = if is_new {
+        let lessons = plan.over(journal, now)?.into_iter().chain(plan.lessons_at(journal, now)?);
+        lessons.filter(|lesson| lesson.cameras.iter().any(|name| name == camera)).map(|lesson| lesson.span).collect()
+    } else {
+        plan.spans_between(journal, camera, Span { from: alive.at, until: now })?
+    };
     for (span, past) in spans.iter().filter_map(|span| Some((span, span.overlap(Span { until: now, ..*span })?))) {
         let reader = journal.store().read()?;
         let segments = reader.segments(camera, past.from, past.until)?;

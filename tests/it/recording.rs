@@ -3,6 +3,7 @@
 
 use crate::camera::{Server, free_port};
 use crate::clock::noon;
+use crate::coverage::wait_coverage;
 use crate::kill::{STATE, child};
 use crate::pace::{at_most, found_in_time};
 use evidence::jws::{SignedRecord, read_unverified};
@@ -342,6 +343,22 @@ fn a_stop_that_is_meant_and_one_that_is_not_are_told_apart() {
             "{cause:?}: {account:?}"
         );
     }
+}
+
+#[test]
+fn a_lesson_that_the_service_slept_through_is_accounted_for_though_its_class_was_closed_and_its_camera_is_new() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let room = room_until(folder.path(), free_port(), SignedDuration::from_secs(3));
+    let class = room.journal.store().read().expect("reads").classes().expect("reads").remove(0).class;
+    room.journal.close_class(&class.id).expect("closed");
+    std::thread::sleep(Duration::from_secs(4));
+    let (_cameras, service) = room.start();
+    let coverage = wait_coverage(&room.journal, 60);
+    service.stop();
+    let camera = &coverage.cameras[0];
+    assert_eq!(camera.gaps_ms.keys().copied().collect::<Vec<_>>(), [GapCause::ApplianceOff], "{camera:?}");
+    assert_eq!((camera.gaps_ms[&GapCause::ApplianceOff], camera.unexplained_ms), (camera.required_ms, 0));
+    assert_eq!(room.account(room.lesson.until).unexplained, []);
 }
 
 #[test]
