@@ -1,10 +1,11 @@
 //! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
 
+use super::account::account;
 use super::lesson::{CameraView, impaired, workstation_account};
 use super::people::people_seen;
 use crate::class::{ClassId, Lesson, Span};
 use crate::journal::{Journal, JournalError};
-use crate::store::{Sight, StoreError, View};
+use crate::store::{RollcallRow, Sight, StoreError, View};
 use evidence::record::{FindingKind, RollCallSpan, WorkstationCoverage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ pub(crate) fn planned(
 pub(crate) struct Shown {
     /// Each workstation that the plan needs.
     pub workstations: Vec<WorkstationCoverage>,
-    /// The roll call, if one was taken in time.
+    /// The roll call, if one was taken in time: the first that is recorded, or else the first.
     pub roll_call: Option<RollCallSpan>,
     /// Whether a camera has recorded the whole of it.
     pub is_roll_call_recorded: bool,
@@ -108,13 +109,17 @@ pub(crate) fn shown(
     let latest = start + SignedDuration::from_mins(rollcall_minutes);
     let taken = reader.rollcalls(class, start)?;
     let in_time = |from: Timestamp| span.from <= from && from <= latest.min(span.until);
-    if let Some(row) = taken.iter().find(|row| in_time(row.start)) {
+    let is_recorded = |row: &RollcallRow| {
         // One that nobody has ended lasted no longer than it may.
         let end = row.end.map_or(latest, |(end, _)| end).min(span.until).max(row.start);
         let during = Span { from: row.start, until: end };
-        shown.is_roll_call_recorded = segments
-            .values()
-            .any(|segments| crate::coverage::account::account(during, segments, &[]).unexplained.is_empty());
+        segments.values().any(|segments| account(during, segments, &[]).unexplained.is_empty())
+    };
+    // One that is recorded counts, also when it was taken again for that.
+    let taken: Vec<_> = taken.iter().filter(|row| in_time(row.start)).collect();
+    let recorded = taken.iter().find(|row| is_recorded(row));
+    if let Some(row) = recorded.or(taken.first()) {
+        shown.is_roll_call_recorded = recorded.is_some();
         let text = |time| journal.time_text(time);
         shown.roll_call = Some(RollCallSpan { start: text(row.start), end: row.end.map(|(end, _)| text(end)) });
     }
@@ -123,4 +128,46 @@ pub(crate) fn shown(
 
 fn unsigned(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::journal::{PlanSource, testing};
+    use crate::store::SegmentRow;
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_roll_call_that_is_taken_again_in_time_counts_when_it_is_recorded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |text: &str| -> Timestamp { format!("2026-11-23T{text}Z").parse().expect("a time") };
+        let clock = Arc::new(TestClock::at(at("00:00:00")));
+        let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+        let journal = Journal::initialise(folder.path(), "site", "301", clock, zone).expect("initialised");
+        let class = testing::class("2026-001", &["1"], &["T1"]);
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        let (start, span) = (at("00:00:00"), Span { from: at("00:00:00"), until: at("03:30:00") });
+        let shown = || shown(&journal, &class.id, start, span, &["back".into()], 15).expect("reads");
+        let take = |seq: u64, from: &str, until: &str| {
+            let (class, lesson, start) = (class.id.clone(), start, at(from));
+            let write = journal.store().begin().expect("begins");
+            write.put_rollcall(&RollcallRow { seq, class, lesson, start, end: None }).expect("put");
+            write.end_rollcall(seq, at(until), seq).expect("put");
+            write.commit().expect("committed");
+        };
+        // The camera comes back at 8:05.
+        let write = journal.store().begin().expect("begins");
+        let (camera, path, sha256) = ("back".into(), "a.mp4".into(), String::new());
+        let (start, end) = (at("00:05:00"), at("03:30:00"));
+        write.put_segment(&SegmentRow { seq: 0, camera, start, end, path, bytes: 1, sha256 }).expect("put");
+        write.commit().expect("committed");
+        take(0, "00:01:00", "00:03:00");
+        assert!(!shown().is_roll_call_recorded);
+        take(1, "00:06:00", "00:08:00");
+        let shown = shown();
+        assert!(shown.is_roll_call_recorded);
+        assert_eq!(shown.roll_call.expect("taken").start, "2026-11-23T08:06:00.000+08:00");
+    }
 }
