@@ -95,6 +95,7 @@ fn bare(attention: &Attention) -> Attention {
         Attention::Trouble { .. } => Attention::Trouble { message: String::new() },
         Attention::CannotDelete { .. } => Attention::CannotDelete { message: String::new() },
         Attention::NotArchived { .. } => Attention::NotArchived { message: String::new() },
+        Attention::ForeignRecordings { files, .. } => Attention::ForeignRecordings { files, first: "…".into() },
         Attention::AlarmUndelivered { target, .. } => Attention::AlarmUndelivered { target, problem: String::new() },
         other => other,
     }

@@ -67,6 +67,11 @@ impl std::fmt::Display for Attention {
                 reserve_bytes >> 20
             ),
             Attention::CannotDelete { message } => write!(f, "recordings cannot be deleted: {message}"),
+            Attention::ForeignRecordings { files, first } => write!(
+                f,
+                "{files} files among the recordings were written by no recorder, and are not vouched for; the first is \
+                 {first}: find out who put them there, and take them away"
+            ),
             Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
             Attention::NotEnrolled { class, people } => {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")

@@ -79,6 +79,13 @@ pub enum Attention {
         /// Why, and what to do.
         message: String,
     },
+    /// Files among the recordings that no recorder can have written: they are not vouched for.
+    ForeignRecordings {
+        /// How many.
+        files: usize,
+        /// The first, below the recordings' folder.
+        first: String,
+    },
     /// Recordings cannot be archived.
     NotArchived {
         /// Why, and what to do.
@@ -187,6 +194,9 @@ fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
         Some(_) => {}
     }
     found.extend(keeping.cannot_delete.clone().map(|message| Attention::CannotDelete { message }));
+    if let Some(first) = keeping.foreign.first() {
+        found.push(Attention::ForeignRecordings { files: keeping.foreign.len(), first: first.clone() });
+    }
     let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
     found.extend(problem.map(|message| Attention::NotArchived { message }));
     found

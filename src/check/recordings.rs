@@ -1,7 +1,7 @@
 //! Segments and gaps: their rows, their files, their order and what became of them, against the records that tell.
 
 use super::{Found, Severity};
-use crate::recording::hash_file;
+use crate::recording::{hash_file, is_foreign};
 use crate::store::{Reader, SegmentRow, Store, StoreError};
 use evidence::record::{Archive, Data, Deletion, Gap, Record, Segment};
 use std::collections::{BTreeMap, HashMap};
@@ -201,7 +201,13 @@ impl Recordings {
         });
         for path in present {
             let relative = path.strip_prefix(&files.root).unwrap_or(&path).to_string_lossy().into_owned();
-            if path.extension().is_some_and(|extension| extension == "mp4") && !known.contains(relative.as_str()) {
+            if path.extension().is_none_or(|extension| extension != "mp4") {
+                // What is being written is no finding.
+                if store.read().and_then(|reader| is_foreign(&reader, &relative)).unwrap_or(true) {
+                    let message = format!("{relative} was written by no recorder");
+                    found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
+                }
+            } else if !known.contains(relative.as_str()) {
                 let message = format!("{relative} is vouched for by no record");
                 found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
             }

@@ -106,9 +106,7 @@ impl Shared {
                 tracing::error!(%error, "a lesson's account could not be made; trying again");
             }
             beat += 1;
-            if steps.is_empty()
-                && let Some(error) = unnoted.due(self.give_sign_of_life(now))
-            {
+            if let Some(error) = unnoted.due(self.give_sign_of_life(now, steps.is_empty())) {
                 tracing::error!(%error, "no sign of life could be noted down");
             }
             std::thread::sleep(PULSE);
@@ -192,14 +190,17 @@ impl Shared {
         is_told
     }
 
-    /// Up to `at` the next start has nothing to tell but what is in a recorder's gap.
-    fn give_sign_of_life(&self, at: Timestamp) -> Result<(), StoreError> {
-        let rows = lock(&self.recorders)
+    /// The recorders are at work at `at`. `is_told`: up to then the next start has nothing to tell but what is in a
+    /// recorder's gap.
+    pub fn give_sign_of_life(&self, at: Timestamp, is_told: bool) -> Result<(), StoreError> {
+        let states = lock(&self.recorders).clone();
+        let rows = states
             .iter()
-            .filter(|state| state.jumps.is_empty())
+            .filter(|state| is_told && state.jumps.is_empty())
             .map(|state| AliveRow { camera: state.camera.clone(), at, gap: state.gap })
             .collect::<Vec<_>>();
         let write = self.journal.store().begin()?;
+        write.set_pulses(states.iter().map(|state| state.camera.as_str()), at)?;
         write.set_alive(&rows)?;
         write.commit()
     }
@@ -210,7 +211,7 @@ impl Shared {
         for state in &mut *lock(&self.recorders) {
             state.gap = Some((at, GapCause::OperatorStop));
         }
-        self.give_sign_of_life(at)
+        self.give_sign_of_life(at, true)
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Keeping {
     pub cannot_delete: Option<String>,
     /// The archive, where there is one.
     pub archive: Option<ArchiveStatus>,
+    /// Files among the recordings that no recorder can have written, found at the start.
+    #[serde(default)]
+    pub foreign: Vec<String>,
 }
 
 /// What is kept of one camera.
@@ -60,11 +63,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(config: &Config, journal: Arc<Journal>) -> Keeper {
+    pub(super) fn new(config: &Config, journal: Arc<Journal>, foreign: Vec<String>) -> Keeper {
         let keeper =
             Keeper { config: config.clone(), journal, reserve: Reserve::new(config), status: Mutex::default() };
         let room = keeper.reserve.look().ok();
-        keeper.tell(|status| status.disk = room.map(|room| room.disk));
+        keeper.tell(|status| (status.disk, status.foreign) = (room.map(|room| room.disk), foreign));
         keeper
     }
 
@@ -123,6 +126,8 @@ impl Keeper {
             status.reserve_bytes = room.map_or(0, |room| room.reserve_bytes);
             status.cameras = cameras.unwrap_or_else(|| std::mem::take(&mut status.cameras));
             status.cannot_delete = cannot_delete;
+            // Until somebody has taken them away.
+            status.foreign.retain(|file| room.is_none() || self.config.recordings().join(file).exists());
         });
         is_stuck
     }
@@ -180,5 +185,6 @@ pub fn keeping(config: &Config, journal: &Journal) -> Result<Keeping, RecordingE
         cameras: cameras.collect(),
         cannot_delete: None,
         archive: ArchiveStatus::of(config, journal)?,
+        foreign: Vec::new(),
     })
 }

@@ -27,7 +27,7 @@ pub use keep::{CameraKept, Keeping, keeping};
 pub use marker::mark;
 pub use plan::{Lesson, Plan};
 pub use recorder::Wanted;
-pub(crate) use recover::files;
+pub(crate) use recover::{files, is_foreign};
 pub use service::{CameraRecording, RecordingError, Service};
 pub use space::{DiskStatus, Reserve, Room, disk};
 

@@ -6,19 +6,48 @@ use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
 use crate::journal::Journal;
-use crate::store::{AliveRow, SegmentRow};
+use crate::store::{AliveRow, SegmentRow, StoreError, View};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-/// Closes and journals what an earlier run has left below `root`; tells how many segments that was.
-pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, RecordingError> {
-    let mut recovered = 0;
+/// A recorder's pulse may be so late when the machine is busy.
+const LATE: SignedDuration = SignedDuration::from_secs(10);
+
+/// What an earlier run, or somebody else, has left.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Segments that are closed and journalled now.
+    pub segments: u64,
+    /// Files, below the folder of the recordings, that no recorder can have written. They are not vouched for.
+    pub foreign: Vec<String>,
+}
+
+/// What became of a file.
+enum Became {
+    /// Nothing: it is journalled, or shows nothing.
+    Left,
+    Recovered,
+    Foreign,
+}
+
+/// Closes and journals what an earlier run has left below `root`.
+pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recovered, RecordingError> {
+    let mut recovered = Recovered::default();
     for path in files(root).map_err(|source| RecordingError::Io { path: root.to_owned(), source })? {
         match recover_segment(journal, root, &path) {
-            Ok(is_recovered) => recovered += u64::from(is_recovered),
+            Ok(Became::Left) => {}
+            Ok(Became::Recovered) => recovered.segments += 1,
+            Ok(Became::Foreign) => {
+                let file = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+                tracing::error!(
+                    file,
+                    "no recorder was at work when this begins; it is left as it is, and not vouched for"
+                );
+                recovered.foreign.push(file);
+            }
             // A bad sector in one file must not keep the appliance from starting.
             Err(RecordingError::Io { path, source }) => {
                 tracing::error!(file = %path.display(), error = %source, "it cannot be recovered now; left as it is");
@@ -29,13 +58,27 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, Re
     Ok(recovered)
 }
 
-/// Closes and journals one file if that is yet to be done; tells whether it was.
-fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, RecordingError> {
+/// Whether a file below the folder of the recordings begins, by its name, after its camera's recorder was last at work.
+pub(crate) fn is_foreign(view: &View, relative: &str) -> Result<bool, StoreError> {
+    let path = Path::new(relative);
+    let is_part = path.extension().is_some_and(|extension| extension == PART);
+    let Some(start) = start_of(&if is_part { path.with_extension("") } else { path.to_owned() }) else {
+        return Ok(false);
+    };
+    let pulse = view.pulse(relative.split('/').next().unwrap_or_default())?;
+    Ok(pulse.is_none_or(|pulse| start > pulse + LATE))
+}
+
+/// Closes and journals one file if that is yet to be done.
+fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became, RecordingError> {
     let named = |source| RecordingError::Io { path: path.to_owned(), source };
     let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
     let is_part = path.extension().is_some_and(|extension| extension == PART);
     if !is_part && journal.store().read()?.is_segment(&relative(path))? {
-        return Ok(false);
+        return Ok(Became::Left);
+    }
+    if is_foreign(&*journal.store().read()?, &relative(path))? {
+        return Ok(Became::Foreign);
     }
     let whole = if is_part { path.with_extension("") } else { path.to_owned() };
     let camera = relative(path).split('/').next().unwrap_or_default().to_owned();
@@ -46,7 +89,7 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, 
         if is_part {
             fs::remove_file(path).map_err(named)?;
         }
-        return Ok(false);
+        return Ok(Became::Left);
     };
     let file = OpenOptions::new().write(true).open(path).map_err(named)?;
     let written = file.metadata().and_then(|metadata| metadata.modified()).map_err(named)?;
@@ -68,7 +111,7 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<bool, 
         recovered: true,
     };
     journal_segment(journal, row, described)?;
-    Ok(true)
+    Ok(Became::Recovered)
 }
 
 /// When a segment ends that shows so many seconds by its camera's clock and was last written at `written`: a camera whose

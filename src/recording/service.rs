@@ -68,13 +68,14 @@ impl Service {
     /// Recovers what an earlier run has left, then records `cameras` as the plan wants it.
     pub fn start(config: &Config, journal: Arc<Journal>, cameras: Arc<Vec<Camera>>) -> Result<Service, RecordingError> {
         let root = config.recordings();
+        let mut recovered = recover::Recovered::default();
         if marker::claim(&journal, &root)? {
-            let recovered = recover::recover_segments(&journal, &root)?;
-            if recovered > 0 {
-                tracing::warn!(recovered, "segments that were left unfinished have been closed");
-            }
+            recovered = recover::recover_segments(&journal, &root)?;
         } else {
             tracing::error!(folder = %root.display(), "the recordings' disk is not there; nothing is recorded");
+        }
+        if recovered.segments > 0 {
+            tracing::warn!(recovered.segments, "segments that were left unfinished have been closed");
         }
         let mut plan = Plan::new(config);
         let (now, clock) = (journal.clock().now(), StepWatch::new(&**journal.clock(), TOLERANCE));
@@ -113,7 +114,9 @@ impl Service {
             recorders: Mutex::new(states),
             stop: AtomicBool::new(false),
         });
-        let keeper = Arc::new(Keeper::new(config, shared.journal.clone()));
+        // Before anything is recorded: nothing that begins later is a recorder's own.
+        shared.give_sign_of_life(now, false)?;
+        let keeper = Arc::new(Keeper::new(config, shared.journal.clone(), recovered.foreign));
         let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads: Mutex::default() };
         if let Some(archiver) = Archiver::new(config, &shared.journal)? {
             let (shared, keeper) = (shared.clone(), keeper.clone());

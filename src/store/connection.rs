@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_coverage.sql"),
     include_str!("migrations/0004_retention.sql"),
     include_str!("migrations/0005_begun_lessons.sql"),
+    include_str!("migrations/0006_pulses.sql"),
 ];
 
 /// What a connection is for.

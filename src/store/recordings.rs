@@ -253,6 +253,14 @@ impl View {
         Ok(seq.optional()?.map(|seq| seq as u64))
     }
 
+    /// When the recorder of `camera` was last at work, if it ever was.
+    pub fn pulse(&self, camera: &str) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce((SELECT at_ms FROM pulses WHERE camera = ?1), (SELECT at_ms FROM alive WHERE camera = ?1))",
+        )?;
+        statement.query_row([camera], |row| row.get::<_, Option<i64>>(0))?.map(time).transpose()
+    }
+
     /// The last sign of life of each recorder.
     pub fn alive(&self) -> Result<Vec<AliveRow>, StoreError> {
         let mut statement =
@@ -317,6 +325,16 @@ impl Write<'_> {
         self.connection()
             .prepare_cached("INSERT INTO coverages (seq, class, start_ms) VALUES (?1, ?2, ?3)")?
             .execute(params![sql(seq), class.as_str(), start.as_millisecond()])?;
+        Ok(())
+    }
+
+    /// Notes down that the recorders of `cameras` are at work.
+    pub fn set_pulses<'a>(&self, cameras: impl Iterator<Item = &'a str>, at: Timestamp) -> Result<(), StoreError> {
+        for camera in cameras {
+            self.connection()
+                .prepare_cached("INSERT OR REPLACE INTO pulses (camera, at_ms) VALUES (?1, ?2)")?
+                .execute(params![camera, at.as_millisecond()])?;
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use rollcall::journal::testing::{checkin, class};
 use rollcall::journal::{Journal, PlanSource};
 use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
 use rollcall::recording::retention::{Cleaned, Cleaner};
-use rollcall::recording::{Reserve, hash_file, mark};
+use rollcall::recording::{Reserve, Service, hash_file, mark};
 use rollcall::store::{FindingRow, Registration, SegmentRow};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -264,6 +264,38 @@ fn nothing_is_deleted_that_may_not_be_and_what_may_goes_oldest_first() {
     Cleaner::start(&house.config, &house.journal).expect("starts");
     assert!(!house.file(6).exists());
     assert_eq!(house.problems(), []);
+}
+
+#[test]
+fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
+    let house = house("");
+    let now = Timestamp::now().to_zoned_datetime(house.journal.zone().clone());
+    // The appliance was last at work an hour ago; one file begins before, two after.
+    let write = house.journal.store().begin().expect("begins");
+    write.set_pulses(["back"].into_iter(), (&now - SignedDuration::from_hours(1)).timestamp()).expect("written");
+    write.commit().expect("committed");
+    let put = |minutes: i64, end: &str| {
+        let start = &now - SignedDuration::from_mins(minutes);
+        let name = start.strftime("back/%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
+        let file = house.config.recordings().join(&name);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        film(&file, 7);
+        fs::rename(&file, house.config.recordings().join(name.clone() + end)).expect("renamed");
+        name + end
+    };
+    let (own, foreign) = (put(61, ".part"), [put(50, ""), put(40, ".part")]);
+    let service = Service::start(&house.config, house.journal.clone(), Arc::default()).expect("starts");
+    let reader = house.journal.store().read().expect("reads");
+    assert!(reader.is_segment(own.trim_end_matches(".part")).expect("reads"), "it is recovered");
+    assert_eq!(service.keeping().foreign, foreign);
+    service.stop();
+    for file in &foreign {
+        assert!(house.config.recordings().join(file).exists(), "it is left as it is");
+        assert!(!reader.is_segment(file.trim_end_matches(".part")).expect("reads"));
+    }
+    drop(reader);
+    let codes: Vec<_> = house.problems().into_iter().map(|(code, ..)| code).collect();
+    assert_eq!(codes, ["unknown_segment", "unknown_segment"]);
 }
 
 #[test]
