@@ -105,12 +105,16 @@ fn takes_the_place(one: &Attention, known: &Attention) -> bool {
 /// Whether both are about the same, though figures in them may differ.
 fn is_same(one: &Attention, other: &Attention) -> bool {
     match (one, other) {
-        (Attention::Camera { camera: one, .. }, Attention::Camera { camera: other, .. }) => one == other,
+        (Attention::Camera { camera: one, .. }, Attention::Camera { camera: other, .. })
+        | (Attention::NotJournalled { camera: one, .. }, Attention::NotJournalled { camera: other, .. }) => {
+            one == other
+        }
         (
             Attention::NotRecorded { camera: one, since, cause },
             Attention::NotRecorded { camera: other, since: other_since, cause: other_cause },
         ) => one == other && since == other_since && cause == other_cause,
         (Attention::Finding { .. }, Attention::Finding { .. })
+        | (Attention::RecorderHangs { .. }, Attention::RecorderHangs { .. })
         | (Attention::NotWatched { .. }, Attention::NotWatched { .. }) => one == other,
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
     }

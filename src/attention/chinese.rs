@@ -52,6 +52,10 @@ pub fn chinese(attention: &Attention) -> String {
         Attention::NotRecorded { camera, since, cause } => {
             format!("正在上课，但摄像头 {camera} 自 {} 起没有录像：{}。", minute(since), cause_words(*cause))
         }
+        Attention::RecorderHangs { camera } => format!("摄像头 {camera} 的录像程序停滞：请检查录像磁盘。"),
+        Attention::NotJournalled { camera, facts } => {
+            format!("摄像头 {camera} 有 {facts} 条录像记录无法写入：请检查磁盘，并联系维护人员。")
+        }
         Attention::NotWatched { camera } => format!(
             "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后请重新设定基准画面。"
         ),

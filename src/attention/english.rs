@@ -45,6 +45,12 @@ impl std::fmt::Display for Attention {
             Attention::NotRecorded { camera, since, cause } => {
                 write!(f, "the lesson is not recorded by camera {camera} since {since}: {}", cause_text(*cause))
             }
+            Attention::RecorderHangs { camera } => {
+                write!(f, "the recorder of camera {camera} hangs: look at the recordings' disk")
+            }
+            Attention::NotJournalled { camera, facts } => {
+                write!(f, "{facts} facts about camera {camera} cannot be journalled: look at the disk, and at the log")
+            }
             Attention::NotWatched { camera } => write!(
                 f,
                 "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 const LOW_DISK: f64 = 0.05;
 /// … and below this many bytes.
 const LOW_DISK_BYTES: u64 = 2 << 30;
+/// A recorder that was not at work for this long hangs.
+const HANGING_SECONDS: f64 = 10.0;
 /// Records may wait this long for the bureau before staff are told.
 const UNSENT_SECONDS: i64 = 24 * 3600;
 
@@ -38,6 +40,18 @@ pub enum Attention {
         since: String,
         /// Why.
         cause: GapCause,
+    },
+    /// A camera's recorder is not at work any more: it hangs, as on a disk that does not answer.
+    RecorderHangs {
+        /// The camera.
+        camera: String,
+    },
+    /// What a camera's recording, or the watch over it, has to tell cannot be journalled.
+    NotJournalled {
+        /// The camera.
+        camera: String,
+        /// Segments, gaps and findings that wait.
+        facts: usize,
     },
     /// A lesson goes on and a camera is recorded, but its pictures cannot be judged.
     NotWatched {
@@ -143,6 +157,14 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
         if let Some((since, cause)) = &recording.gap {
             let (camera, since) = (recording.camera.clone(), since.clone());
             found.push(Attention::NotRecorded { camera, since, cause: *cause });
+        }
+        if recording.idle_seconds > HANGING_SECONDS {
+            found.push(Attention::RecorderHangs { camera: recording.camera.clone() });
+        }
+        let watch = status.coverage.iter().find(|watch| watch.camera == recording.camera);
+        let facts = recording.waiting + watch.map_or(0, |watch| watch.waiting);
+        if facts > 0 {
+            found.push(Attention::NotJournalled { camera: recording.camera.clone(), facts });
         }
     }
     for watch in status.coverage.iter().filter(|watch| watch.blind) {

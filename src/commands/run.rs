@@ -18,7 +18,7 @@ pub struct RunArgs {
     plain_log: bool,
 }
 
-/// The check-in's loop turns several times a second; standing still for this long means that it hangs.
+/// The check-in's loop and the recorders' turn several times a second; standing still for this long means that one hangs.
 const HANGING: Duration = Duration::from_secs(20);
 
 impl RunArgs {
@@ -45,6 +45,7 @@ impl RunArgs {
             tracing::info!(device = appliance.journal.log().origin, records = appliance.journal.size(), %listen, "running");
             notify(&[NotifyState::Ready]);
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let recording = appliance.recording.clone();
             let progress = appliance.checkin.as_ref().map(|checkin| checkin.progress().clone());
             let watchdog = async move {
                 let (mut turns, mut moved) = (0, Instant::now());
@@ -54,7 +55,7 @@ impl RunArgs {
                     if now != turns {
                         (turns, moved) = (now, Instant::now());
                     }
-                    if moved.elapsed() < HANGING {
+                    if moved.elapsed() < HANGING && recording.idle() < HANGING {
                         notify(&[NotifyState::Watchdog]);
                     }
                 }

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     /// Cameras that lessons need now and that are not recorded.
     pub missing: Mutex<Vec<(String, Span)>>,
     pub stop: AtomicBool,
+    /// When the plan was last followed.
+    pub followed: Mutex<Instant>,
 }
 
 /// How a recorder stands.
@@ -44,6 +46,8 @@ pub(super) struct State {
     pub recording: bool,
     pub gap: Option<(Timestamp, GapCause)>,
     pub waiting: usize,
+    /// When it was last at work.
+    pub turned: Instant,
     /// Up to when all is told of what is wanted; `None`: nothing is left to tell.
     pub told: Option<Timestamp>,
     /// A lesson has ended here: what is not recorded is to be told up to then.
@@ -70,6 +74,7 @@ impl State {
             recording: false,
             gap: None,
             waiting: 0,
+            turned: Instant::now(),
             told: Some(Timestamp::MIN),
             border: None,
             jumps: Vec::new(),
@@ -87,6 +92,7 @@ impl Shared {
         let (mut beat, mut steps) = (0, Vec::new());
         let [mut unread, mut unmade, mut unnoted] = [(); 3].map(|()| Lasting::default());
         while !self.stop.load(Ordering::Relaxed) {
+            *lock(&self.followed) = Instant::now();
             // A step after this moment is seen at the next pulse, before anything is done by the new time.
             let now = self.journal.clock().now();
             match clock.look(&**self.journal.clock()) {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why nothing can be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum RecordingError {
 }
 
 /// How a camera's recording stands.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CameraRecording {
     /// The camera.
     pub camera: String,
@@ -55,6 +55,9 @@ pub struct CameraRecording {
     pub gap: Option<(String, GapCause)>,
     /// Facts that are on disk but could not be journalled yet.
     pub waiting: usize,
+    /// How long ago its recorder was last at work, seconds. It is several times a second, unless it hangs.
+    #[serde(default)]
+    pub idle_seconds: f64,
 }
 
 /// A recording that is running. Stops when dropped.
@@ -113,6 +116,7 @@ impl Service {
             root,
             recorders: Mutex::new(states),
             stop: AtomicBool::new(false),
+            followed: Mutex::new(Instant::now()),
         });
         // Before anything is recorded: nothing that begins later is a recorder's own.
         shared.give_sign_of_life(now, false)?;
@@ -148,18 +152,26 @@ impl Service {
             recording: state.recording,
             gap: state.gap.map(|(since, cause)| (text(since), cause)),
             waiting: state.waiting,
+            idle_seconds: state.turned.elapsed().as_secs_f64(),
         };
         let mut status: Vec<_> = lock(&self.shared.recorders).iter().map(of).collect();
         for (camera, span) in &*lock(&self.shared.missing) {
             let gap = Some((text(span.from), GapCause::CameraAbsent));
             let camera = camera.clone();
-            status.push(CameraRecording { camera, wanted: true, recording: false, gap, waiting: 0 });
+            status.push(CameraRecording { camera, wanted: true, recording: false, gap, waiting: 0, idle_seconds: 0.0 });
         }
         status
     }
 }
 
 impl Service {
+    /// For how long the recorder that was at work least recently, or whoever follows the plan, has not been.
+    pub fn idle(&self) -> Duration {
+        let recorders = lock(&self.shared.recorders);
+        let turned = recorders.iter().map(|state| state.turned).chain([*lock(&self.shared.followed)]);
+        turned.map(|turned| turned.elapsed()).max().unwrap_or_default()
+    }
+
     /// How what is kept stands.
     pub fn keeping(&self) -> Keeping {
         self.keeper.status()

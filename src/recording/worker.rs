@@ -182,6 +182,7 @@ impl Worker {
         state.recording = self.recorder.is_recording();
         state.gap = self.recorder.pending();
         state.waiting = self.facts.len();
+        state.turned = Instant::now();
         state.told = self.recorder.told();
     }
 

@@ -63,6 +63,7 @@ fn collect(app: &App) -> Result<String, Response> {
         gauge(&mut registry, "resident_memory_bytes", "Resident memory of this process", bytes);
     }
     cameras(&mut registry, &status.cameras);
+    recorders(&mut registry, &status.recordings);
     if let Some(keeping) = &status.keeping {
         kept(&mut registry, keeping);
     }
@@ -113,6 +114,17 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     registry.register("camera_frames", "Frames since start", frames);
     registry.register("camera_last_frame_age_seconds", "Age of the last frame", age);
     registry.register("camera_frames_per_second", "Frames a second over the last seconds", fps);
+}
+
+fn recorders(registry: &mut Registry, recordings: &[crate::recording::CameraRecording]) {
+    let (waiting, idle) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge<f64, AtomicU64>>::default());
+    for recording in recordings {
+        let label = vec![("camera".to_owned(), recording.camera.clone())];
+        waiting.get_or_create(&label).set(recording.waiting as i64);
+        idle.get_or_create(&label).set(recording.idle_seconds);
+    }
+    registry.register("recording_waiting", "Segments and gaps that cannot be journalled yet", waiting);
+    registry.register("recording_idle_seconds", "How long ago the recorder was last at work", idle);
 }
 
 fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
@@ -172,11 +184,13 @@ fn coverage(registry: &mut Registry, status: &Status) {
     let samples = Family::<Labels, Counter>::default();
     let watching = Family::<Labels, Gauge>::default();
     let blind = Family::<Labels, Gauge>::default();
+    let waiting = Family::<Labels, Gauge>::default();
     for watch in &status.coverage {
         let label = || ("camera".to_owned(), watch.camera.clone());
         samples.get_or_create(&vec![label()]).inc_by(watch.samples);
         watching.get_or_create(&vec![label()]).set(i64::from(watch.watching));
         blind.get_or_create(&vec![label()]).set(i64::from(watch.blind));
+        waiting.get_or_create(&vec![label()]).set(watch.waiting as i64);
         for (workstation, state, length) in &watch.seconds {
             let labels = vec![label(), ("workstation".into(), workstation.clone()), ("state".into(), state.clone())];
             seconds.get_or_create(&labels).inc_by(*length);
@@ -185,6 +199,7 @@ fn coverage(registry: &mut Registry, status: &Status) {
     registry.register("coverage_samples", "Pictures judged since start", samples);
     registry.register("coverage_watching", "1 while a lesson goes on that the camera has to show", watching);
     registry.register("coverage_blind", "1 while too few of its pictures can be judged", blind);
+    registry.register("coverage_waiting", "Findings that cannot be journalled yet", waiting);
     registry.register(
         "coverage_workstation_seconds",
         "Seconds since start that a workstation was visible, hidden or unknown, as judged at the time",

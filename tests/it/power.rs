@@ -14,13 +14,13 @@ use rollcall::journal::testing::checkin;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Unmounts when dropped.
-struct Mounted(PathBuf);
+pub struct Mounted(PathBuf);
 
 impl Mounted {
-    fn new(image: &Path, folder: PathBuf) -> Option<Mounted> {
+    pub fn new(image: &Path, folder: PathBuf) -> Option<Mounted> {
         std::fs::create_dir_all(&folder).expect("made");
         run("mount", &["-o", "loop", shown(image), shown(&folder)]).then_some(Mounted(folder))
     }
@@ -36,7 +36,8 @@ fn run(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-fn image(file: &Path, megabytes: u64, make: &[&str]) -> Option<()> {
+/// A file of so many megabytes, with a file system in it.
+pub fn image(file: &Path, megabytes: u64, make: &[&str]) -> Option<()> {
     std::fs::File::create(file).and_then(|file| file.set_len(megabytes << 20)).expect("made");
     run(make[0], &[&make[1..], &[shown(file)]].concat()).then_some(())
 }
@@ -139,4 +140,56 @@ fn a_power_cut_costs_one_group_of_pictures_at_most_and_no_record() {
         eprintln!("cut {number}: {} records, {lost:?} of the recording lost, {played} frames play", records - 1);
         drop(after);
     }
+}
+
+/// Lets a file system go on when dropped.
+pub struct Frozen(PathBuf);
+
+impl Mounted {
+    /// Nothing that is written comes back.
+    pub fn freeze(&self) -> Frozen {
+        assert!(run("fsfreeze", &["-f", shown(&self.0)]));
+        Frozen(self.0.clone())
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        run("fsfreeze", &["-u", shown(&self.0)]);
+    }
+}
+
+#[test]
+fn a_recorder_whose_disk_does_not_answer_is_seen_to_hang_until_it_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start(port, "h264") else { return };
+    let reserve = "[retention]\nreserve_bytes = 2000000\n";
+    let room = room_with(folder.path(), port, SignedDuration::from_hours(1), reserve);
+    let file = folder.path().join("disk.img");
+    let made = image(&file, 100, &["mkfs.ext4", "-q", "-F"]);
+    let Some(disk) = made.and_then(|()| Mounted::new(&file, room.config.recordings())) else {
+        eprintln!("skipped: needs root and loop devices");
+        return;
+    };
+    let (_cameras, service) = room.start();
+    room.wait_recording(&service, true);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(service.idle() < Duration::from_secs(2), "{:?}", service.idle());
+    let frozen = disk.freeze();
+    let end = Instant::now() + Duration::from_secs(30);
+    while service.idle() < Duration::from_secs(4) {
+        assert!(Instant::now() < end, "nothing hangs: {:?}", service.status());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(service.status()[0].idle_seconds >= 4.0, "{:?}", service.status());
+    drop(frozen);
+    let end = Instant::now() + Duration::from_secs(30);
+    while service.idle() > Duration::from_secs(1) {
+        assert!(Instant::now() < end, "it still hangs: {:?}", service.status());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    service.stop();
+    assert_eq!(room.account(room.segments().last().expect("some").end).unexplained, []);
+    drop(service);
 }

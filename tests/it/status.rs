@@ -3,9 +3,11 @@
 use rollcall::attention::Attention;
 use rollcall::clock::TestClock;
 use rollcall::config::Config;
+use rollcall::coverage::CameraWatch;
 use rollcall::journal::testing::class;
 use rollcall::journal::{Journal, PlanSource};
-use rollcall::status::gather;
+use rollcall::recording::CameraRecording;
+use rollcall::status::{Running, gather};
 use rollcall::sync::SyncStatus;
 use std::sync::Arc;
 
@@ -34,4 +36,41 @@ fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
     assert_eq!(unenrolled(), (Some(3), 0), "consent alone recognises nobody");
     journal.withdraw_consent(&roster.id, "1", "cli").expect("withdrawn");
     assert_eq!(unenrolled(), (Some(2), 1));
+}
+
+#[test]
+fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rollcall.toml");
+    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
+    let config = Config::load(&file).expect("a config");
+    let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
+    let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
+        .expect("initialised");
+    let attention = |idle_seconds: f64, recording: usize, watch: usize| {
+        let camera = || "back".to_owned();
+        let recording = CameraRecording {
+            camera: camera(),
+            wanted: true,
+            recording: true,
+            gap: None,
+            waiting: recording,
+            idle_seconds,
+        };
+        let running = Running {
+            cameras: &[],
+            recordings: vec![recording],
+            coverage: vec![CameraWatch { camera: camera(), waiting: watch, ..CameraWatch::default() }],
+            alarms: Vec::new(),
+            undelivered: Vec::new(),
+            keeping: None,
+        };
+        let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
+        let is_about_it =
+            |one: &Attention| matches!(one, Attention::RecorderHangs { .. } | Attention::NotJournalled { .. });
+        status.attention.into_iter().filter(is_about_it).collect::<Vec<_>>()
+    };
+    assert_eq!(attention(0.5, 0, 0), []);
+    assert_eq!(attention(11.0, 0, 0), [Attention::RecorderHangs { camera: "back".into() }]);
+    assert_eq!(attention(0.5, 2, 1), [Attention::NotJournalled { camera: "back".into(), facts: 3 }]);
 }
