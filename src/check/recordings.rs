@@ -207,7 +207,10 @@ impl Recordings {
                     let message = format!("{relative} was written by no recorder");
                     found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
                 }
-            } else if !known.contains(relative.as_str()) {
+            } else if !known.contains(relative.as_str())
+                // The daemon may have journalled it since the rows were read.
+                && !store.read().and_then(|reader| reader.is_segment(&relative)).unwrap_or(false)
+            {
                 let message = format!("{relative} is vouched for by no record");
                 found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
             }
@@ -229,4 +232,37 @@ fn is_of(row: &SegmentRow, segment: &Segment) -> bool {
 
 fn is_at(time: jiff::Timestamp, text: &str) -> bool {
     text.parse::<jiff::Timestamp>().is_ok_and(|told| told.as_millisecond() == time.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::journal::Journal;
+    use jiff::Timestamp;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_segment_that_was_closed_while_the_files_were_read_is_not_unknown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(TestClock::at("2026-11-23T00:00:00Z".parse().expect("a time")));
+        let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock, jiff::tz::TimeZone::UTC);
+        let journal = journal.expect("initialised");
+        let root = folder.path().join("recordings");
+        std::fs::create_dir(&root).expect("made");
+        for name in ["closed.mp4", "foreign.mp4"] {
+            std::fs::write(root.join(name), b"film").expect("written");
+        }
+        // The rows were read before this one came.
+        let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let (camera, path, sha256) = ("back".into(), "closed.mp4".into(), String::new());
+        let write = journal.store().begin().expect("begins");
+        write.put_segment(&SegmentRow { seq: 0, camera, start, end, path, bytes: 4, sha256 }).expect("put");
+        write.commit().expect("committed");
+        let mut found = Found::default();
+        let files = Files { root, hash: true };
+        Recordings::default().files(journal.store(), &BTreeMap::new(), &files, &mut found);
+        let messages: Vec<_> = found.problems.iter().map(|problem| (problem.code, problem.message.as_str())).collect();
+        assert_eq!(messages, [("unknown_segment", "foreign.mp4 is vouched for by no record")]);
+    }
 }
