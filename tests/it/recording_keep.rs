@@ -339,6 +339,13 @@ fn whatever_was_done_to_an_evidence_disc_is_named_with_file_record_camera_time_a
     };
     let (first, made) = disc("first", 0);
     assert_eq!(made.segments, 3);
+    // Taken on record, and on the disc, though no lesson of a plan is shown.
+    let log = fs::read_to_string(first.join("records.jws")).expect("there");
+    let taken = log.lines().filter_map(|line| match read_unverified(line).expect("a record").data {
+        Data::Viewing(viewing) => Some((viewing.class, viewing.by, viewing.camera)),
+        _ => None,
+    });
+    assert_eq!(taken.collect::<Vec<_>>(), [("-".to_owned(), "cli".to_owned(), "back".to_owned())]);
     let (second, _) = disc("second", 1);
     assert_eq!(failures(&second), []);
     let index = fs::read_to_string(first.join("index.html")).expect("there");

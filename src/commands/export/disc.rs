@@ -141,6 +141,8 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
     let claim = serde_json::to_string_pretty(&claim)? + "\n";
     make_folder(folder)?;
     write(&folder.join(CLAIM), &claim)?;
+    // Before anything is taken: what fails half-way was taken all the same.
+    journal_taking(config, journal, request, &cameras, &spans)?;
     let size = export_log_with(journal, folder, &seqs, Some(&evidence::sha256_hex(claim.as_bytes())))?;
 
     let (mut disc, mut rows) = (Disc::default(), Vec::new());
@@ -168,9 +170,11 @@ pub fn export_recording(config: &Config, journal: &Journal, request: &DiscReques
     };
     write(&folder.join("index.html"), &index.render()?)?;
     File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
-    journal_taking(config, journal, request, &cameras, &spans)?;
     Ok(disc)
 }
+
+/// Stands for the class where no lesson of the plan is shown.
+const NO_CLASS: &str = "-";
 
 /// Who takes recordings is a record, as on the pages; here it is whoever may run this program.
 fn journal_taking(
@@ -180,13 +184,16 @@ fn journal_taking(
     cameras: &BTreeSet<String>,
     spans: &[Span],
 ) -> Result<()> {
-    let classes: BTreeSet<String> = match &request.class {
+    let mut classes: BTreeSet<String> = match &request.class {
         Some(class) => [class.clone()].into(),
         None => {
             let lessons = Plan::of_all_classes(config, journal)?.lessons_on(journal, request.date)?;
             lessons.into_iter().map(|lesson| lesson.class.to_string()).collect()
         }
     };
+    if classes.is_empty() {
+        classes.insert(NO_CLASS.into());
+    }
     for class in classes {
         for (camera, span) in cameras.iter().flat_map(|camera| spans.iter().map(move |span| (camera, span))) {
             journal.append_viewing(Viewing {
