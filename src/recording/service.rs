@@ -65,7 +65,12 @@ pub struct Service {
     shared: Arc<Shared>,
     keeper: Arc<Keeper>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    archive: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// How long a stop waits for the archive, which may itself wait for a store that does not answer. What is half sent is
+/// sent again.
+const ARCHIVE_END: Duration = Duration::from_secs(3);
 
 impl Service {
     /// Recovers what an earlier run has left, then records `cameras` as the plan wants it.
@@ -121,10 +126,12 @@ impl Service {
         // Before anything is recorded: nothing that begins later is a recorder's own.
         shared.give_sign_of_life(now, false)?;
         let keeper = Arc::new(Keeper::new(config, shared.journal.clone(), recovered.foreign));
-        let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads: Mutex::default() };
+        let (threads, archive) = (Mutex::default(), Mutex::default());
+        let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads, archive };
         if let Some(archiver) = Archiver::new(config, &shared.journal)? {
             let (shared, keeper) = (shared.clone(), keeper.clone());
-            service.spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
+            let thread = spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
+            *lock(&service.archive) = Some(thread);
         }
         let stop = shared.clone();
         service.spawn("retention", move || keeper.clean(&stop.stop))?;
@@ -138,8 +145,7 @@ impl Service {
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RecordingError> {
-        let thread = Builder::new().name(name.into()).spawn(run).map_err(RecordingError::Thread)?;
-        lock(&self.threads).push(thread);
+        lock(&self.threads).push(spawn(name, run)?);
         Ok(())
     }
 
@@ -179,19 +185,41 @@ impl Service {
 
     /// Closes the open segments, journals what there is to tell and returns when that is done.
     pub fn stop(&self) {
+        self.stop_recording();
+        self.leave_archive();
+    }
+
+    fn stop_recording(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
     }
 
+    /// Waits for the archive a while.
+    fn leave_archive(&self) {
+        let Some(thread) = lock(&self.archive).take() else { return };
+        let end = Instant::now() + ARCHIVE_END;
+        while !thread.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !thread.is_finished() {
+            tracing::warn!("the archive does not answer; what is half sent is sent again");
+        }
+    }
+
     /// Likewise; somebody wants it so. The next start says so of the time until then.
     pub fn stop_as_meant(&self) {
-        self.stop();
+        self.stop_recording();
         if let Err(error) = self.shared.note_stop() {
             tracing::error!(%error, "that it was stopped on purpose could not be noted down");
         }
+        self.leave_archive();
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecordingError> {
+    Builder::new().name(name.into()).spawn(run).map_err(RecordingError::Thread)
 }
 
 impl Drop for Service {

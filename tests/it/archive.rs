@@ -5,7 +5,7 @@ use crate::recording_keep::{House, house};
 use evidence::record::Data;
 use jiff::Timestamp;
 use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
-use rollcall::recording::hash_file;
+use rollcall::recording::{Service, hash_file};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -192,6 +192,25 @@ fn request(port: u16, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     answer.split_off(end + 4)
+}
+
+#[test]
+fn a_store_that_does_not_answer_holds_up_no_stop() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("bound").port();
+    let house = house(&format!(
+        "[archive.s3]\nendpoint = \"http://127.0.0.1:{port}\"\nbucket = \"class\"\ncredentials = \"s3.toml\"\n"
+    ));
+    let credentials = house.path.join("s3.toml");
+    fs::write(&credentials, "access_key_id = \"AKIDTEST\"\nsecret_access_key = \"hush\"\n").expect("written");
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("set");
+    let service = Service::start(&house.config, house.journal.clone(), Arc::default()).expect("starts");
+    let (_connection, _) = silent.accept().expect("it is asked");
+    let begun = Instant::now();
+    service.stop_as_meant();
+    drop(service);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]
