@@ -3,9 +3,10 @@
 use super::account::account;
 use super::lesson::{CameraView, impaired, workstation_account};
 use super::people::people_seen;
-use crate::class::{ClassId, Lesson, Span};
+use crate::class::Span;
 use crate::journal::{Journal, JournalError};
-use crate::store::{RollcallRow, Sight, StoreError, View};
+use crate::recording::Lesson;
+use crate::store::{RollcallRow, Sight, StoreError};
 use evidence::record::{FindingKind, RollCallSpan, WorkstationCoverage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,18 +26,6 @@ pub fn close_left_open(journal: &Journal) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// What a lesson's plan needs, by the class's newest plan.
-pub(crate) fn planned(
-    view: &View,
-    class: &ClassId,
-    start: Timestamp,
-    journal: &Journal,
-) -> Result<Option<Lesson>, StoreError> {
-    let local = start.to_zoned_datetime(journal.zone().clone());
-    let lessons = view.class(class)?.map(|row| row.class.lessons).unwrap_or_default();
-    Ok(lessons.into_iter().find(|lesson| lesson.date == local.date() && lesson.start == local.time()))
-}
-
 /// What a lesson's recording shows beside the time that was recorded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
@@ -50,20 +39,14 @@ pub(crate) struct Shown {
     pub impaired: BTreeMap<String, BTreeMap<FindingKind, u64>>,
 }
 
-/// Puts together what `cameras` have shown of the lesson that begins at `start`. `span` is what had to be recorded of it.
-pub(crate) fn shown(
-    journal: &Journal,
-    class: &ClassId,
-    start: Timestamp,
-    span: Span,
-    cameras: &[String],
-    rollcall_minutes: i64,
-) -> Result<Shown, StoreError> {
+/// Puts together what a lesson's cameras have shown of it.
+pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -> Result<Shown, StoreError> {
+    let span = lesson.span;
     let reader = journal.store().read()?;
     let mut shown = Shown::default();
     let (mut segments, mut marked) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
     let findings = reader.findings(span.from, span.until)?;
-    for camera in cameras {
+    for camera in &lesson.cameras {
         let rows = reader.segments(camera, span.from, span.until)?;
         let spans: Vec<Span> = rows.iter().map(|row| Span { from: row.start, until: row.end }).collect();
         let of_camera = findings.iter().filter(|row| row.camera.as_ref() == Some(camera) && row.workstation.is_none());
@@ -77,13 +60,12 @@ pub(crate) fn shown(
             marked.entry(workstation.workstation).or_default().insert(camera.clone());
         }
     }
-    let planned = planned(&reader, class, start, journal)?;
     let looks = reader.looks(span.from, span.until)?;
-    for workstation in planned.map(|lesson| lesson.workstations).unwrap_or_default() {
-        let rows = reader.sights(&workstation, span.from, span.until)?;
+    for workstation in &lesson.workstations {
+        let rows = reader.sights(workstation, span.from, span.until)?;
         let mut views: BTreeMap<String, CameraView> = BTreeMap::new();
         // Marked now, or when it was looked at.
-        let known = marked.get(&workstation).into_iter().flatten().chain(rows.iter().map(|row| &row.camera));
+        let known = marked.get(workstation).into_iter().flatten().chain(rows.iter().map(|row| &row.camera));
         for camera in known.filter(|camera| segments.contains_key(*camera)) {
             let of_camera = rows.iter().filter(|row| &row.camera == camera);
             let sights: Vec<(Span, Sight)> =
@@ -93,10 +75,10 @@ pub(crate) fn shown(
         }
         let (names, views): (Vec<String>, Vec<CameraView>) = views.into_iter().unzip();
         let account = workstation_account(span, &views);
-        let is_looked_at = looks.iter().any(|look| look.workstation.as_ref() == Some(&workstation));
-        let people = is_looked_at.then(|| people_seen(&looks, &workstation, span));
+        let is_looked_at = looks.iter().any(|look| look.workstation.as_ref() == Some(workstation));
+        let people = is_looked_at.then(|| people_seen(&looks, workstation, span));
         shown.workstations.push(WorkstationCoverage {
-            workstation,
+            workstation: workstation.clone(),
             cameras: names,
             required_ms: unsigned(account.required_ms),
             visible_ms: unsigned(account.visible_ms),
@@ -106,8 +88,8 @@ pub(crate) fn shown(
             complete: None,
         });
     }
-    let latest = start + SignedDuration::from_mins(rollcall_minutes);
-    let taken = reader.rollcalls(class, start)?;
+    let latest = lesson.start + SignedDuration::from_mins(rollcall_minutes);
+    let taken = reader.rollcalls(&lesson.class, lesson.start)?;
     let in_time = |from: Timestamp| span.from <= from && from <= latest.min(span.until);
     let is_recorded = |row: &RollcallRow| {
         // One that nobody has ended lasted no longer than it may.
@@ -148,8 +130,17 @@ mod tests {
         let journal = Journal::initialise(folder.path(), "site", "301", clock, zone).expect("initialised");
         let class = testing::class("2026-001", &["1"], &["T1"]);
         journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
-        let (start, span) = (at("00:00:00"), Span { from: at("00:00:00"), until: at("03:30:00") });
-        let shown = || shown(&journal, &class.id, start, span, &["back".into()], 15).expect("reads");
+        let start = at("00:00:00");
+        let lesson = Lesson {
+            class: class.id.clone(),
+            start,
+            span: Span { from: start, until: at("03:30:00") },
+            kind: class.lessons[0].kind,
+            cameras: vec!["back".into()],
+            workstations: Vec::new(),
+            sound: class.lessons[0].sound.clone(),
+        };
+        let shown = || shown(&journal, &lesson, 15).expect("reads");
         let take = |seq: u64, from: &str, until: &str| {
             let (class, lesson, start) = (class.id.clone(), start, at(from));
             let write = journal.store().begin().expect("begins");

@@ -18,5 +18,5 @@ mod sights;
 mod watch;
 
 pub use journal::close_left_open;
-pub(crate) use journal::{Shown, planned, shown};
+pub(crate) use journal::{Shown, shown};
 pub use service::{CameraWatch, Service};

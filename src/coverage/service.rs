@@ -3,14 +3,14 @@
 //! never makes a camera wait.
 
 use super::forget::forget;
+use super::rollcall;
 use super::watch::Watch;
-use super::{planned, rollcall};
 use crate::camera::Camera;
 use crate::class::ClassId;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::lasting::Lasting;
-use crate::recording::Plan;
+use crate::recording::{Lesson, Plan};
 use crate::store::StoreError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -164,13 +164,8 @@ impl Run {
 
 /// The lessons that go on, roll call included.
 fn current(journal: &Journal, plan: &mut Plan, now: Timestamp) -> Result<Vec<Current>, StoreError> {
-    let lessons = plan.lessons_at(journal, now)?;
-    let reader = journal.store().read()?;
-    let of = |class: ClassId, start| {
-        let cameras = planned(&reader, &class, start, journal)?.map(|lesson| lesson.cameras).unwrap_or_default();
-        Ok(Current { class, start, cameras })
-    };
-    lessons.into_iter().map(|lesson| of(lesson.class, lesson.start)).collect()
+    let of = |lesson: Lesson| Current { class: lesson.class, start: lesson.start, cameras: lesson.cameras };
+    Ok(plan.lessons_at(journal, now)?.into_iter().map(of).collect())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

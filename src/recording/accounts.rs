@@ -56,8 +56,7 @@ pub(super) fn close_lessons(
             }
             accounts.push(coverage_of(camera, &account));
         }
-        let mut shown =
-            coverage::shown(journal, &lesson.class, lesson.start, lesson.span, &lesson.cameras, rollcall_minutes)?;
+        let mut shown = coverage::shown(journal, &lesson, rollcall_minutes)?;
         for account in &mut accounts {
             account.impaired_ms = shown.impaired.remove(&account.camera).unwrap_or_default();
             let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
