@@ -1,8 +1,8 @@
 //! What the recorders share: the plan as it stands, followed by one thread, and what each of them has told.
 
 use super::accounts::close_lessons;
+use super::fact::{Now, Wanted};
 use super::plan::{Lesson, Plan};
-use super::recorder::{Now, Wanted};
 use crate::class::Span;
 use crate::clock::{Step, StepWatch};
 use crate::journal::{Journal, JournalError};

@@ -7,6 +7,7 @@
 mod accounts;
 pub mod archive;
 pub mod clip;
+mod fact;
 mod file;
 mod follow;
 mod keep;
@@ -22,11 +23,11 @@ mod worker;
 
 pub(crate) use accounts::account_from;
 pub use accounts::account_of;
+pub use fact::Wanted;
 pub use file::hash_file;
 pub use keep::{CameraKept, Keeping, keeping};
 pub use marker::mark;
 pub use plan::{Lesson, Plan};
-pub use recorder::Wanted;
 pub(crate) use recover::{files, is_foreign};
 pub use service::{CameraRecording, RecordingError, Service};
 pub use space::{DiskStatus, Reserve, Room, disk};
@@ -34,8 +35,8 @@ pub use space::{DiskStatus, Reserve, Room, disk};
 use crate::journal::{Journal, JournalError};
 use crate::store::{GapRow, SegmentRow};
 use evidence::record::{Data, Gap, Segment, Sound, VideoCodec};
+use fact::Fact;
 use jiff::Timestamp;
-use recorder::Fact;
 use std::path::Path;
 
 /// What a segment's record says beside what its row does.

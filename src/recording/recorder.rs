@@ -3,7 +3,8 @@
 //! While a recording is wanted, every moment ends up in a segment or in a gap. A segment ends where the next one
 //! begins. Durations come from monotonic time; the wall clock is read once for each segment.
 
-use super::file::{Closed, SegmentFile};
+use super::fact::{Fact, Finished, Now, Wanted};
+use super::file::SegmentFile;
 use super::mp4::{self, Origin};
 use super::space::Reserve;
 use crate::camera::{CameraState, CameraStatus, Format, Track, Unit};
@@ -15,53 +16,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// A span that must be recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
-    /// Its first moment.
-    pub from: Timestamp,
-    /// The first moment after it.
-    pub until: Timestamp,
-    /// Whether sound is kept.
-    pub sound: bool,
-}
-
-/// Something that must be journalled.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Fact {
-    Segment(Finished),
-    Gap { start: Timestamp, end: Timestamp, cause: GapCause },
-}
-
-/// A segment that is on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Finished {
-    pub file: Closed,
-    pub start: Timestamp,
-    pub end: Timestamp,
-    pub frames: u64,
-    pub lost_packets: u64,
-    pub format: Arc<Format>,
-    pub sound: Sound,
-}
-
-/// Wall and monotonic time, read together.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    pub wall: Timestamp,
-    pub monotonic: Instant,
-}
-
-impl Now {
-    /// The wall time of another moment.
-    pub(super) fn at(self, moment: Instant) -> Timestamp {
-        match moment.checked_duration_since(self.monotonic) {
-            Some(later) => self.wall + later,
-            None => self.wall - self.monotonic.duration_since(moment),
-        }
-    }
-}
 
 pub(super) struct Settings {
     /// Where this camera's segments go, a folder a day.

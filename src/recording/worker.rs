@@ -2,9 +2,10 @@
 //! what the recorder tells.
 
 use super::accounts::account_of;
+use super::fact::{Fact, Now, Wanted};
 use super::follow::{Jump, PULSE, Shared, lock};
 use super::journal_fact;
-use super::recorder::{Fact, Now, Recorder, TOLERANCE, Wanted};
+use super::recorder::{Recorder, TOLERANCE};
 use crate::camera::{Camera, EncodedUnits, Unit};
 use crate::class::Span;
 use crate::lasting::Lasting;
