@@ -45,7 +45,7 @@ impl RunArgs {
             tracing::info!(device = appliance.journal.log().origin, records = appliance.journal.size(), %listen, "running");
             notify(&[NotifyState::Ready]);
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            let recording = appliance.recording.clone();
+            let lessons = appliance.lessons.clone();
             let progress = appliance.checkin.as_ref().map(|checkin| checkin.progress().clone());
             let watchdog = async move {
                 let (mut turns, mut moved) = (0, Instant::now());
@@ -55,7 +55,8 @@ impl RunArgs {
                     if now != turns {
                         (turns, moved) = (now, Instant::now());
                     }
-                    if moved.elapsed() < HANGING && recording.idle() < HANGING {
+                    let recording = lessons.get().map_or(Duration::ZERO, |lessons| lessons.recording.idle());
+                    if moved.elapsed() < HANGING && recording < HANGING {
                         notify(&[NotifyState::Watchdog]);
                     }
                 }
