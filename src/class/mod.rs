@@ -13,7 +13,7 @@ mod windows;
 pub use id_number::{IdNumber, IdNumberError};
 pub use import::{Import, Problem, parse};
 pub use name::mask;
-pub use spans::{RecordedSpan, Span, lessons_in, recorded_span, recorded_spans};
+pub use spans::{RecordedSpan, Span, lessons_in, recorded_span, recorded_spans, rest_of};
 pub use template::{csv as template_csv, xlsx as template_xlsx};
 pub use windows::{Window, WindowPolicy, windows};
 

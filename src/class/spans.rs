@@ -92,6 +92,20 @@ pub fn recorded_spans<'c>(
     spans
 }
 
+/// What `spans` leave of `whole`, to be recorded without sound.
+pub fn rest_of(whole: Span, spans: &[RecordedSpan]) -> Vec<RecordedSpan> {
+    let mut spans: Vec<Span> = spans.iter().filter_map(|recorded| recorded.span.overlap(whole)).collect();
+    spans.sort_unstable();
+    let (mut rest, mut from) = (Vec::new(), whole.from);
+    for span in spans.into_iter().chain([Span { from: whole.until, until: whole.until }]) {
+        if from < span.from {
+            rest.push(RecordedSpan { span: Span { from, until: span.from }, sound: false });
+        }
+        from = from.max(span.until);
+    }
+    rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

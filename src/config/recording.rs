@@ -11,6 +11,9 @@ pub struct RecordingConfig {
     pub folder: Option<PathBuf>,
     /// A lesson is recorded from this many minutes before its start, so that the roll call is in it.
     pub lead_minutes: i64,
+    /// Whether cameras are recorded outside lessons too, without sound. What is not needed is not kept, for the people in
+    /// the room; an institution that watches its rooms at night may want it.
+    pub outside_lessons: bool,
     /// Segments end at the first key frame after a multiple of this, seconds.
     pub segment_seconds: u64,
     /// A lesson without a roll call this many minutes after its start is a finding.
@@ -31,6 +34,7 @@ impl Default for RecordingConfig {
         RecordingConfig {
             folder: None,
             lead_minutes: 10,
+            outside_lessons: false,
             rollcall_minutes: 15,
             segment_seconds: 60,
             required_share: 0.99,

@@ -2,7 +2,7 @@
 
 use super::journal_gap;
 use super::plan::{Lesson, Plan};
-use crate::class::Span;
+use crate::class::{SoundPolicy, Span};
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
@@ -110,6 +110,10 @@ fn journal_coverage(
             workstations: shown.workstations,
             roll_call: shown.roll_call,
             roll_call_recorded: Some(shown.is_roll_call_recorded),
+            sound_consent: match &lesson.sound {
+                SoundPolicy::Recorded => None,
+                SoundPolicy::Dropped { consent } => Some(consent.clone()),
+            },
             required_share,
             complete,
         });

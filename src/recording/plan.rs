@@ -3,6 +3,7 @@
 use super::Wanted;
 use crate::class::{
     self, Class, ClassId, LessonKind, RecordedSpan, SoundPolicy, Span, lessons_in, recorded_span, recorded_spans,
+    rest_of,
 };
 use crate::config::Config;
 use crate::journal::Journal;
@@ -35,6 +36,8 @@ pub struct Lesson {
 pub struct Plan {
     room: String,
     lead_minutes: i64,
+    /// Whether the cameras are recorded outside lessons too.
+    outside_lessons: bool,
     /// The cameras that are recorded.
     cameras: Vec<String>,
     version: Option<u64>,
@@ -76,6 +79,7 @@ impl Plan {
         Plan {
             room: config.appliance.room.clone(),
             lead_minutes: config.recording.lead_minutes,
+            outside_lessons: config.recording.outside_lessons,
             cameras: recorded.map(|camera| camera.name.clone()).collect(),
             version: None,
             parts: Vec::new(),
@@ -131,6 +135,18 @@ impl Plan {
         let mut spans = Vec::new();
         for date in self.dates(journal, span)? {
             spans.extend(self.spans_on(journal, camera, date)?);
+        }
+        if self.outside_lessons && self.cameras.iter().any(|name| name == camera) {
+            let (mut day, last) = (self.day(journal, span.from), self.day(journal, span.until));
+            let midnight = |day: Date| day.to_zoned_datetime(journal.zone().clone()).map(|time| time.timestamp());
+            while let Ok(next) = day.tomorrow()
+                && let (Ok(from), Ok(until)) = (midnight(day), midnight(next))
+                && day <= last
+            {
+                spans.extend(rest_of(Span { from, until }, &spans));
+                day = next;
+            }
+            spans.sort_by_key(|recorded| recorded.span);
         }
         Ok(spans)
     }

@@ -192,6 +192,8 @@ fn each_lesson_is_recorded_with_its_cameras_and_its_sound() {
     assert_eq!(names(&coverages[0]), ["front"]);
     assert_eq!(names(&coverages[1]), ["front", "back", "nowhere"]);
     assert!(coverages.iter().flat_map(|coverage| &coverage.cameras).all(|camera| camera.unexplained_ms == 0));
+    let consents = coverages.iter().map(|coverage| coverage.sound_consent.as_deref()).collect::<Vec<_>>();
+    assert_eq!(consents, [None, Some("津人社2026-12号")]);
     assert!(!coverages[1].complete, "a camera is missing");
     let absent = &coverages[1].cameras[2];
     assert_eq!((absent.recorded_ms, absent.gaps_ms[&GapCause::CameraAbsent]), (0, 6000), "{absent:?}");

@@ -111,3 +111,31 @@ fn a_lesson_that_was_over_when_its_plan_was_first_imported_has_none() {
     room.journal.close_class(&room.class.id).expect("closed");
     assert_eq!((room.over(), room.lessons(23)), (Vec::new(), 0));
 }
+
+#[test]
+fn outside_lessons_nothing_is_recorded_unless_the_config_says_so() {
+    let mut room = Room::new();
+    room.import();
+    let now = room.clock_now();
+    let wanted = |plan: &mut Plan, camera: &str| -> Vec<String> {
+        let span = Span { from: now, until: now + SignedDuration::from_hours(24) };
+        let zone = room.journal.zone();
+        let spans = plan.recorded_between(&room.journal, camera, span).expect("reads");
+        let text = |time: Timestamp| time.to_zoned_datetime(zone.clone()).strftime("%d %H:%M").to_string();
+        let sound = |recorded: &RecordedSpan| if recorded.sound { "" } else { " no sound" };
+        spans.iter().map(|at| format!("{}–{}{}", text(at.span.from), text(at.span.until), sound(at))).collect()
+    };
+    let lessons = ["23 07:50–23 11:30", "24 07:50–24 11:30"];
+    assert_eq!(wanted(&mut room.plan, "back"), lessons);
+    room.config.recording.outside_lessons = true;
+    let always = [
+        "23 00:00–23 07:50 no sound",
+        lessons[0],
+        "23 11:30–24 00:00 no sound",
+        "24 00:00–24 07:50 no sound",
+        lessons[1],
+        "24 11:30–25 00:00 no sound",
+    ];
+    assert_eq!(wanted(&mut Plan::new(&room.config), "back"), always);
+    assert!(wanted(&mut Plan::new(&room.config), "front").is_empty(), "it is not recorded here");
+}

@@ -27,6 +27,9 @@ pub struct Coverage {
     /// Whether a camera has recorded the whole of the roll call; absent in records of before this was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roll_call_recorded: Option<bool>,
+    /// The number of the bureau's consent (同意文号) by which no sound was kept; absent when sound was to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound_consent: Option<String>,
     /// Share of the time, 0 to 1, that each camera and workstation must be shown.
     pub required_share: f64,
     /// Whether each camera and workstation is shown that much, the roll call is recorded, and nothing is unexplained.
