@@ -117,7 +117,7 @@ def speech(browser):
         """)
         page.goto(f"{address}/kiosk")
         button = page.locator("#sound")
-        expect(button).to_have_text("触摸后有语音")
+        expect(button).to_have_text("点按开声")
         assert page.evaluate("window.spoken") == ["zh_CN 语音开"], "it is tried before anybody comes"
 
         def hear(fault, expected, pressed):
@@ -128,23 +128,23 @@ def speech(browser):
             expect(button).to_have_text(expected)
             expect(button).to_have_attribute("aria-pressed", pressed)
 
-        hear("not-allowed", "触摸后有语音", "false")
+        hear("not-allowed", "点按开声", "false")
         expect(button).to_have_attribute("title", "浏览器要等有人触摸屏幕后才允许播放语音")
         accessible(page, "the kiosk that may not speak yet")
         page.evaluate("window.shown.length = 0")
-        hear("not-allowed", "触摸后有语音", "false")
+        hear("not-allowed", "点按开声", "false")
         assert page.evaluate("window.shown") == [], "the same is told again"
         page.evaluate("window.fault = null")
         page.locator("#place").click()
         expect(button).to_have_text("语音开")
         assert page.evaluate("window.spoken.at(-1)") == "zh_CN 语音开"
-        hear("synthesis-failed", "语音不可用", "false")
-        hear("interrupted", "语音不可用", "false")
+        hear("synthesis-failed", "无语音", "false")
+        hear("interrupted", "无语音", "false")
         hear(None, "语音开", "true")
         page.get_by_role("button", name="English").click()
         hear(None, "Voice on", "true")
         assert page.evaluate("window.spoken.at(-1)") == "en-US checked in"
-        hear("not-allowed", "Touch for voice", "false")
+        hear("not-allowed", "Tap for voice", "false")
         page.evaluate("window.fault = null")
         button.click()
         expect(button).to_have_text("Voice on")
@@ -159,10 +159,10 @@ def speech(browser):
         say(outcome("accepted"))
         opened.value.wait_for_event("framereceived", lambda frame: '"outcome"' in str(frame))
         page.wait_for_timeout(500)
-        expect(page.locator("#sound")).to_have_text("触摸后有语音")
+        expect(page.locator("#sound")).to_have_text("点按开声")
         page.locator("#place").click()
         has_voice = page.evaluate("speechSynthesis.getVoices().length > 0")
-        expect(page.locator("#sound")).to_have_text("语音开" if has_voice else "语音不可用")
+        expect(page.locator("#sound")).to_have_text("语音开" if has_voice else "无语音")
         page.close()
 
 

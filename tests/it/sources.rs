@@ -207,6 +207,35 @@ fn each_lesson_is_recorded_with_its_cameras_and_its_sound() {
     }
 }
 
+#[test]
+fn outside_lessons_cameras_are_recorded_without_sound_where_the_config_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start_with(port, "h264", &["--sound", "pcmu"]) else { return };
+    let now = Timestamp::from_second(Timestamp::now().as_second()).expect("now");
+    let mut room = Room::new(folder.path(), &rtsp("front", port, ""), vec![lesson(now, 8, 600)]);
+    room.config.recording.outside_lessons = true;
+    let (_cameras, service) = room.start();
+    let border = now + SignedDuration::from_secs(8);
+    assert!(Timestamp::now() < border, "too slow a machine");
+    while Timestamp::now() < border + SignedDuration::from_secs(4) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    service.stop();
+    let segments = room.segments("front");
+    for pair in segments.windows(2) {
+        assert_eq!(pair[0].0.end, pair[1].0.start, "nothing is lost at the border");
+    }
+    for (segment, path) in &segments {
+        let (sound, kept) = match time(&segment.end) <= border + SignedDuration::from_millis(1500) {
+            true => (Sound::Dropped, vec!["video"]),
+            false => (Sound::Recorded, vec!["video", "audio"]),
+        };
+        assert_eq!((segment.sound, streams(path)), (sound, kept.iter().map(|kind| kind.to_string()).collect()));
+    }
+    assert!(segments.len() >= 2, "{segments:?}");
+}
+
 /// What the record of a segment says of its sound that was cut off in the middle and is recovered.
 fn recovered(path: &Path) -> Sound {
     let folder = tempfile::tempdir().expect("a folder");
