@@ -2,11 +2,12 @@
 
 use super::journal_gap;
 use super::plan::{Lesson, Plan};
-use crate::class::{SoundPolicy, Span};
+use crate::class::{ClassId, SoundPolicy, Span};
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
-use crate::store::{GapRow, SegmentRow, StoreError};
+use crate::store::{GapRow, SegmentRow, StoreError, View};
+use evidence::jws::read_unverified;
 use evidence::record::{CameraCoverage, Coverage, Data, GapCause};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
@@ -14,6 +15,16 @@ use std::collections::BTreeMap;
 
 /// A lesson's account is made this long after its end, when the last segment is closed and journalled.
 const AFTER: SignedDuration = SignedDuration::from_secs(10);
+
+/// The cameras of a lesson's account, if it has been made: those that had to record it as the config was then.
+pub fn cameras_accounted(view: &View, class: &ClassId, start: Timestamp) -> Result<Option<Vec<String>>, StoreError> {
+    let Some(seq) = view.coverage(class, start)? else { return Ok(None) };
+    let record = view.record(seq)?.and_then(|record| read_unverified(record.as_str()).ok());
+    Ok(record.and_then(|record| match record.data {
+        Data::Coverage(coverage) => Some(coverage.cameras.into_iter().map(|camera| camera.camera).collect()),
+        _ => None,
+    }))
+}
 
 /// One camera's account of `span`, from what is journalled.
 pub fn account_of(journal: &Journal, camera: &str, span: Span) -> Result<Account, StoreError> {

@@ -22,7 +22,7 @@ mod space;
 mod worker;
 
 pub(crate) use accounts::account_from;
-pub use accounts::account_of;
+pub use accounts::{account_of, cameras_accounted};
 pub use fact::Wanted;
 pub use file::hash_file;
 pub use keep::{CameraKept, Keeping, keeping};

@@ -8,7 +8,7 @@ use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
 use crate::class::{Class, Lesson, Span, lessons_in, recorded_span};
 use crate::clock::local;
-use crate::recording::account_from;
+use crate::recording::{account_from, cameras_accounted};
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -224,8 +224,9 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
     let cameras: Vec<Camera> = read.collect::<Result<_, _>>()?;
     let mut lessons = Vec::new();
     for class in classes.iter().map(|row| &row.class) {
-        let of = |lesson: &Lesson| lesson_view(app, class, lesson, &cameras, now);
-        lessons.extend(lessons_in(class, date, room).filter_map(of));
+        for lesson in lessons_in(class, date, room) {
+            lessons.extend(lesson_view(app, &reader, class, lesson, &cameras, now)?);
+        }
     }
     lessons.sort_by_key(|lesson| (lesson.start, lesson.class.clone()));
     Ok(Day {
@@ -323,21 +324,32 @@ impl Camera {
     }
 }
 
-fn lesson_view(app: &App, class: &Class, lesson: &Lesson, cameras: &[Camera], now: Timestamp) -> Option<LessonView> {
+fn lesson_view(
+    app: &App,
+    view: &View,
+    class: &Class,
+    lesson: &Lesson,
+    cameras: &[Camera],
+    now: Timestamp,
+) -> Result<Option<LessonView>, StoreError> {
     let zone = app.journal.zone();
-    let span = recorded_span(lesson, zone, app.config.recording.lead_minutes)?;
-    let must = |camera: &&Camera| lesson.cameras.is_empty() || lesson.cameras.contains(&camera.name);
+    let span = recorded_span(lesson, zone, app.config.recording.lead_minutes);
+    let Some((span, own)) = span.zip(recorded_span(lesson, zone, 0)) else { return Ok(None) };
+    // Cameras come and go: what had to record a lesson is what had to then.
+    let accounted = cameras_accounted(view, &class.id, own.from)?;
+    let wanted = accounted.as_ref().unwrap_or(&lesson.cameras);
+    let must = |camera: &&Camera| (accounted.is_none() && wanted.is_empty()) || wanted.contains(&camera.name);
     let begun = span.from <= now;
-    Some(LessonView {
+    Ok(Some(LessonView {
         class: class.id.to_string(),
         name: class.name.clone(),
         topic: lesson.topic.clone(),
         from: span.from.as_millisecond(),
-        start: recorded_span(lesson, zone, 0)?.from.as_millisecond(),
+        start: own.from.as_millisecond(),
         end: span.until.as_millisecond(),
         cameras: lesson.cameras.clone(),
         accounts: cameras.iter().filter(must).filter(|_| begun).map(|camera| camera.account(span, now)).collect(),
-    })
+    }))
 }
 
 fn finding_view(row: FindingRow) -> FindingView {

@@ -41,10 +41,13 @@ PLAY = """async (url) => {
         const end = video.buffered.end(0);
         if (source.readyState === "open") source.endOfStream();
         for (const at of [0, end / 2, end - 0.1]) {
-            const shown = new Promise((done) => video.requestVideoFrameCallback((_, frame) => done(frame.mediaTime)));
+            // A picture of the place before may still be on its way.
+            const shown = new Promise((done) => {
+                const look = (_, frame) => (Math.abs(frame.mediaTime - at) < 1 ? done() : video.requestVideoFrameCallback(look));
+                video.requestVideoFrameCallback(look);
+            });
             video.currentTime = at;
-            const time = await within(`no picture at ${at} s`, shown);
-            if (Math.abs(time - at) > 1) throw `the picture of ${time} s at ${at} s`;
+            await within(`no picture at ${at} s`, shown);
         }
         return { codec, duration: video.duration, ranges: video.buffered.length };
     } catch (problem) {

@@ -8,11 +8,11 @@ use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Coverage, Data, GapCause, Segment, Sound};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::camera::{Camera, Decode};
-use rollcall::class::{Lesson, SoundPolicy, Span};
+use rollcall::class::{ClassId, Lesson, SoundPolicy, Span};
 use rollcall::clock::SystemClock;
 use rollcall::config::Config;
 use rollcall::journal::{Journal, PlanSource, testing};
-use rollcall::recording::{Service, account_of};
+use rollcall::recording::{Service, account_of, cameras_accounted};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -191,6 +191,14 @@ fn each_lesson_is_recorded_with_its_cameras_and_its_sound() {
     let names = |coverage: &Coverage| coverage.cameras.iter().map(|camera| camera.camera.clone()).collect::<Vec<_>>();
     assert_eq!(names(&coverages[0]), ["front"]);
     assert_eq!(names(&coverages[1]), ["front", "back", "nowhere"]);
+    // Whatever cameras there are later, what had to record a lesson is what its account names.
+    let view = room.journal.store().read().expect("reads");
+    for coverage in &coverages {
+        let class = ClassId::new(&coverage.class).expect("a number");
+        let accounted = cameras_accounted(&view, &class, time(&coverage.start)).expect("reads");
+        assert_eq!(accounted, Some(names(coverage)));
+    }
+    drop(view);
     assert!(coverages.iter().flat_map(|coverage| &coverage.cameras).all(|camera| camera.unexplained_ms == 0));
     let consents = coverages.iter().map(|coverage| coverage.sound_consent.as_deref()).collect::<Vec<_>>();
     assert_eq!(consents, [None, Some("津人社2026-12号")]);
