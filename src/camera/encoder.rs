@@ -15,6 +15,7 @@ use ffmpeg::util::color;
 use ffmpeg::util::picture::Type;
 use ffmpeg_next as ffmpeg;
 use mp4_atom::{Avc1, Avcc, Encode, Visual};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -103,7 +104,7 @@ impl Shared {
         let interval = Duration::from_secs(1) / encoding.fps.max(1);
         // Frames do not come quite evenly: one that is due in a moment is taken now.
         let slack = interval / 3;
-        let (mut encoder, mut connection, mut after, mut due) = (None::<Encoder>, 0, 0, Instant::now());
+        let (mut encoder, mut skipped, mut after, mut due) = (None::<Encoder>, 0, 0, Instant::now());
         while !self.stop.load(Ordering::Relaxed) {
             if !self.wanted.load(Ordering::Relaxed) {
                 encoder = None;
@@ -122,22 +123,24 @@ impl Shared {
             if frame.captured.elapsed() > STALE {
                 continue;
             }
-            let size = (frame.picture.width, frame.picture.height);
-            if encoder.as_ref().is_none_or(|encoder| encoder.picture != size) {
-                connection += 1;
-                encoder = Encoder::open(encoding, &frame, connection).map_err(|error| self.fail(camera, &error)).ok();
+            if encoder.as_ref().is_none_or(|open| !open.takes(&frame)) {
+                encoder = None;
             }
-            let Some(open) = &mut encoder else {
-                thread::sleep(RETRY);
-                continue;
+            let encoded = match &mut encoder {
+                Some(open) => open.encode(&frame),
+                closed => Encoder::open(encoding, &frame).and_then(|open| closed.insert(open).encode(&frame)),
             };
-            match open.encode(&frame) {
+            match encoded {
                 Ok(units) => {
                     self.failed.store(false, Ordering::Relaxed);
-                    units.into_iter().for_each(|unit| tap.put(unit));
+                    for mut unit in units {
+                        unit.skipped = mem::take(&mut skipped);
+                        tap.put(unit);
+                    }
                 }
                 Err(error) => {
                     self.fail(camera, &error);
+                    skipped += 1;
                     encoder = None;
                     thread::sleep(RETRY);
                 }
@@ -166,7 +169,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn open(encoding: &Encoding, first: &Frame, connection: u64) -> Result<Encoder, String> {
+    fn open(encoding: &Encoding, first: &Frame) -> Result<Encoder, String> {
         quiet();
         let Picture { width, height, .. } = first.picture;
         // Colours stand for two by two pixels.
@@ -189,12 +192,17 @@ impl Encoder {
             rgb: ffmpeg::frame::Video::new(Pixel::RGB24, width, height),
             yuv: ffmpeg::frame::Video::new(format, size.0, size.1),
             picture: (width, height),
-            connection,
+            connection: first.connection,
             format: None,
             began: first.captured,
             last_time: -1,
             last_key: None,
         })
+    }
+
+    /// Whether this frame goes on where the last one ended.
+    fn takes(&self, frame: &Frame) -> bool {
+        (self.connection, self.picture) == (frame.connection, (frame.picture.width, frame.picture.height))
     }
 
     fn encode(&mut self, frame: &Frame) -> Result<Vec<Unit>, String> {
@@ -336,14 +344,37 @@ mod tests {
         assert!(annex_b_units(&[]).is_empty() && annex_b_units(&[0, 0, 1]).is_empty());
     }
 
+    fn frame(number: u64, connection: u64) -> Arc<Frame> {
+        let captured = Instant::now();
+        let picture = Picture::black(321, 241);
+        Arc::new(Frame { picture, number, connection, captured, wall: jiff::Timestamp::now() })
+    }
+
     #[test]
     fn an_encoder_that_cannot_be_opened_is_replaced() {
-        let picture = Picture::black(321, 241);
-        let frame = Frame { picture, number: 1, captured: Instant::now(), wall: jiff::Timestamp::now() };
+        let frame = frame(1, 1);
         let encoding = Encoding { encoder: "h264_nothing".into(), fps: 10, kilobits: 500 };
-        let mut encoder = Encoder::open(&encoding, &frame, 1).expect("libx264 is there");
+        let mut encoder = Encoder::open(&encoding, &frame).expect("libx264 is there");
         let units = encoder.encode(&frame).expect("encodes");
         assert!(units.len() == 1 && units[0].is_key, "no delay");
         assert_eq!((units[0].format.video.width, units[0].format.video.height), (320, 240));
+    }
+
+    #[test]
+    fn a_camera_that_was_away_for_a_moment_begins_anew() {
+        let frames = Arc::<LatestFrame>::default();
+        let encoding = Encoding { encoder: FALLBACK.into(), fps: 1000, kilobits: 500 };
+        let encoded = EncodedUnits::start("door", frames.clone(), encoding);
+        encoded.set_wanted(true);
+        let unit = |number, connection| {
+            frames.put(frame(number, connection));
+            encoded.units().recv_timeout(Duration::from_secs(20)).expect("a unit")
+        };
+        let units = [unit(1, 1), unit(2, 1), unit(3, 2), unit(4, 2)];
+        assert_eq!(
+            units.each_ref().map(|unit| (unit.connection, unit.is_key)),
+            [(1, true), (1, false), (2, true), (2, false)]
+        );
+        assert!(units.iter().all(|unit| unit.skipped == 0));
     }
 }

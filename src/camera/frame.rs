@@ -12,6 +12,8 @@ pub struct Frame {
     pub picture: Picture,
     /// Counts from 1 for each camera since start; gaps mean frames that were not looked at.
     pub number: u64,
+    /// Counts the connections to the camera: between two of them it was away, be it for a moment.
+    pub connection: u64,
     /// When it reached us, monotonic.
     pub captured: Instant,
     /// When it reached us, wall time; for labels only.

@@ -214,7 +214,7 @@ impl Shared {
             let problem = match self.open(connection) {
                 Ok(mut source) => {
                     self.health().connected(Instant::now());
-                    match self.pump(&mut *source, &mut number) {
+                    match self.pump(&mut *source, connection, &mut number) {
                         Ok(()) => return,
                         Err(problem) => problem,
                     }
@@ -262,7 +262,7 @@ impl Shared {
     }
 
     /// Reads until the source ends, fails or is to stop.
-    fn pump(&self, source: &mut dyn Source, number: &mut u64) -> Result<(), Failure> {
+    fn pump(&self, source: &mut dyn Source, connection: u64, number: &mut u64) -> Result<(), Failure> {
         let waits = matches!(self.config.source, CameraSource::File { pace: FilePace::Fast, .. });
         let mut picture = Picture::black(0, 0);
         while !self.stopping() {
@@ -284,7 +284,7 @@ impl Shared {
             if news.units == 0 {
                 self.health().frame(captured, picture.width, picture.height);
             }
-            let frame = Frame { picture, number: *number, captured, wall: Timestamp::now() };
+            let frame = Frame { picture, number: *number, connection, captured, wall: Timestamp::now() };
             let displaced = self.frames.put(Arc::new(frame));
             // The buffer of a frame that nobody looks at any more is filled again.
             picture = match displaced.map(Arc::try_unwrap) {

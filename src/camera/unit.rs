@@ -65,7 +65,7 @@ pub struct Unit {
     pub data: Vec<u8>,
     /// Network packets that were lost right before it, or of it.
     pub lost: u32,
-    /// Units before it that were thrown away here because nobody fetched them.
+    /// Units before it that came to nothing here: nobody fetched them, or they could not be encoded.
     pub skipped: u64,
     /// When it was whole.
     pub arrived: Instant,
@@ -92,7 +92,7 @@ impl Tap {
     pub(super) fn put(&self, mut unit: Unit) {
         let mut sender = self.lock();
         let Some(open) = &*sender else { return };
-        unit.skipped = self.skipped.swap(0, Ordering::Relaxed);
+        unit.skipped += self.skipped.swap(0, Ordering::Relaxed);
         match open.try_send(unit) {
             Ok(()) => {}
             Err(TrySendError::Full(unit)) => {

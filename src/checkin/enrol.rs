@@ -10,7 +10,7 @@ use super::track::SAME_FACE;
 use crate::camera::Frame;
 use crate::class::{ClassId, Person, mask};
 use crate::config::{CheckinConfig, QualityConfig};
-use crate::journal::{EnrolledFace, Journal};
+use crate::journal::{Appended, EnrolledFace, Journal, JournalError};
 use crate::picture::{Picture, PictureError};
 use crate::store::{StoreError, View};
 use crate::vision::{Embedding, Face, Refusal, Vision, VisionError, judge};
@@ -58,6 +58,9 @@ pub enum EnrolError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A rule of the journal, consent above all; or it cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// Whoever's face is less than a third as large as the face that is enrolled is in the background.
@@ -82,9 +85,9 @@ pub fn face_of_photo(vision: &mut Vision, photo: &Picture, limits: &QualityConfi
 }
 
 /// Checks that the pictures show one person.
-pub fn same_person(faces: &[Embedding]) -> Result<(), EnrolError> {
-    let Some((first, rest)) = faces.split_first() else { return Ok(()) };
-    match rest.iter().map(|face| first.cosine(face)).find(|score| *score < SAME_PERSON) {
+pub fn same_person(faces: &[SeenIn]) -> Result<(), EnrolError> {
+    let Some(((first, _), rest)) = faces.split_first() else { return Ok(()) };
+    match rest.iter().map(|(face, _)| first.cosine(face)).find(|score| *score < SAME_PERSON) {
         Some(score) => Err(EnrolError::Different { score, limit: SAME_PERSON }),
         None => Ok(()),
     }
@@ -94,29 +97,50 @@ pub fn same_person(faces: &[Embedding]) -> Result<(), EnrolError> {
 const ONE_PERSON: &str =
     "; if that is the same person, give the ID-card number (身份证号) in both class files and import them again";
 
+/// A face and the SHA-256 (hex) of the photo that it was seen in.
+pub type SeenIn = (Embedding, String);
+
+/// Journals and keeps the faces of one person, in the place of those kept before. Refused when one is already somebody
+/// else's at a likeness of `limit`, be it one that was enrolled a moment ago.
+pub fn keep(
+    journal: &Journal,
+    class: &ClassId,
+    number: &str,
+    faces: &[SeenIn],
+    model: &str,
+    by: &str,
+    limit: f32,
+) -> Result<Appended, EnrolError> {
+    let enrolled = |(face, photo): &SeenIn| EnrolledFace { photo: photo.clone(), embedding: face.to_bytes() };
+    let enrolled: Vec<EnrolledFace> = faces.iter().map(enrolled).collect();
+    let admit = |view: &View| not_taken(view, class, number, faces, model, limit);
+    journal.enrol(class, number, &enrolled, model, by, admit)
+}
+
 /// Checks that none of these faces is already somebody else's, in any class. The same ID-card number in another
 /// class is the same person.
-pub fn not_taken(
+fn not_taken(
     view: &View,
-    person: &Person,
     class: &ClassId,
-    faces: &[Embedding],
+    number: &str,
+    faces: &[SeenIn],
     model: &str,
     limit: f32,
 ) -> Result<(), EnrolError> {
+    let own = view.person(class, number)?.and_then(|person| person.id_number);
     for template in view.templates(model)? {
-        if template.class == *class && template.number == person.number {
+        if template.class == *class && template.number == number {
             continue;
         }
         let Some(theirs) = Embedding::from_bytes(&template.embedding) else { continue };
-        let score = faces.iter().map(|face| face.cosine(&theirs)).fold(f32::MIN, f32::max);
+        let score = faces.iter().map(|(face, _)| face.cosine(&theirs)).fold(f32::MIN, f32::max);
         if score < limit {
             continue;
         }
         let other = view.person(&template.class, &template.number)?;
         let theirs = other.and_then(|other| other.id_number);
-        if theirs.is_none() || theirs != person.id_number {
-            let unknown = template.class != *class && (theirs.is_none() || person.id_number.is_none());
+        if theirs.is_none() || theirs != own {
+            let unknown = template.class != *class && (theirs.is_none() || own.is_none());
             let advice = if unknown { ONE_PERSON } else { "" };
             return Err(EnrolError::Taken { class: template.class, number: template.number, score, limit, advice });
         }
@@ -244,15 +268,12 @@ impl Session {
         let (Some(mean), Some((_, frame, face))) = (Embedding::mean(&self.good), &self.best) else {
             return Err(DeskError::NoGoodFace(Reason::NoFace));
         };
-        let reader = journal.store().read()?;
-        let faces = [mean];
-        not_taken(&reader, &self.person, &self.class, &faces, model, config.decision.duplicate_threshold)
-            .map_err(refusal)?;
-        drop(reader);
         let unusable = |error: PictureError| DeskError::Refused(Reason::Other(error.to_string()));
         let photo = portrait(frame, face).to_jpeg(90).map_err(unusable)?;
-        let face = EnrolledFace { photo: evidence::sha256_hex(&photo), embedding: faces[0].to_bytes() };
-        let appended = journal.enrol(&self.class, &self.person.number, &[face], model, &self.by)?;
+        let face = (mean, evidence::sha256_hex(&photo));
+        let limit = config.decision.duplicate_threshold;
+        let kept = keep(journal, &self.class, &self.person.number, &[face], model, &self.by, limit);
+        let appended = kept.map_err(refusal)?;
         Ok(Enrolled { seq: appended.seq, photos: self.good.len() })
     }
 
@@ -269,6 +290,7 @@ fn refusal(error: EnrolError) -> DeskError {
     match error {
         EnrolError::Taken { class, number, .. } => DeskError::Refused(Reason::Taken { number, class }),
         EnrolError::Store(error) => error.into(),
+        EnrolError::Journal(error) => error.into(),
         error => DeskError::Refused(Reason::Other(error.to_string())),
     }
 }
@@ -329,5 +351,34 @@ mod tests {
         let (_, error) = told(long_ago, Some(small), true);
         let Some(DeskError::NoGoodFace(reason)) = error else { panic!("{error:?}") };
         assert_eq!(reason.code(), "too_small");
+    }
+
+    #[test]
+    fn one_face_is_never_two_peoples_though_both_are_enrolled_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(crate::clock::SystemClock::default());
+        let zone = jiff::tz::TimeZone::UTC;
+        let journal = Journal::initialise(folder.path(), "site", "301", clock.clone(), zone.clone()).expect("made");
+        let class = testing::class("2026-001", &["1", "2"], &["T1"]);
+        journal.import_class(&class, "00", crate::journal::PlanSource::File).expect("imported");
+        for number in ["1", "2"] {
+            journal.give_consent(&class.id, number, "notice", "cli").expect("consented");
+        }
+        let face = Embedding::from_bytes(&1f32.to_le_bytes().repeat(192)).expect("an embedding");
+        // The service and the command line have the log open at the same time.
+        let start = std::sync::Barrier::new(2);
+        let enrol = |number: &str| {
+            let journal = Journal::open_state(folder.path(), clock.clone(), zone.clone()).expect("opened");
+            start.wait();
+            keep(&journal, &class.id, number, &[(face.clone(), "ab".repeat(32))], "model", "cli", 0.7)
+        };
+        let (one, two) = std::thread::scope(|scope| {
+            let (one, two) = (scope.spawn(|| enrol("1")), scope.spawn(|| enrol("2")));
+            (one.join(), two.join())
+        });
+        let (one, two) = (one.expect("ended"), two.expect("ended"));
+        let taken = [one, two].into_iter().filter(|kept| matches!(kept, Err(EnrolError::Taken { .. }))).count();
+        assert_eq!(taken, 1);
+        assert_eq!(journal.store().read().expect("open").all_templates().expect("readable").len(), 1);
     }
 }

@@ -108,6 +108,7 @@ impl Film {
         Arc::new(Frame {
             picture: Picture::black(320, 320),
             number: milliseconds + 1,
+            connection: 1,
             captured: self.0 + Duration::from_millis(milliseconds),
             wall: jiff::Timestamp::UNIX_EPOCH,
         })

@@ -30,16 +30,22 @@ pub struct Window {
 
 /// The windows of `class` on `date`; none on a day without lessons.
 ///
-/// Where the two would overlap (a very short day), departure begins when arrival has closed.
+/// Where the two would overlap (a very short day), departure begins when arrival has closed. Both lie within the day:
+/// who was in is counted by date.
 pub fn windows(class: &Class, date: Date, zone: &TimeZone, policy: &WindowPolicy) -> Vec<Window> {
     let today = || class.lessons.iter().filter(|lesson| lesson.date == date);
     let (Some(first), Some(last)) = (today().map(|lesson| lesson.start).min(), today().map(|lesson| lesson.end).max())
     else {
         return Vec::new();
     };
+    let midnight = |date: Date| date.to_zoned_datetime(zone.clone()).ok();
+    let (Some(dawn), Some(dusk)) = (midnight(date), date.tomorrow().ok().and_then(midnight)) else {
+        return Vec::new();
+    };
     let at = |time, minutes: i64| {
         let moment = date.to_datetime(time).to_zoned_datetime(zone.clone()).ok()?;
-        moment.checked_add(SignedDuration::from_mins(minutes)).ok()
+        let moment = moment.checked_add(SignedDuration::from_mins(minutes)).ok()?;
+        Some(moment.clamp(dawn.clone(), dusk.clone()))
     };
     let arrival = at(first, -policy.arrival_before_minutes).zip(at(first, policy.arrival_after_minutes));
     let departure = at(last, 0).zip(at(last, policy.departure_after_minutes));
@@ -100,5 +106,17 @@ mod tests {
             .collect();
         assert_eq!(shown, ["Arrival 07:30–08:10", "Departure 16:00–16:30"]);
         assert!(super::windows(&class, date(2026, 11, 25), &zone, &POLICY).is_empty());
+    }
+
+    #[test]
+    fn a_window_ends_with_its_day() {
+        let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+        let policy = WindowPolicy { departure_after_minutes: 120, arrival_before_minutes: 120, ..POLICY };
+        let class = class(&[(23, 1, 2), (23, 20, 23)]);
+        let windows = windows(&class, date(2026, 11, 23), &zone, &policy);
+        let ends = |window: &Window| (window.opens.to_string(), window.closes.to_string());
+        let moment = |text: &str| format!("2026-11-{text}:00+08:00[Asia/Shanghai]");
+        assert_eq!(ends(&windows[0]), (moment("23T00:00"), moment("23T01:10")));
+        assert_eq!(ends(&windows[1]), (moment("23T23:00"), moment("24T00:00")));
     }
 }

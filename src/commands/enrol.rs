@@ -2,10 +2,10 @@
 
 use super::appliance;
 use super::class::class_id;
-use crate::checkin::enrol::{self, EnrolError};
+use crate::checkin::enrol;
 use crate::class::ClassId;
 use crate::config::Config;
-use crate::journal::{EnrolledFace, Journal};
+use crate::journal::Journal;
 use crate::picture::Picture;
 use crate::vision::Vision;
 use anyhow::{Context, Result};
@@ -96,29 +96,20 @@ pub fn enrol_person(
     number: &str,
     photos: &[PathBuf],
 ) -> Result<u64> {
-    let person = journal
-        .store()
-        .read()?
-        .person(class, number)?
-        .with_context(|| format!("{number} is not on the roster of class {class}"))?;
+    let person = journal.store().read()?.person(class, number)?;
+    person.with_context(|| format!("{number} is not on the roster of class {class}"))?;
     let limits = config.checkin.enrolment_quality();
-    let (mut faces, mut hashes) = (Vec::new(), Vec::new());
+    let mut faces = Vec::new();
     for path in photos {
         let named = || path.display().to_string();
         let bytes = std::fs::read(path).with_context(named)?;
         let picture = Picture::decode(&bytes).with_context(named)?;
-        faces.push(enrol::face_of_photo(vision, &picture, &limits).with_context(named)?);
-        hashes.push(evidence::sha256_hex(&bytes));
+        let face = enrol::face_of_photo(vision, &picture, &limits).with_context(named)?;
+        faces.push((face, evidence::sha256_hex(&bytes)));
     }
     enrol::same_person(&faces)?;
     let limit = config.checkin.decision.duplicate_threshold;
-    let reader = journal.store().read()?;
-    let free: Result<(), EnrolError> = enrol::not_taken(&reader, &person, class, &faces, vision.model(), limit);
-    drop(reader);
-    free?;
-    let faces: Vec<EnrolledFace> =
-        faces.iter().zip(hashes).map(|(face, photo)| EnrolledFace { photo, embedding: face.to_bytes() }).collect();
-    Ok(journal.enrol(class, number, &faces, vision.model(), "cli")?.seq)
+    Ok(enrol::keep(journal, class, number, &faces, vision.model(), "cli", limit)?.seq)
 }
 
 /// The photos of a folder by roster number. A name that stands on the roster as it is belongs to that person, whatever

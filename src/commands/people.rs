@@ -102,7 +102,10 @@ impl ConsentCommand {
                 let (class, numbers, left_out) = whose.people(&journal, |given| given == Some(true))?;
                 for number in &numbers {
                     let appended = journal.withdraw_consent(&class, number, "cli")?;
-                    println!("{number}  has withdrawn consent, the face template is erased; record {}", appended.seq);
+                    println!(
+                        "{number}  has withdrawn consent, what was enrolled for {class} is erased; record {}",
+                        appended.seq
+                    );
                 }
                 if left_out > 0 {
                     println!("left out: {left_out} whose consent does not stand");

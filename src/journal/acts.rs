@@ -5,7 +5,7 @@
 
 use super::{Appended, Batch, Journal, JournalError};
 use crate::class::{Class, ClassId, Person, Span, recorded_span};
-use crate::store::{ClassRow, Template};
+use crate::store::{ClassRow, StoreError, Template, View};
 use evidence::record::{Checkin, Consent, Data, Enrolment, Erasure, Export, Plan};
 
 /// Where a class came from.
@@ -184,22 +184,26 @@ impl Journal {
     }
 
     /// Enrols a person's faces in the place of those enrolled before. Refused without consent.
-    pub fn enrol(
+    ///
+    /// `admit` has the last word: it sees what is enrolled at this moment, and nobody else can enrol until it is done.
+    pub fn enrol<E: From<JournalError> + From<StoreError>>(
         &self,
         class: &ClassId,
         number: &str,
         faces: &[EnrolledFace],
         model: &str,
         by: &str,
-    ) -> Result<Appended, JournalError> {
+        admit: impl FnOnce(&View) -> Result<(), E>,
+    ) -> Result<Appended, E> {
         self.transaction(|batch| {
             let person = batch.require_person(class, number)?;
             if faces.is_empty() {
-                return Err(JournalError::Refused("no face to enrol".into()));
+                return Err(JournalError::Refused("no face to enrol".into()).into());
             }
             let consent = batch.consent(class, number)?.filter(|consent| consent.given).ok_or_else(|| {
                 JournalError::Refused(format!("{number} of class {class} has not consented to face recognition"))
             })?;
+            admit(batch)?;
             batch.erase_templates(class.as_str(), number)?;
             let appended = batch.append(Data::Enrolment(Enrolment {
                 class: class.to_string(),

@@ -172,7 +172,9 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
     let id = &roster.id;
     journal.import_class(&roster, "00", PlanSource::File).expect("imported");
     let face = EnrolledFace { photo: "ab".repeat(32), embedding: vec![0; 768] };
-    let enrol = |number: &str| journal.enrol(id, number, std::slice::from_ref(&face), "model", "cli");
+    let enrol = |number: &str| {
+        journal.enrol(id, number, std::slice::from_ref(&face), "model", "cli", |_| Ok::<_, JournalError>(()))
+    };
     assert!(matches!(enrol("1"), Err(JournalError::Refused(_))));
     for number in ["1", "2", "T1"] {
         journal.give_consent(id, number, "notice", "cli").expect("consented");
@@ -181,6 +183,10 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
     let templates = |model: &str| journal.store().read().expect("open").templates(model).expect("readable").len();
     enrol("1").expect("again, in the place of the first");
     assert_eq!((templates("model"), templates("another")), (3, 0));
+    let refuse = |_: &crate::store::View| Err(JournalError::Refused("taken".into()));
+    let refused = journal.enrol(id, "2", std::slice::from_ref(&face), "another", "cli", refuse);
+    assert!(matches!(refused, Err(JournalError::Refused(_))));
+    assert_eq!((templates("model"), templates("another")), (3, 0), "what was enrolled before is still there");
 
     journal.withdraw_consent(id, "1", "cli").expect("withdrawn");
     assert_eq!(templates("model"), 2);

@@ -41,7 +41,8 @@ fn appliance() -> (TempDir, Journal) {
     }
     for number in ["1", "2"] {
         let face = EnrolledFace { photo: format!("{number}a").repeat(32), embedding: vec![7; 768] };
-        journal.enrol(&roster.id, number, &[face], &"22".repeat(32), "cli").expect("enrolled");
+        let admit = |_: &rollcall::store::View| Ok::<_, rollcall::journal::JournalError>(());
+        journal.enrol(&roster.id, number, &[face], &"22".repeat(32), "cli", admit).expect("enrolled");
     }
     for day in 1..=20u8 {
         clock.advance(Duration::from_secs(1));
