@@ -15,7 +15,7 @@ use crate::vision::{PersonDetector, Vision};
 use crate::web;
 use std::io::ErrorKind;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -115,9 +115,10 @@ impl Appliance {
         listener: Option<TcpListener>,
     ) -> Result<Appliance, ApplianceError> {
         let (config, journal) = (Arc::new(config), Arc::new(journal));
-        let mut beginning = Start { config: config.clone(), journal: journal.clone(), is_told: false };
+        let mut beginning =
+            Start { config: config.clone(), journal: journal.clone(), is_told: false, full_since: None };
         match beginning.tell() {
-            Err(error) if !error.is_no_room() => return Err(error.into()),
+            Err(error) if !error.is_no_room() => return Err(error),
             _ => {}
         }
         let live = Arc::new(Live::default());
@@ -252,14 +253,17 @@ struct Start {
     config: Arc<Config>,
     journal: Arc<Journal>,
     is_told: bool,
+    /// When there was no room for it.
+    full_since: Option<Instant>,
 }
 
 impl Start {
     /// Records the start, once.
-    fn tell(&mut self) -> Result<(), JournalError> {
+    fn tell(&mut self) -> Result<(), ApplianceError> {
         if !self.is_told {
             let place = &self.config.appliance;
-            self.journal.append_event("started", &place.site, &place.room)?;
+            let told = self.journal.append_event("started", &place.site, &place.room);
+            self.noted(told.map_err(ApplianceError::from))?;
             self.is_told = true;
         }
         Ok(())
@@ -268,8 +272,23 @@ impl Start {
     /// Records it and what an earlier run has left open, and begins to look after lessons.
     fn begin(&mut self, cameras: &Arc<Vec<Camera>>) -> Result<Lessons, ApplianceError> {
         self.tell()?;
+        let begun = self.look_after_lessons(cameras);
+        self.noted(begun)
+    }
+
+    /// Remembers since when the disk is full.
+    fn noted<T>(&mut self, done: Result<T, ApplianceError>) -> Result<T, ApplianceError> {
+        if done.as_ref().is_err_and(ApplianceError::is_no_room) {
+            self.full_since.get_or_insert_with(Instant::now);
+        }
+        done
+    }
+
+    fn look_after_lessons(&self, cameras: &Arc<Vec<Camera>>) -> Result<Lessons, ApplianceError> {
         coverage::close_left_open(&self.journal)?;
-        let recording = recording::Service::start(&self.config, self.journal.clone(), cameras.clone())?;
+        let full_since = self.full_since.map(|since| self.journal.clock().now() - since.elapsed());
+        let recording =
+            recording::Service::start_late(&self.config, self.journal.clone(), cameras.clone(), full_since)?;
         let coverage = coverage::Service::start(&self.config, self.journal.clone(), cameras.clone());
         let coverage = coverage.map_err(ApplianceError::Coverage)?;
         Ok(Lessons { recording: Arc::new(recording), coverage: Arc::new(coverage) })

@@ -123,11 +123,12 @@ fn end_of(start: Timestamp, seconds: f64, written: Timestamp) -> Timestamp {
 
 /// Tells of the time since `camera`'s recorder was last alive, up to `now`; what lies right before `now` stays open,
 /// and its beginning and its cause are told to the caller. One that never was should have recorded the lessons that have
-/// no account.
+/// no account. From `full_since` on it was a full disk that kept it from recording.
 pub(super) fn account_for_absence(
     journal: &Journal,
     plan: &mut Plan,
     camera: &str,
+    full_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, GapCause), RecordingError> {
     let known = journal.store().read()?.alive()?.into_iter().find(|row| row.camera == camera);
@@ -135,6 +136,7 @@ pub(super) fn account_for_absence(
     let alive = known.unwrap_or(AliveRow { camera: camera.into(), at: now, gap: None });
     let is_meant = alive.gap == Some((alive.at, GapCause::OperatorStop));
     let off = if is_meant { GapCause::OperatorStop } else { GapCause::ApplianceOff };
+    let last = if full_since.is_some() { GapCause::DiskFull } else { off };
     let mut open = None;
     let spans = if is_new {
         let lessons = plan.over(journal, now)?.into_iter().chain(plan.lessons_at(journal, now)?);
@@ -160,14 +162,20 @@ pub(super) fn account_for_absence(
                 journal_gap(journal, camera, known.from, known.until, cause)?;
                 missing.from = known.until;
             }
+            if let Some(full) = full_since.map(|moment| moment.min(missing.until))
+                && missing.from < full
+            {
+                journal_gap(journal, camera, missing.from, full, off)?;
+                missing.from = full;
+            }
             if missing.until == now && now < span.until {
                 open = Some(missing.from);
             } else if missing.from < missing.until {
-                journal_gap(journal, camera, missing.from, missing.until, off)?;
+                journal_gap(journal, camera, missing.from, missing.until, last)?;
             }
         }
     }
-    Ok((Some(open.unwrap_or(now)), off))
+    Ok((Some(open.unwrap_or(now)), last))
 }
 
 /// When a segment begins, which is its name.

@@ -14,6 +14,7 @@ use crate::config::{CameraSource, Config};
 use crate::journal::{Journal, JournalError};
 use crate::store::StoreError;
 use evidence::record::GapCause;
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -75,6 +76,16 @@ const ARCHIVE_END: Duration = Duration::from_secs(3);
 impl Service {
     /// Recovers what an earlier run has left, then records `cameras` as the plan wants it.
     pub fn start(config: &Config, journal: Arc<Journal>, cameras: Arc<Vec<Camera>>) -> Result<Service, RecordingError> {
+        Service::start_late(config, journal, cameras, None)
+    }
+
+    /// Likewise; a full disk has kept it from beginning from `full_since` on.
+    pub fn start_late(
+        config: &Config,
+        journal: Arc<Journal>,
+        cameras: Arc<Vec<Camera>>,
+        full_since: Option<Timestamp>,
+    ) -> Result<Service, RecordingError> {
         let root = config.recordings();
         let mut recovered = recover::Recovered::default();
         if marker::claim(&journal, &root)? {
@@ -97,7 +108,7 @@ impl Service {
             let Some(settings) = config.cameras.iter().find(|known| known.name == camera.name() && known.record) else {
                 continue;
             };
-            let (told, off) = recover::account_for_absence(&journal, &mut plan, camera.name(), now)?;
+            let (told, off) = recover::account_for_absence(&journal, &mut plan, camera.name(), full_since, now)?;
             let is_coded = matches!(settings.source, CameraSource::Rtsp { .. });
             let settings = Settings {
                 folder: root.join(camera.name()),

@@ -2,11 +2,15 @@
 
 use crate::camera::free_port;
 use crate::kill::assert_good;
+use crate::sources::lesson_in;
+use crate::stage::noon_zone;
+use evidence::record::GapCause;
+use jiff::Timestamp;
 use rollcall::appliance::Appliance;
 use rollcall::clock::SystemClock;
 use rollcall::config::Config;
-use rollcall::journal::testing::checkin;
-use rollcall::journal::{Journal, JournalError};
+use rollcall::journal::testing::{self, checkin};
+use rollcall::journal::{Journal, JournalError, PlanSource};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -95,18 +99,22 @@ fn page(port: u16, path: &str) -> Option<String> {
     Some(answer)
 }
 
-/// The settings of an appliance without cameras, whose state is on the small disk.
+/// The settings of an appliance whose state is on the small disk, and whose only camera is not there.
 fn settings(folder: &Path, disk: &Small) -> (std::path::PathBuf, u16) {
     let (file, port, state) = (folder.join("rollcall.toml"), free_port(), disk.folder.path().join("state"));
     let text = format!(
-        "[appliance]\nsite = \"site\"\nroom = \"301\"\ntimezone = \"UTC\"\nstate_dir = \"{}\"\n\
-         [web]\nlisten = \"127.0.0.1:{port}\"\n",
-        state.display()
+        "[appliance]\nsite = \"site\"\nroom = \"301\"\ntimezone = \"{}\"\nstate_dir = \"{}\"\n\
+         [web]\nlisten = \"127.0.0.1:{port}\"\n\
+         [[camera]]\nname = \"back\"\nkind = \"rtsp\"\nurl = \"rtsp://127.0.0.1:{}/back\"\n",
+        noon_zone(),
+        state.display(),
+        free_port()
     );
     std::fs::write(&file, text).expect("written");
     let clock = Arc::new(SystemClock::default());
-    drop(Journal::initialise(&state, "site", "301", clock.clone(), jiff::tz::TimeZone::UTC).expect("initialised"));
-    drop(Journal::open_state(&state, clock, jiff::tz::TimeZone::UTC).expect("it opens"));
+    let zone = Config::load(&file).expect("a config").timezone();
+    drop(Journal::initialise(&state, "site", "301", clock.clone(), zone.clone()).expect("initialised"));
+    drop(Journal::open_state(&state, clock, zone).expect("it opens"));
     (file, port)
 }
 
@@ -140,6 +148,9 @@ fn a_start_that_cannot_be_recorded_is_told_and_recorded_when_there_is_room() {
     let config = Config::load(&file).expect("a config");
     let (state, clock) = (config.appliance.state_dir.clone(), Arc::new(SystemClock::default()));
     let journal = Journal::open_state(&state, clock, config.timezone()).expect("it opens");
+    let mut class = testing::class("2026-001", &["1"], &["T1"]);
+    class.lessons = vec![lesson_in(&config.timezone(), Timestamp::now(), -60, 3600)];
+    journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
     let started = |journal: &Journal| {
         let records = journal.store().read().expect("open").records(0, 100, 1 << 20).expect("readable");
         let is_start = |record: &&evidence::jws::SignedRecord| {
@@ -149,6 +160,7 @@ fn a_start_that_cannot_be_recorded_is_told_and_recorded_when_there_is_room() {
         records.iter().filter(is_start).count()
     };
     fill(disk.folder.path());
+    let begun = Timestamp::now();
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("bound");
         let appliance = Appliance::start(config, journal, None, Some(listener)).expect("it comes up");
@@ -157,6 +169,7 @@ fn a_start_that_cannot_be_recorded_is_told_and_recorded_when_there_is_room() {
         let status = tokio::task::spawn_blocking(move || page(port, "/api/status")).await.expect("asked");
         assert!(status.is_some_and(|status| status.contains(r#""code":"trouble""#)), "staff are told");
         assert_eq!((started(&appliance.journal), appliance.recording().is_some()), (0, false));
+        tokio::time::sleep(Duration::from_secs(2)).await;
         std::fs::remove_file(disk.folder.path().join("filler")).expect("removed");
         let end = Instant::now() + Duration::from_secs(20);
         while trouble.borrow().is_some() {
@@ -165,6 +178,14 @@ fn a_start_that_cannot_be_recorded_is_told_and_recorded_when_there_is_room() {
         }
         assert_eq!((started(&appliance.journal), appliance.recording().is_some()), (1, true));
         assert_good(&appliance.journal);
+        let journal = appliance.journal.clone();
         appliance.stop().await.expect("stopped");
+        // It was off, then the disk was full, then there was no camera: one after another, without a hole.
+        let gaps = journal.store().read().expect("open").gaps("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
+        let causes: Vec<_> = gaps.iter().map(|gap| gap.cause).collect();
+        assert_eq!(causes, [GapCause::ApplianceOff, GapCause::DiskFull, GapCause::CameraAbsent], "{gaps:?}");
+        assert!(gaps.windows(2).all(|pair| pair[0].end == pair[1].start), "{gaps:?}");
+        assert!(gaps[1].start >= begun - Duration::from_millis(10), "{gaps:?}");
+        assert!(gaps[1].end.duration_since(gaps[1].start).as_secs() >= 2, "{gaps:?}");
     });
 }

@@ -6,6 +6,7 @@ use crate::clock::noon;
 use crate::recording::frame_hashes;
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Coverage, Data, GapCause, Segment, Sound};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::camera::{Camera, Decode};
 use rollcall::class::{ClassId, Lesson, SoundPolicy, Span};
@@ -24,9 +25,13 @@ struct Room {
     began: Timestamp,
 }
 
-/// A lesson that begins and ends so many seconds from `now`.
 fn lesson(now: Timestamp, from: i64, until: i64) -> Lesson {
-    let at = |seconds| (now + SignedDuration::from_secs(seconds)).to_zoned_datetime(noon());
+    lesson_in(&noon(), now, from, until)
+}
+
+/// A lesson that begins and ends so many seconds from `now`.
+pub fn lesson_in(zone: &TimeZone, now: Timestamp, from: i64, until: i64) -> Lesson {
+    let at = |seconds| (now + SignedDuration::from_secs(seconds)).to_zoned_datetime(zone.clone());
     Lesson {
         date: at(from).date(),
         start: at(from).time(),
