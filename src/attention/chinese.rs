@@ -70,7 +70,7 @@ pub fn chinese(attention: &Attention) -> String {
         }
         Attention::CannotDelete { message } => format!("需要腾出空间，但旧录像不可删除：{message}"),
         Attention::ForeignRecordings { files, first } => {
-            format!("录像文件夹中有 {files} 个来历不明的文件（如 {first}），不予签认：请查明来源并移走。")
+            format!("录像文件夹中有 {files} 个来历不明或被改动的文件（如 {first}），不予签认：请查明来源并移走。")
         }
         Attention::NotArchived { message } => format!("录像归档失败：{message}"),
         Attention::DiskUnknown => "无法读取磁盘剩余空间：请联系维护人员。".into(),

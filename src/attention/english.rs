@@ -75,7 +75,7 @@ impl std::fmt::Display for Attention {
             Attention::CannotDelete { message } => write!(f, "recordings cannot be deleted: {message}"),
             Attention::ForeignRecordings { files, first } => write!(
                 f,
-                "{files} files among the recordings were written by no recorder, and are not vouched for; the first is \
+                "{files} files among the recordings were written by no recorder, or not so, and are not vouched for; the first is \
                  {first}: find out who put them there, and take them away"
             ),
             Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),

@@ -93,7 +93,7 @@ pub enum Attention {
         /// Why, and what to do.
         message: String,
     },
-    /// Files among the recordings that no recorder can have written: they are not vouched for.
+    /// Files among the recordings that no recorder has written, or not so: they are not vouched for.
     ForeignRecordings {
         /// How many.
         files: usize,

@@ -1,12 +1,16 @@
 //! Segments and gaps: their rows, their files, their order and what became of them, against the records that tell.
 
 use super::{Found, Severity};
-use crate::recording::{hash_file, is_foreign};
+use crate::recording::{RecordingError, hash_file, is_foreign};
 use crate::store::{Reader, SegmentRow, Store, StoreError};
 use evidence::record::{Archive, Data, Deletion, Gap, Record, Segment};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A segment is noted down a moment after its file was made.
+const JUST_NOW: Duration = Duration::from_secs(5);
 
 /// Where the files are, and how closely they are looked at.
 #[derive(Debug, Clone)]
@@ -202,9 +206,11 @@ impl Recordings {
         for path in present {
             let relative = path.strip_prefix(&files.root).unwrap_or(&path).to_string_lossy().into_owned();
             if path.extension().is_none_or(|extension| extension != "mp4") {
-                // What is being written is no finding.
-                if store.read().and_then(|reader| is_foreign(&reader, &relative)).unwrap_or(true) {
-                    let message = format!("{relative} was written by no recorder");
+                // What is being written is no finding, nor what was begun a moment ago.
+                let is_new = path.metadata().and_then(|file| file.modified()).is_ok_and(is_recent);
+                let is_own = || Ok::<_, RecordingError>(!is_foreign(&*store.read()?, &files.root, &path)?);
+                if !is_new && !is_own().unwrap_or(false) && path.exists() {
+                    let message = format!("{relative} was written by no recorder, or not so");
                     found.add(Severity::Warning, "unknown_segment", "recordings", None, message);
                 }
             } else if !known.contains(relative.as_str())
@@ -216,6 +222,10 @@ impl Recordings {
             }
         }
     }
+}
+
+fn is_recent(time: SystemTime) -> bool {
+    time.elapsed().is_ok_and(|age| age < JUST_NOW)
 }
 
 fn length(path: &Path) -> io::Result<(u64, Option<String>)> {

@@ -65,11 +65,12 @@ pub struct Known<'a> {
     pub declined: &'a HashSet<(ClassId, String)>,
 }
 
+#[derive(Default)]
 struct Human {
     here: Vec<Member>,
+    /// Those of `here` in which the face may be used.
+    by_face: Vec<Member>,
     elsewhere: Vec<Member>,
-    /// Whether there is a class here in which the face may be used.
-    by_face: bool,
 }
 
 /// See the module's head.
@@ -81,7 +82,6 @@ pub struct Directory {
     here: Gallery,
     elsewhere: Gallery,
     accepted: HashSet<(ClassId, String, WindowKind)>,
-    declined: HashSet<(ClassId, String)>,
 }
 
 impl Directory {
@@ -113,11 +113,13 @@ impl Directory {
                     None => humans.len(),
                 };
                 if at == humans.len() {
-                    humans.push(Human { here: Vec::new(), elsewhere: Vec::new(), by_face: false });
+                    humans.push(Human::default());
                 }
                 let (member, human) = (member(class, person), &mut humans[at]);
                 let key = (member.class.clone(), member.number.clone());
-                human.by_face |= is_here && !known.declined.contains(&key);
+                if is_here && !known.declined.contains(&key) {
+                    human.by_face.push(member.clone());
+                }
                 human_of.insert(key, at);
                 if is_here { human.here.push(member) } else { human.elsewhere.push(member) }
             }
@@ -131,14 +133,13 @@ impl Directory {
         for template in known.templates {
             if let Some(&at) = human_of.get(&(template.class.clone(), template.number.clone())) {
                 match &humans[at] {
-                    human if human.by_face => here.add(at as u32, &template.embedding),
+                    human if !human.by_face.is_empty() => here.add(at as u32, &template.embedding),
                     human if human.here.is_empty() => elsewhere.add(at as u32, &template.embedding),
                     _ => {}
                 }
             }
         }
-        let (accepted, declined) = (accepted.into_iter().collect(), known.declined.clone());
-        Directory { date, classes: today, humans, here, elsewhere, accepted, declined }
+        Directory { date, classes: today, humans, here, elsewhere, accepted: accepted.into_iter().collect() }
     }
 
     /// Whose face this is, as far as the templates tell.
@@ -158,8 +159,7 @@ impl Directory {
         }
         let human = &self.humans[best.person as usize];
         if is_here {
-            let consents = |member: &&Member| !self.declined.contains(&(member.class.clone(), member.number.clone()));
-            Identity::Here(human.here.iter().filter(consents).cloned().collect(), likeness)
+            Identity::Here(human.by_face.clone(), likeness)
         } else {
             Identity::Elsewhere(human.elsewhere.clone(), likeness)
         }

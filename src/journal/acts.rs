@@ -121,13 +121,7 @@ impl Journal {
     ) -> Result<Appended, JournalError> {
         self.transaction(|batch| {
             batch.require_person(class, number)?;
-            batch.append(Data::Consent(Consent {
-                class: class.to_string(),
-                person: number.into(),
-                given: true,
-                notice: notice.into(),
-                by: by.into(),
-            }))
+            batch.record_consent(class, number, true, notice, by)
         })
     }
 
@@ -150,13 +144,7 @@ impl Journal {
                     "{number} of class {class} has declined or withdrawn already, on {}",
                     consent.time
                 ))),
-                None => batch.append(Data::Consent(Consent {
-                    class: class.to_string(),
-                    person: number.into(),
-                    given: false,
-                    notice: notice.into(),
-                    by: by.into(),
-                })),
+                None => batch.record_consent(class, number, false, notice, by),
             }
         })
     }
@@ -171,13 +159,7 @@ impl Journal {
                      `rollcall consent decline` records a refusal"
                 ))
             })?;
-            let appended = batch.append(Data::Consent(Consent {
-                class: class.to_string(),
-                person: number.into(),
-                given: false,
-                notice: consent.notice,
-                by: by.into(),
-            }))?;
+            let appended = batch.record_consent(class, number, false, &consent.notice, by)?;
             batch.erase(class, number, "consent_withdrawn")?;
             Ok(appended)
         })
@@ -242,6 +224,23 @@ impl Journal {
 }
 
 impl Batch<'_> {
+    fn record_consent(
+        &mut self,
+        class: &ClassId,
+        number: &str,
+        given: bool,
+        notice: &str,
+        by: &str,
+    ) -> Result<Appended, JournalError> {
+        self.append(Data::Consent(Consent {
+            class: class.to_string(),
+            person: number.into(),
+            given,
+            notice: notice.into(),
+            by: by.into(),
+        }))
+    }
+
     /// Erases a person's templates with a record, if there are any.
     fn erase(&mut self, class: &ClassId, number: &str, reason: &str) -> Result<(), JournalError> {
         if self.enrolled(class)?.contains(number) {

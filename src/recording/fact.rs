@@ -1,6 +1,6 @@
 //! What is to be recorded, and what a recorder tells of it.
 
-use super::file::Closed;
+use super::file::Written;
 use crate::camera::Format;
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ pub(super) enum Fact {
 /// A segment that is on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finished {
-    pub file: Closed,
+    pub file: Written,
     pub start: Timestamp,
     pub end: Timestamp,
     pub frames: u64,

@@ -19,9 +19,10 @@ pub(super) struct SegmentFile {
     bytes: u64,
 }
 
-/// A segment that is whole and on disk.
+/// What is on disk of a segment: all of it, or up to its last fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Closed {
+pub(super) struct Written {
+    /// Where it is, or will be.
     pub path: PathBuf,
     pub bytes: u64,
     /// Hex.
@@ -53,14 +54,19 @@ impl SegmentFile {
         Ok(())
     }
 
+    /// What is on disk by now.
+    pub(super) fn so_far(&self) -> Written {
+        Written { path: self.path.clone(), bytes: self.bytes, sha256: hex(&self.hash.clone().finalize()) }
+    }
+
     /// Gives it its name.
-    pub(super) fn close(self) -> io::Result<Closed> {
+    pub(super) fn close(self) -> io::Result<Written> {
         // After a failed write there may be half a fragment at the end.
         self.file.set_len(self.bytes)?;
         self.file.sync_all()?;
         fs::rename(&self.part, &self.path)?;
         sync_folder(self.path.parent().unwrap_or(Path::new(".")))?;
-        Ok(Closed { path: self.path, bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
+        Ok(Written { path: self.path, bytes: self.bytes, sha256: hex(&self.hash.finalize()) })
     }
 }
 
@@ -86,8 +92,13 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Length and SHA-256 (hex) of a file.
 pub fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    hash_beginning(path, u64::MAX)
+}
+
+/// Likewise, of its first bytes only.
+pub(super) fn hash_beginning(path: &Path, most: u64) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
-    let mut file = File::open(path)?;
+    let mut file = File::open(path)?.take(most);
     let (mut bytes, mut buffer) = (0, vec![0; 1 << 18]);
     loop {
         match file.read(&mut buffer)? {

@@ -7,7 +7,7 @@ use crate::class::Span;
 use crate::clock::{Step, StepWatch};
 use crate::journal::{Journal, JournalError};
 use crate::lasting::Lasting;
-use crate::store::{AliveRow, StoreError};
+use crate::store::{AliveRow, StoreError, UnfinishedRow};
 use evidence::record::{ClockQuality, GapCause};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub(super) struct State {
     pub told: Option<Timestamp>,
     /// A lesson has ended here: what is not recorded is to be told up to then.
     pub border: Option<Timestamp>,
+    /// The segment that is being written.
+    pub unfinished: Option<UnfinishedRow>,
     /// Steps of the clock whose time is yet to be told of.
     pub jumps: Vec<Jump>,
 }
@@ -77,6 +79,7 @@ impl State {
             turned: Instant::now(),
             told: Some(Timestamp::MIN),
             border: None,
+            unfinished: None,
             jumps: Vec::new(),
         }
     }
@@ -206,7 +209,9 @@ impl Shared {
             .map(|state| AliveRow { camera: state.camera.clone(), at, gap: state.gap })
             .collect::<Vec<_>>();
         let write = self.journal.store().begin()?;
-        write.set_pulses(states.iter().map(|state| state.camera.as_str()), at)?;
+        for row in states.iter().filter_map(|state| state.unfinished.as_ref()) {
+            write.put_unfinished(row)?;
+        }
         write.set_alive(&rows)?;
         write.commit()
     }

@@ -4,7 +4,7 @@
 //! begins. Durations come from monotonic time; the wall clock is read once for each segment.
 
 use super::fact::{Fact, Finished, Now, Wanted};
-use super::file::SegmentFile;
+use super::file::{SegmentFile, Written};
 use super::mp4::{self, Origin};
 use super::space::Reserve;
 use crate::camera::{CameraState, CameraStatus, Format, Track, Unit};
@@ -171,6 +171,16 @@ impl Recorder {
         self.wanted.filter(|wanted| moment < wanted.until)?;
         self.accounted = Some(moment);
         Some(Fact::Gap { start, end: moment, cause: self.cause })
+    }
+
+    /// What is on disk of the segment that is being written.
+    pub(super) fn unfinished(&self) -> Option<Written> {
+        self.open.as_ref().map(|open| open.file.so_far())
+    }
+
+    /// When the segment that is being written began.
+    pub(super) fn begun(&self) -> Option<Timestamp> {
+        self.open.as_ref().map(|open| open.begun.wall)
     }
 
     /// Whether a segment is being written.

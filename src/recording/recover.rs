@@ -1,7 +1,7 @@
 //! After a crash or a power cut: half-written segments are closed and journalled, and the time in between is told of.
 
 use super::accounts::account_from;
-use super::file::{PART, hash_file, sync_folder};
+use super::file::{PART, hash_beginning, hash_file, sync_folder};
 use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
@@ -13,15 +13,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-/// A recorder's pulse may be so late when the machine is busy.
-const LATE: SignedDuration = SignedDuration::from_secs(10);
-
 /// What an earlier run, or somebody else, has left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
     /// Segments that are closed and journalled now.
     pub segments: u64,
-    /// Files, below the folder of the recordings, that no recorder can have written. They are not vouched for.
+    /// Files, below the folder of the recordings, that no recorder has written, or not so. They are not vouched for.
     pub foreign: Vec<String>,
 }
 
@@ -44,7 +41,7 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recover
                 let file = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
                 tracing::error!(
                     file,
-                    "no recorder was at work when this begins; it is left as it is, and not vouched for"
+                    "no recorder has written this, or not so; it is left as it is, and not vouched for"
                 );
                 recovered.foreign.push(file);
             }
@@ -55,33 +52,50 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recover
             Err(error) => return Err(error),
         }
     }
+    for row in journal.store().read()?.all_unfinished()? {
+        let whole = root.join(&row.path);
+        if !whole.exists() && !whole.with_added_extension(PART).exists() {
+            tracing::error!(file = row.path, bytes = row.bytes, "a segment that was being written is gone");
+            forget(journal, &row.path)?;
+        }
+    }
     Ok(recovered)
 }
 
-/// Whether a file below the folder of the recordings begins, by its name, after its camera's recorder was last at work.
-pub(crate) fn is_foreign(view: &View, relative: &str) -> Result<bool, StoreError> {
-    let path = Path::new(relative);
-    let is_part = path.extension().is_some_and(|extension| extension == PART);
-    let Some(start) = start_of(&if is_part { path.with_extension("") } else { path.to_owned() }) else {
-        return Ok(false);
-    };
-    let pulse = view.pulse(relative.split('/').next().unwrap_or_default())?;
-    Ok(pulse.is_none_or(|pulse| start > pulse + LATE))
+/// Whether a file that is not journalled is none that a recorder had begun, or does not begin as that was.
+pub(crate) fn is_foreign(view: &View, root: &Path, path: &Path) -> Result<bool, RecordingError> {
+    let Some(known) = view.unfinished(&relative(root, &whole(path)))? else { return Ok(true) };
+    let named = |source| RecordingError::Io { path: path.to_owned(), source };
+    let (bytes, sha256) = hash_beginning(path, known.bytes).map_err(named)?;
+    Ok((bytes, sha256) != (known.bytes, known.sha256))
+}
+
+/// What a segment is called once it is closed.
+fn whole(path: &Path) -> PathBuf {
+    if is_part(path) { path.with_extension("") } else { path.to_owned() }
+}
+
+fn is_part(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == PART)
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Closes and journals one file if that is yet to be done.
 fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became, RecordingError> {
     let named = |source| RecordingError::Io { path: path.to_owned(), source };
-    let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-    let is_part = path.extension().is_some_and(|extension| extension == PART);
-    if !is_part && journal.store().read()?.is_segment(&relative(path))? {
+    let (is_part, whole) = (is_part(path), whole(path));
+    let name = relative(root, &whole);
+    if !is_part && journal.store().read()?.is_segment(&name)? {
         return Ok(Became::Left);
     }
-    if is_foreign(&*journal.store().read()?, &relative(path))? {
+    let is_foreign = is_foreign(&*journal.store().read()?, root, path)?;
+    if is_foreign && !is_part {
         return Ok(Became::Foreign);
     }
-    let whole = if is_part { path.with_extension("") } else { path.to_owned() };
-    let camera = relative(path).split('/').next().unwrap_or_default().to_owned();
+    let camera = name.split('/').next().unwrap_or_default().to_owned();
     let contents = mp4::contents(&mut BufReader::new(File::open(path).map_err(named)?)).map_err(named)?;
     let (Some(contents), Some(start)) = (contents, start_of(&whole)) else {
         // Not one picture is whole in it.
@@ -89,8 +103,13 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
         if is_part {
             fs::remove_file(path).map_err(named)?;
         }
+        forget(journal, &name)?;
         return Ok(Became::Left);
     };
+    // What holds no picture was begun at the very last moment.
+    if is_foreign {
+        return Ok(Became::Foreign);
+    }
     let file = OpenOptions::new().write(true).open(path).map_err(named)?;
     let written = file.metadata().and_then(|metadata| metadata.modified()).map_err(named)?;
     file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
@@ -100,7 +119,7 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
     }
     let (bytes, sha256) = hash_file(&whole).map_err(named)?;
     let end = end_of(start, contents.seconds, Timestamp::try_from(written).unwrap_or(start));
-    let row = SegmentRow { seq: 0, camera, start, end, path: relative(&whole), bytes, sha256 };
+    let row = SegmentRow { seq: 0, camera, start, end, path: name, bytes, sha256 };
     let described = Described {
         frames: contents.frames,
         lost_packets: None,
@@ -112,6 +131,12 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
     };
     journal_segment(journal, row, described)?;
     Ok(Became::Recovered)
+}
+
+fn forget(journal: &Journal, name: &str) -> Result<(), StoreError> {
+    let write = journal.store().begin()?;
+    write.forget_unfinished(name)?;
+    write.commit()
 }
 
 /// When a segment ends that shows so many seconds by its camera's clock and was last written at `written`: a camera whose

@@ -3,13 +3,14 @@
 
 use super::accounts::account_of;
 use super::fact::{Fact, Now, Wanted};
+use super::file::Written;
 use super::follow::{Jump, PULSE, Shared, lock};
 use super::journal_fact;
 use super::recorder::{Recorder, TOLERANCE};
 use crate::camera::{Camera, EncodedUnits, Unit};
 use crate::class::Span;
 use crate::lasting::Lasting;
-use crate::store::StoreError;
+use crate::store::{StoreError, UnfinishedRow};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
@@ -122,10 +123,35 @@ impl Worker {
         if wanted.is_some_and(|wanted| self.recorder.goes_on_in(wanted) || is_on_time(wanted)) {
             self.facts.extend(self.recorder.set_wanted(wanted, None, now));
         }
+        let begun = self.recorder.begun();
         self.facts.extend(self.recorder.take(unit, now));
+        if self.recorder.begun() != begun {
+            self.note_unfinished();
+        }
         if !self.facts.is_empty() {
             self.journal();
         }
+    }
+
+    /// Notes down the segment that has just begun: the next start recovers no other. What fails is done with the next
+    /// sign of life.
+    fn note_unfinished(&mut self) {
+        let Some(row) = self.unfinished() else { return };
+        let noted = self.shared.journal.store().begin().and_then(|write| {
+            write.put_unfinished(&row)?;
+            write.commit()
+        });
+        if let Err(error) = noted
+            && self.trouble.is_due()
+        {
+            tracing::error!(%error, "a segment's beginning could not be noted down; trying again");
+        }
+    }
+
+    fn unfinished(&self) -> Option<UnfinishedRow> {
+        let Written { path, bytes, sha256 } = self.recorder.unfinished()?;
+        let path = path.strip_prefix(&self.shared.root).unwrap_or(&path).to_string_lossy().into_owned();
+        Some(UnfinishedRow { path, bytes, sha256 })
     }
 
     fn tick(&mut self, is_first: bool) {
@@ -177,6 +203,7 @@ impl Worker {
         let border = lock(&self.shared.recorders)[self.index].border.take();
         self.facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
         self.journal();
+        let unfinished = self.unfinished();
         let mut states = lock(&self.shared.recorders);
         let state = &mut states[self.index];
         state.wanted = wanted.is_some();
@@ -185,6 +212,7 @@ impl Worker {
         state.waiting = self.facts.len();
         state.turned = Instant::now();
         state.told = self.recorder.told();
+        state.unfinished = unfinished;
     }
 
     /// Tells what the clock has jumped over, and what passed until the recorder knew, as far as nothing else is told of

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_retention.sql"),
     include_str!("migrations/0005_begun_lessons.sql"),
     include_str!("migrations/0006_pulses.sql"),
+    include_str!("migrations/0007_unfinished.sql"),
 ];
 
 /// What a connection is for.

@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use log::{LogRow, Receipt};
 pub use people::{ClassRow, ConsentRow, QrToken, Template};
 pub use pin::PinCheck;
-pub use recordings::{AliveRow, Amount, GapRow, KeptRow, SegmentRow};
+pub use recordings::{AliveRow, Amount, GapRow, KeptRow, SegmentRow, UnfinishedRow};
 pub use settings::{Registration, SyncAlarm};
 pub(crate) use words::word;
 

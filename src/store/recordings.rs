@@ -53,6 +53,17 @@ pub struct AliveRow {
     pub gap: Option<(Timestamp, GapCause)>,
 }
 
+/// A segment that was begun and is not journalled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedRow {
+    /// Where it will be, below the folder of the recordings.
+    pub path: String,
+    /// How much of it is certainly on disk …
+    pub bytes: u64,
+    /// … and the SHA-256 (hex) of that.
+    pub sha256: String,
+}
+
 /// Segments, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Amount {
@@ -253,12 +264,19 @@ impl View {
         Ok(seq.optional()?.map(|seq| seq as u64))
     }
 
-    /// When the recorder of `camera` was last at work, if it ever was.
-    pub fn pulse(&self, camera: &str) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT coalesce((SELECT at_ms FROM pulses WHERE camera = ?1), (SELECT at_ms FROM alive WHERE camera = ?1))",
-        )?;
-        statement.query_row([camera], |row| row.get::<_, Option<i64>>(0))?.map(time).transpose()
+    /// What is known of a segment that was begun and is not journalled.
+    pub fn unfinished(&self, path: &str) -> Result<Option<UnfinishedRow>, StoreError> {
+        Ok(self.all_unfinished()?.into_iter().find(|row| row.path == path))
+    }
+
+    /// The segments that were begun and are not journalled: few.
+    pub fn all_unfinished(&self) -> Result<Vec<UnfinishedRow>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT path, bytes, sha256 FROM unfinished ORDER BY path")?;
+        let rows = statement.query_map([], |row| {
+            Ok(UnfinishedRow { path: row.get(0)?, bytes: row.get::<_, i64>(1)? as u64, sha256: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The last sign of life of each recorder.
@@ -292,7 +310,7 @@ impl Write<'_> {
                 sql(row.bytes),
                 row.sha256
             ])?;
-        Ok(())
+        self.forget_unfinished(&row.path)
     }
 
     /// Keeps a gap, whose record is in this transaction.
@@ -328,13 +346,20 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Notes down that the recorders of `cameras` are at work.
-    pub fn set_pulses<'a>(&self, cameras: impl Iterator<Item = &'a str>, at: Timestamp) -> Result<(), StoreError> {
-        for camera in cameras {
-            self.connection()
-                .prepare_cached("INSERT OR REPLACE INTO pulses (camera, at_ms) VALUES (?1, ?2)")?
-                .execute(params![camera, at.as_millisecond()])?;
-        }
+    /// Notes down how far a segment is written, unless it is journalled.
+    pub fn put_unfinished(&self, row: &UnfinishedRow) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT OR REPLACE INTO unfinished (path, bytes, sha256)
+                 SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM segments WHERE path = ?1)",
+            )?
+            .execute(params![row.path, sql(row.bytes), row.sha256])?;
+        Ok(())
+    }
+
+    /// Nothing is to be recovered under this name any more.
+    pub fn forget_unfinished(&self, path: &str) -> Result<(), StoreError> {
+        self.connection().prepare_cached("DELETE FROM unfinished WHERE path = ?1")?.execute([path])?;
         Ok(())
     }
 

@@ -392,3 +392,12 @@ fn a_lesson_that_is_over_has_an_account_that_adds_up() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(room.frames().len(), frames);
 }
+
+/// As if a recorder had written a file so far and was killed.
+pub fn note_unfinished(journal: &Journal, root: &Path, part: &Path) {
+    let (bytes, sha256) = rollcall::recording::hash_file(part).expect("there");
+    let path = part.with_extension("").strip_prefix(root).expect("below it").to_string_lossy().into_owned();
+    let write = journal.store().begin().expect("begins");
+    write.put_unfinished(&rollcall::store::UnfinishedRow { path, bytes, sha256 }).expect("written");
+    write.commit().expect("committed");
+}

@@ -5,7 +5,7 @@ use crate::camera::{Server, free_port};
 use crate::disk::Small;
 use crate::hostile::{BUREAU, bureau_key};
 use crate::pace::found_in_time;
-use crate::recording::room_with;
+use crate::recording::{note_unfinished, room_with};
 use evidence::checkpoint::Witness;
 use evidence::jws::read_unverified;
 use evidence::record::{Data, Deletion, DeletionReason, FindingKind, GapCause, Segment, Sound, VideoCodec};
@@ -270,10 +270,6 @@ fn nothing_is_deleted_that_may_not_be_and_what_may_goes_oldest_first() {
 fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
     let house = house("");
     let now = Timestamp::now().to_zoned_datetime(house.journal.zone().clone());
-    // The appliance was last at work an hour ago; one file begins before, two after.
-    let write = house.journal.store().begin().expect("begins");
-    write.set_pulses(["back"].into_iter(), (&now - SignedDuration::from_hours(1)).timestamp()).expect("written");
-    write.commit().expect("committed");
     let put = |minutes: i64, end: &str| {
         let start = &now - SignedDuration::from_mins(minutes);
         let name = start.strftime("back/%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
@@ -283,7 +279,17 @@ fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
         fs::rename(&file, house.config.recordings().join(name.clone() + end)).expect("renamed");
         name + end
     };
-    let (own, foreign) = (put(61, ".part"), [put(50, ""), put(40, ".part")]);
+    let (own, foreign) = (put(61, ".part"), [put(50, ""), put(40, ".part"), put(30, ".part")]);
+    // Two had been begun here. One of them was changed while the appliance was off; and one is gone.
+    let root = house.config.recordings();
+    note_unfinished(&house.journal, &root, &root.join(&own));
+    note_unfinished(&house.journal, &root, &root.join(&foreign[2]));
+    note_unfinished(&house.journal, &root, &root.join(put(20, ".part")));
+    fs::remove_file(root.join(put(20, ".part"))).expect("removed");
+    let mut bytes = fs::read(root.join(&foreign[2])).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(root.join(&foreign[2]), bytes).expect("written");
     let service = Service::start(&house.config, house.journal.clone(), Arc::default()).expect("starts");
     let reader = house.journal.store().read().expect("reads");
     assert!(reader.is_segment(own.trim_end_matches(".part")).expect("reads"), "it is recovered");
@@ -295,7 +301,14 @@ fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
     }
     drop(reader);
     let codes: Vec<_> = house.problems().into_iter().map(|(code, ..)| code).collect();
-    assert_eq!(codes, ["unknown_segment", "unknown_segment"]);
+    assert_eq!(codes, ["unknown_segment"], "what was written a moment ago is left alone");
+    for file in &foreign {
+        let file = fs::File::options().append(true).open(root.join(file)).expect("there");
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).expect("set");
+    }
+    let codes: Vec<_> = house.problems().into_iter().map(|(code, ..)| code).collect();
+    assert_eq!(codes, ["unknown_segment"; 3]);
+    assert_eq!(house.journal.store().read().expect("reads").all_unfinished().expect("reads").len(), 1);
 }
 
 #[test]

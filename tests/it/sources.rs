@@ -3,7 +3,7 @@
 
 use crate::camera::{Server, free_port};
 use crate::clock::noon;
-use crate::recording::frame_hashes;
+use crate::recording::{frame_hashes, note_unfinished};
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{Coverage, Data, GapCause, Segment, Sound};
 use jiff::tz::TimeZone;
@@ -257,10 +257,8 @@ fn recovered(path: &Path) -> Sound {
         room.config.recordings().join("front/day").join(path.with_extension("mp4.part").file_name().expect("one"));
     std::fs::create_dir_all(part.parent().expect("a folder")).expect("made");
     let whole = std::fs::read(path).expect("there");
-    std::fs::write(part, &whole[..whole.len() - 50]).expect("written");
-    let write = room.journal.store().begin().expect("begins");
-    write.set_pulses(["front"].into_iter(), Timestamp::now()).expect("written");
-    write.commit().expect("committed");
+    std::fs::write(&part, &whole[..whole.len() - 50]).expect("written");
+    note_unfinished(&room.journal, &room.config.recordings(), &part);
     Service::start(&room.config, room.journal.clone(), Arc::default()).expect("starts").stop();
     let (segment, path) = room.segments("front").pop().expect("recovered");
     assert!(segment.recovered && !frame_hashes(&path).is_empty());

@@ -5,6 +5,7 @@
 
 mod grey;
 mod motion;
+mod noise;
 mod reference;
 mod repeat;
 #[cfg(test)]

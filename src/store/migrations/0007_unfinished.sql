@@ -1,0 +1,10 @@
+-- Files of segments that are begun and not journalled yet. Nothing else is recovered at a start. path: below the folder of
+-- the recordings, as it will be called; bytes, sha256: of what was certainly written of it.
+
+DROP TABLE pulses;
+
+CREATE TABLE unfinished (
+    path   TEXT PRIMARY KEY,
+    bytes  INTEGER NOT NULL,
+    sha256 TEXT NOT NULL
+) STRICT;
