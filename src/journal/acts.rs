@@ -4,7 +4,7 @@
 //! without consent, no templates left of somebody who was erased.
 
 use super::{Appended, Batch, Journal, JournalError};
-use crate::class::{Class, ClassId, Person, Span, recorded_span};
+use crate::class::{Class, ClassId, IdNumber, Person, Span, recorded_span};
 use crate::store::{ClassRow, StoreError, Template, View};
 use evidence::record::{Checkin, Consent, Data, Enrolment, Erasure, Export, Plan};
 
@@ -42,7 +42,7 @@ impl Journal {
     /// Imports a class, or a changed plan and roster of a class that is known.
     ///
     /// Who is no longer on the roster, or whose number is now somebody else's, is erased. The number of somebody who
-    /// has checked in is refused to anybody else: records tell people by their numbers.
+    /// has checked in is refused to anybody else, then and ever after: records tell people by their numbers.
     pub fn import_class(&self, class: &Class, sha256: &str, source: PlanSource) -> Result<Appended, JournalError> {
         let refused = || JournalError::Refused(format!("class {} has no lessons", class.id));
         let (first_day, last_day) = class.days().ok_or_else(refused)?;
@@ -50,17 +50,24 @@ impl Journal {
             if let Some(known) = batch.class(&class.id)? {
                 self.keep_begun(batch, &known)?;
                 for person in known.class.people().filter(|person| !is_still_there(person, class)) {
-                    if let Some(other) = class.person(&person.number).filter(|other| is_another(person, other))
-                        && batch.has_checked_in(&class.id, &person.number)?
-                    {
-                        return Err(JournalError::Refused(format!(
-                            "number {} of class {} has checked in as {}: give {} a number that nobody has had",
-                            person.number, class.id, person.name, other.name
-                        )));
+                    if batch.has_checked_in(&class.id, &person.number)? {
+                        batch.put_former_person(&class.id, person)?;
                     }
                     batch.erase(&class.id, &person.number, "left_roster")?;
                     batch.erase_person(&class.id, &person.number)?;
                 }
+            }
+            for former in batch.former_people(&class.id)? {
+                let Some(other) = class.person(&former.number) else { continue };
+                if is_another(&former, other) {
+                    return Err(JournalError::Refused(format!(
+                        "number {} of class {} has checked in as {}: give {} a number that nobody has had. A corrected \
+                         name is the same person's where both files have the ID-card number (身份证号), or the 备案号 of \
+                         a teacher: import the file with that and the old name first",
+                        former.number, class.id, former.name, other.name
+                    )));
+                }
+                batch.forget_former_person(&class.id, &former.number)?;
             }
             let appended = batch.append(Data::Plan(Plan {
                 class: class.id.to_string(),
@@ -266,10 +273,12 @@ impl Batch<'_> {
     }
 }
 
-/// Whether two people with one number are surely not one person whose name or ID-card number was corrected.
+/// Whether nothing tells that two people with one number are one person whose name or ID-card number was corrected.
 fn is_another(before: &Person, now: &Person) -> bool {
-    let both = before.id_number.as_ref().zip(now.id_number.as_ref());
-    before.name != now.name && both.is_some_and(|(before, now)| before != now)
+    let is_known_by = |before: Option<&str>, now: Option<&str>| before.is_some() && before == now;
+    before.name != now.name
+        && !is_known_by(before.id_number.as_ref().map(IdNumber::as_str), now.id_number.as_ref().map(IdNumber::as_str))
+        && !is_known_by(before.registration.as_deref(), now.registration.as_deref())
 }
 
 /// Whether a roster still has this very person under this number.

@@ -229,6 +229,26 @@ fn the_number_of_somebody_who_has_checked_in_passes_to_nobody_else() {
     assert!(refused.contains("number 1 of class c has checked in as 李四"), "{refused}");
     import(&with("李四四", other)).expect("a name is corrected");
     import(&with("李四四", one)).expect("an ID-card number is corrected");
+
+    // Nor does it once they have left the roster, until they are back.
+    let mut without = class("c", &["2"], &["T1"]);
+    import(&without).expect("they leave");
+    let refused = import(&with("张三", other)).expect_err("somebody else").to_string();
+    assert!(refused.contains("number 1 of class c has checked in as 李四四"), "{refused}");
+    import(&with("李四四", one)).expect("they are back");
+    import(&with("李四", one)).expect("and their name is corrected");
+
+    // A teacher without an ID-card number is told by the 备案号.
+    journal.check_in(checkin("c", "T1", "2026-11-23"), None).expect("appended");
+    let mut teacher = |name: &str, registration: Option<&str>| {
+        without.teachers[0].name = name.into();
+        without.teachers[0].registration = registration.map(str::to_owned);
+        import(&without).map(|_| ())
+    };
+    teacher("陈老师", None).expect_err("nothing tells that it is the same person");
+    teacher("张T1", Some("津教-1")).expect("a 备案号 is added");
+    teacher("陈老师", Some("津教-2")).expect_err("that is somebody else's");
+    teacher("陈老师", Some("津教-1")).expect("a name is corrected");
 }
 
 #[test]

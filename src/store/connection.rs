@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_begun_lessons.sql"),
     include_str!("migrations/0006_pulses.sql"),
     include_str!("migrations/0007_unfinished.sql"),
+    include_str!("migrations/0008_former_people.sql"),
 ];
 
 /// What a connection is for.

@@ -237,6 +237,20 @@ impl View {
             statement.query_row([token.0.as_slice()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         found.map(|(class, number)| Ok((class_id(&class)?, number))).transpose()
     }
+
+    /// Who has checked in in a class and is not on its roster any more.
+    pub fn former_people(&self, class: &ClassId) -> Result<Vec<Person>, StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT json FROM former_people WHERE class = ?1 ORDER BY number")?;
+        let mut rows = statement.query([class.as_str()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let person = serde_json::from_str(&row.get::<_, String>(0)?)
+                .map_err(|error| StoreError::Value { what: "a person", problem: error.to_string() })?;
+            found.push(person);
+        }
+        Ok(found)
+    }
 }
 
 impl Write<'_> {
@@ -328,6 +342,24 @@ impl Write<'_> {
             self.connection()
                 .execute(&format!("DELETE FROM {table} WHERE class = ?1 AND number = ?2"), [class.as_str(), number])?;
         }
+        Ok(())
+    }
+
+    /// Keeps who has left the roster, for as long as records tell of them.
+    pub(crate) fn put_former_person(&self, class: &ClassId, person: &Person) -> Result<(), StoreError> {
+        let json = serde_json::to_string(person)
+            .map_err(|error| StoreError::Value { what: "a person", problem: error.to_string() })?;
+        self.connection().execute(
+            "INSERT OR REPLACE INTO former_people (class, number, json) VALUES (?1, ?2, ?3)",
+            [class.as_str(), &person.number, &json],
+        )?;
+        Ok(())
+    }
+
+    /// They are on the roster again.
+    pub(crate) fn forget_former_person(&self, class: &ClassId, number: &str) -> Result<(), StoreError> {
+        let query = "DELETE FROM former_people WHERE class = ?1 AND number = ?2";
+        self.connection().execute(query, [class.as_str(), number])?;
         Ok(())
     }
 
