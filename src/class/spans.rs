@@ -92,14 +92,14 @@ pub fn recorded_spans<'c>(
     spans
 }
 
-/// What `spans` leave of `whole`, to be recorded without sound.
-pub fn rest_of(whole: Span, spans: &[RecordedSpan]) -> Vec<RecordedSpan> {
-    let mut spans: Vec<Span> = spans.iter().filter_map(|recorded| recorded.span.overlap(whole)).collect();
+/// What `spans` leave of `whole`, in order.
+pub fn rest_of(whole: Span, spans: impl IntoIterator<Item = Span>) -> Vec<Span> {
+    let mut spans: Vec<Span> = spans.into_iter().filter_map(|span| span.overlap(whole)).collect();
     spans.sort_unstable();
     let (mut rest, mut from) = (Vec::new(), whole.from);
     for span in spans.into_iter().chain([Span { from: whole.until, until: whole.until }]) {
         if from < span.from {
-            rest.push(RecordedSpan { span: Span { from, until: span.from }, sound: false });
+            rest.push(Span { from, until: span.from });
         }
         from = from.max(span.until);
     }

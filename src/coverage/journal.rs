@@ -135,6 +135,7 @@ mod tests {
             class: class.id.clone(),
             start,
             span: Span { from: start, until: at("03:30:00") },
+            topic: String::new(),
             kind: class.lessons[0].kind,
             cameras: vec!["back".into()],
             workstations: Vec::new(),

@@ -6,10 +6,11 @@
 use super::findings::Change;
 use super::people::{FewPeople, LOOK_EVERY, in_room, look_rows};
 use crate::camera::{Camera, Frame};
-use crate::class::{Class, ClassId, LessonKind, Span, lessons_in, recorded_span};
+use crate::class::{ClassId, LessonKind, Span};
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::picture::Picture;
+use crate::recording::Plan;
 use crate::store::{FindingRow, LookRow, Reader, StoreError};
 use crate::vision::{PersonBox, PersonDetector};
 use evidence::record::{Data, Finding, FindingKind, WindowKind};
@@ -105,11 +106,9 @@ struct Watched {
 /// Looks, counts, notes down and journals; one step at a time.
 pub struct Looker {
     journal: Arc<Journal>,
-    room: String,
+    plan: Plan,
     /// The cameras that record.
     cameras: Vec<String>,
-    version: Option<u64>,
-    classes: Vec<Class>,
     watched: BTreeMap<ClassId, Watched>,
 }
 
@@ -119,10 +118,8 @@ impl Looker {
         let recorded = config.cameras.iter().filter(|camera| camera.record);
         Looker {
             journal,
-            room: config.appliance.room.clone(),
+            plan: Plan::new(config),
             cameras: recorded.map(|camera| camera.name.clone()).collect(),
-            version: None,
-            classes: Vec::new(),
             watched: BTreeMap::new(),
         }
     }
@@ -222,37 +219,25 @@ impl Looker {
 
     /// The practice lessons of this room that go on at `now`.
     fn practice(&mut self, now: Timestamp) -> Result<Vec<Practice>, StoreError> {
-        let reader = self.journal.store().read()?;
-        let version = reader.people_version()?;
-        if self.version != Some(version) {
-            let open = reader.classes()?.into_iter().filter(|row| row.closed.is_none());
-            self.classes = open.map(|row| row.class).collect();
-            self.version = Some(version);
-        }
-        let zone = self.journal.zone();
-        let date = now.to_zoned_datetime(zone.clone()).date();
-        let mut practice = Vec::new();
-        for class in &self.classes {
-            let lessons = lessons_in(class, date, &self.room).filter(|lesson| lesson.kind == LessonKind::Practice);
-            for lesson in lessons {
-                let Some(span) = recorded_span(lesson, zone, 0).filter(|span| span.from <= now && now < span.until)
-                else {
-                    continue;
-                };
-                let cameras = if lesson.cameras.is_empty() { &self.cameras } else { &lesson.cameras };
-                practice.push(Practice { class: class.id.clone(), span, cameras: cameras.clone() });
-            }
-        }
-        Ok(practice)
+        let lessons = self.plan.lessons_at(&self.journal, now)?;
+        let practice = lessons.into_iter().filter(|lesson| lesson.kind == LessonKind::Practice && lesson.start <= now);
+        Ok(practice
+            .map(|lesson| Practice {
+                class: lesson.class,
+                span: Span { from: lesson.start, until: lesson.span.until },
+                cameras: lesson.cameras,
+            })
+            .collect())
     }
 
     /// Trainees of a class who have come and not yet gone.
     fn checked_in(&self, class: &ClassId, now: Timestamp) -> Result<u32, StoreError> {
         let date = now.to_zoned_datetime(self.journal.zone().clone()).date();
-        let accepted = self.journal.store().read()?.accepted_on(date)?;
-        let known = self.classes.iter().find(|known| &known.id == class);
+        let reader = self.journal.store().read()?;
+        let (accepted, known) = (reader.accepted_on(date)?, reader.class(class)?);
+        drop(reader);
         let trainees: HashSet<&str> =
-            known.iter().flat_map(|class| &class.trainees).map(|person| person.number.as_str()).collect();
+            known.iter().flat_map(|row| &row.class.trainees).map(|person| person.number.as_str()).collect();
         let in_window = |wanted: WindowKind| -> HashSet<&str> {
             let of = accepted.iter().filter(|(of, _, window)| of == class && *window == wanted);
             of.map(|(_, person, _)| person.as_str()).filter(|person| trainees.contains(person)).collect()

@@ -4,8 +4,8 @@
 //! without consent, no templates left of somebody who was erased.
 
 use super::{Appended, Batch, Journal, JournalError};
-use crate::class::{Class, ClassId, IdNumber, Person, Span, recorded_span};
-use crate::store::{ClassRow, StoreError, Template, View};
+use crate::class::{Class, ClassId, IdNumber, Person};
+use crate::store::{StoreError, Template, View};
 use evidence::record::{Checkin, Consent, Data, Enrolment, Erasure, Export, Plan};
 
 /// Where a class came from.
@@ -48,7 +48,7 @@ impl Journal {
         let (first_day, last_day) = class.days().ok_or_else(refused)?;
         self.transaction(|batch| {
             if let Some(known) = batch.class(&class.id)? {
-                self.keep_begun(batch, &known)?;
+                self.keep_begun(batch, &known, Some(class))?;
                 for person in known.class.people().filter(|person| !is_still_there(person, class)) {
                     if batch.has_checked_in(&class.id, &person.number)? {
                         batch.put_former_person(&class.id, person)?;
@@ -92,29 +92,13 @@ impl Journal {
     pub fn close_class(&self, id: &ClassId) -> Result<(), JournalError> {
         self.transaction(|batch| {
             let row = batch.class(id)?.ok_or_else(|| JournalError::Refused(format!("class {id} is not known")))?;
-            self.keep_begun(batch, &row)?;
+            self.keep_begun(batch, &row, None)?;
             for person in row.class.people() {
                 batch.erase(id, &person.number, "class_closed")?;
             }
             let time = batch.now();
             Ok(batch.close_class(id, &time)?)
         })
-    }
-
-    /// What has begun and has no account yet stays due, whatever becomes of its plan.
-    fn keep_begun(&self, batch: &Batch<'_>, row: &ClassRow) -> Result<(), JournalError> {
-        let (id, now) = (&row.class.id, self.clock().now());
-        // When it was closed, what had begun was kept.
-        for lesson in row.class.lessons.iter().filter(|_| row.closed.is_none()) {
-            if let Some(Span { from, until }) = recorded_span(lesson, self.zone(), 0)
-                && from <= now
-                && row.came_before(until)
-                && batch.coverage(id, from)?.is_none()
-            {
-                batch.put_begun_lesson(id, from, lesson)?;
-            }
-        }
-        Ok(())
     }
 
     /// Journals that a person consents to face recognition. `notice` is the SHA-256 (hex) of the notice shown;

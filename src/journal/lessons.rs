@@ -91,7 +91,8 @@ impl Journal {
             let known = batch.class(class)?.map(|row| row.class);
             let class_plan = known.ok_or_else(|| JournalError::Refused(format!("class {class} is not known")))?;
             let is_lesson = |known: &crate::class::Lesson| known.date == local.date() && known.start == local.time();
-            if !class_plan.lessons.iter().any(is_lesson) {
+            let begun = batch.begun_lessons()?.into_iter().filter(|(of, _)| of == class).map(|(_, lesson)| lesson);
+            if !class_plan.lessons.iter().any(is_lesson) && !begun.into_iter().any(|lesson| is_lesson(&lesson)) {
                 let time = local.strftime("%Y-%m-%d %H:%M");
                 return Err(JournalError::Refused(format!("class {class} has no lesson that begins at {time}")));
             }

@@ -5,6 +5,7 @@
 //! Opening reads O(log n) rows, however long the log is; nothing is ever hashed twice.
 
 mod acts;
+mod begun;
 mod error;
 mod lessons;
 #[doc(hidden)]

@@ -40,9 +40,20 @@ impl SegmentFile {
         let part = path.with_added_extension(PART);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&part)?;
         let mut segment = SegmentFile { path: path.to_owned(), part, file, hash: Sha256::new(), bytes: 0 };
-        segment.append(header)?;
-        sync_folder(folder)?;
-        Ok(segment)
+        match segment.append(header).and_then(|()| sync_folder(folder)) {
+            Ok(()) => Ok(segment),
+            Err(error) => {
+                segment.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes it away again: there is nothing in it.
+    pub(super) fn discard(self) {
+        if let Err(error) = fs::remove_file(&self.part) {
+            tracing::warn!(%error, file = %self.part.display(), "it is empty and could not be removed");
+        }
     }
 
     /// Adds a fragment; it is on disk when this returns.

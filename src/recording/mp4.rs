@@ -195,7 +195,7 @@ pub(super) fn ticks(traf: &Traf) -> u64 {
 pub(super) fn times(moof: &Moof, track: u32, rate: f64) -> (f64, f64) {
     let Some(traf) = moof.traf.iter().find(|traf| traf.tfhd.track_id == track) else { return (0.0, 0.0) };
     let start = traf.tfdt.as_ref().map_or(0, |tfdt| tfdt.base_media_decode_time);
-    (start as f64 / rate, (start + ticks(traf)) as f64 / rate)
+    (start as f64 / rate, start.saturating_add(ticks(traf)) as f64 / rate)
 }
 
 /// What a file holds, as far as it is whole.
@@ -213,10 +213,15 @@ pub(super) struct Contents {
     pub sound: Sound,
 }
 
+/// Boxes other than media are no larger than this.
+const LARGEST_BOX: usize = 16 << 20;
+
 /// Looks at a file that may end anywhere. `None`: there is not one whole fragment in it.
-pub(super) fn contents(file: &mut impl Read) -> std::io::Result<Option<Contents>> {
+///
+/// The first `sure` bytes are known to be as they were written; of what follows them no more than `more` seconds counts.
+pub(super) fn contents(file: &mut impl Read, sure: u64, more: f64) -> std::io::Result<Option<Contents>> {
     let mut found: Option<Contents> = None;
-    let (mut position, mut pending, mut timescale) = (0, None, 0.0);
+    let (mut position, mut pending, mut timescale, mut last) = (0, None, 0.0, more);
     loop {
         let header = match Option::<Header>::read_from(file) {
             Ok(Some(header)) => header,
@@ -226,15 +231,21 @@ pub(super) fn contents(file: &mut impl Read) -> std::io::Result<Option<Contents>
             _ => break,
         };
         let Some(size) = header.size else { break };
-        let mut body = Vec::with_capacity(size.min(1 << 22));
-        if file.take(size as u64).read_to_end(&mut body)? < size {
+        let is_media = header.kind == FourCC::new(b"mdat");
+        let (mut body, mut limited) = (Vec::new(), file.take(size as u64));
+        let read = match is_media {
+            true => std::io::copy(&mut limited, &mut std::io::sink())?,
+            false if size > LARGEST_BOX => break,
+            false => limited.read_to_end(&mut body)? as u64,
+        };
+        if read < size as u64 {
             break;
         }
         position += (HEADER + size) as u64;
         if header.kind == Moov::KIND {
             let Ok(moov) = Moov::decode_body(&mut &*body) else { break };
             let Some(video) = moov.trak.iter().find(|trak| trak.tkhd.track_id == VIDEO) else { break };
-            timescale = f64::from(video.mdia.mdhd.timescale);
+            timescale = f64::from(video.mdia.mdhd.timescale.max(1));
             let codec = match video.mdia.minf.stbl.stsd.codecs.first() {
                 Some(Codec::Avc1(_)) => VideoCodec::H264,
                 Some(Codec::Hvc1(_) | Codec::Hev1(_)) => VideoCodec::H265,
@@ -250,17 +261,17 @@ pub(super) fn contents(file: &mut impl Read) -> std::io::Result<Option<Contents>
         } else if header.kind == Moof::KIND {
             let Ok(moof) = Moof::decode_body(&mut &*body) else { break };
             pending = Some(moof);
-        } else if header.kind == FourCC::new(b"mdat")
-            && let (Some(found), Some(moof)) = (&mut found, pending.take())
-        {
-            found.bytes = position;
-            for traf in moof.traf.iter().filter(|traf| traf.tfhd.track_id == VIDEO) {
-                let start = traf.tfdt.as_ref().map_or(0, |tfdt| tfdt.base_media_decode_time);
-                let samples = traf.trun.iter().flat_map(|trun| trun.samples.iter());
-                let ticks: u64 = samples.map(|sample| u64::from(sample.duration.unwrap_or_default())).sum();
-                found.frames += traf.trun.iter().map(|trun| trun.samples.len() as u64).sum::<u64>();
-                found.seconds = (start + ticks) as f64 / timescale;
+        } else if is_media && let (Some(found), Some(moof)) = (&mut found, pending.take()) {
+            let (start, end) = times(&moof, VIDEO, timescale);
+            if position <= sure {
+                last = end + more;
+            } else if end > last || start < found.seconds - 1.0 {
+                break; // time that goes back is no camera's
             }
+            let trafs = moof.traf.iter().filter(|traf| traf.tfhd.track_id == VIDEO);
+            let pictures = trafs.flat_map(|traf| &traf.trun).map(|trun| trun.samples.len() as u64);
+            found.frames += pictures.sum::<u64>();
+            (found.bytes, found.seconds) = (position, end.max(found.seconds));
         }
     }
     Ok(found.filter(|found| found.bytes > 0))

@@ -1,6 +1,7 @@
 //! What the plan wants recorded, and which lessons are over.
 
 use super::Wanted;
+use super::accounts::cameras_accounted;
 use crate::class::{
     self, Class, ClassId, LessonKind, RecordedSpan, SoundPolicy, Span, lessons_in, recorded_span, recorded_spans,
     rest_of,
@@ -19,6 +20,8 @@ pub struct Lesson {
     pub class: ClassId,
     /// When it begins by the plan.
     pub start: Timestamp,
+    /// What is taught.
+    pub topic: String,
     /// From the roll call to its end.
     pub span: Span,
     /// Theory or practice.
@@ -58,17 +61,14 @@ impl Part {
         Part { row: ClassRow { class: Class { lessons, ..row.class.clone() }, ..row.clone() }, has_begun }
     }
 
-    /// A class's lessons, and those of it that had begun when its plan was replaced, or it was closed.
+    /// A class's lessons, and those of it that had begun when its plan was replaced, or it was closed: of these what was
+    /// kept then counts.
     fn of(row: &ClassRow, begun: Vec<class::Lesson>, with_closed: bool) -> [Part; 2] {
         let is_open = row.closed.is_none() || with_closed;
-        let planned = row.class.lessons.iter().filter(|_| is_open).cloned();
         let is_same = |one: &class::Lesson, other: &class::Lesson| one.date == other.date && one.start == other.start;
-        // Of a lesson that is still in the plan, the newest word counts.
-        let (mut old, new): (Vec<_>, Vec<_>) =
-            planned.partition(|lesson| begun.iter().any(|known| is_same(known, lesson)));
-        let gone: Vec<_> = begun.into_iter().filter(|lesson| !old.iter().any(|known| is_same(known, lesson))).collect();
-        old.extend(gone);
-        [Part::new(row, new, false), Part::new(row, old, true)]
+        let is_kept = |lesson: &class::Lesson| begun.iter().any(|known| is_same(known, lesson));
+        let planned = row.class.lessons.iter().filter(|lesson| is_open && !is_kept(lesson)).cloned().collect();
+        [Part::new(row, planned, false), Part::new(row, begun, true)]
     }
 }
 
@@ -132,23 +132,43 @@ impl Plan {
         camera: &str,
         span: Span,
     ) -> Result<Vec<RecordedSpan>, StoreError> {
+        let mut spans = self.lessons_between(journal, camera, span)?;
+        let rest = self.outside(journal, camera, span, &spans);
+        spans.extend(rest.into_iter().map(|span| RecordedSpan { span, sound: false }));
+        spans.sort_by_key(|recorded| recorded.span);
+        Ok(spans)
+    }
+
+    /// What `camera` is to record of the lessons on the dates of `span`.
+    fn lessons_between(
+        &mut self,
+        journal: &Journal,
+        camera: &str,
+        span: Span,
+    ) -> Result<Vec<RecordedSpan>, StoreError> {
         let mut spans = Vec::new();
         for date in self.dates(journal, span)? {
             spans.extend(self.spans_on(journal, camera, date)?);
         }
-        if self.outside_lessons && self.cameras.iter().any(|name| name == camera) {
-            let (mut day, last) = (self.day(journal, span.from), self.day(journal, span.until));
-            let midnight = |day: Date| day.to_zoned_datetime(journal.zone().clone()).map(|time| time.timestamp());
-            while let Ok(next) = day.tomorrow()
-                && let (Ok(from), Ok(until)) = (midnight(day), midnight(next))
-                && day <= last
-            {
-                spans.extend(rest_of(Span { from, until }, &spans));
-                day = next;
-            }
-            spans.sort_by_key(|recorded| recorded.span);
-        }
         Ok(spans)
+    }
+
+    /// What `lessons` leave of the days of `span`, where the config wants that recorded too.
+    fn outside(&self, journal: &Journal, camera: &str, span: Span, lessons: &[RecordedSpan]) -> Vec<Span> {
+        let mut spans = Vec::new();
+        if !self.outside_lessons || !self.cameras.iter().any(|name| name == camera) {
+            return spans;
+        }
+        let (mut day, last) = (self.day(journal, span.from), self.day(journal, span.until));
+        let midnight = |day: Date| day.to_zoned_datetime(journal.zone().clone()).map(|time| time.timestamp());
+        while let Ok(next) = day.tomorrow()
+            && let (Ok(from), Ok(until)) = (midnight(day), midnight(next))
+            && day <= last
+        {
+            spans.extend(rest_of(Span { from, until }, lessons.iter().map(|recorded| recorded.span)));
+            day = next;
+        }
+        spans
     }
 
     /// The dates of `span` that have lessons. A lesson right after midnight has its roll call on the day before.
@@ -164,7 +184,7 @@ impl Plan {
     pub(crate) fn lessons_at(&mut self, journal: &Journal, now: Timestamp) -> Result<Vec<Lesson>, StoreError> {
         let mut lessons = Vec::new();
         for date in self.dates(journal, Span { from: now, until: now })? {
-            lessons.extend(self.lessons_on(journal, date)?);
+            lessons.extend(self.due_on(journal, date)?);
         }
         lessons.retain(|lesson| lesson.span.from <= now && now < lesson.span.until);
         Ok(lessons)
@@ -197,13 +217,49 @@ impl Plan {
         if lesson.cameras.is_empty() { &self.cameras } else { &lesson.cameras }
     }
 
-    /// The lessons of a date, in order of time.
+    /// The lessons of a date, in order of time; without those that were over before their plan came, or had not begun
+    /// when their class was closed. What has its account is told with the cameras that had to record it then.
     pub fn lessons_on(&mut self, journal: &Journal, date: Date) -> Result<Vec<Lesson>, StoreError> {
+        let mut lessons = self.due_on(journal, date)?;
+        let reader = journal.store().read()?;
+        for lesson in &mut lessons {
+            if let Some(cameras) = cameras_accounted(&reader, &lesson.class, lesson.start)? {
+                lesson.cameras = cameras;
+            }
+        }
+        Ok(lessons)
+    }
+
+    fn due_on(&mut self, journal: &Journal, date: Date) -> Result<Vec<Lesson>, StoreError> {
         self.refresh(journal)?;
-        let of = |class: &Class| self.lessons_of(class, journal, date);
-        let mut lessons: Vec<Lesson> = self.parts.iter().flat_map(|part| of(&part.row.class)).collect();
+        let mut lessons = Vec::new();
+        for Part { row, has_begun } in &self.parts {
+            for lesson in self.lessons_of(&row.class, journal, date) {
+                let is_due = *has_begun || row.closed.is_none() && row.came_before(lesson.span.until);
+                if is_due || journal.store().read()?.coverage(&lesson.class, lesson.start)?.is_some() {
+                    lessons.push(lesson);
+                }
+            }
+        }
         lessons.sort_by_key(|lesson| lesson.span);
         Ok(lessons)
+    }
+
+    /// What `camera` had to record on the dates of `span` and has no account yet, with what it records outside lessons.
+    pub(super) fn untold(&mut self, journal: &Journal, camera: &str, span: Span) -> Result<Vec<Span>, StoreError> {
+        let mut spans = Vec::new();
+        for date in self.dates(journal, span)? {
+            for lesson in self.due_on(journal, date)? {
+                let is_accounted = || journal.store().read()?.coverage(&lesson.class, lesson.start);
+                if lesson.cameras.iter().any(|name| name == camera) && is_accounted()?.is_none() {
+                    spans.push(lesson.span);
+                }
+            }
+        }
+        let lessons = self.lessons_between(journal, camera, span)?;
+        spans.extend(self.outside(journal, camera, span, &lessons));
+        spans.sort_unstable();
+        Ok(spans)
     }
 
     /// The lessons that ended before `moment` and whose accounts have not been made. Those that had ended when their
@@ -245,6 +301,7 @@ impl Plan {
             Some(Lesson {
                 class: class.id.clone(),
                 start,
+                topic: lesson.topic.clone(),
                 span,
                 kind: lesson.kind,
                 cameras: self.cameras_of(lesson).to_vec(),

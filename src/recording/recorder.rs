@@ -12,10 +12,10 @@ use crate::lasting::Lasting;
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 pub(super) struct Settings {
     /// Where this camera's segments go, a folder a day.
@@ -62,6 +62,8 @@ pub(super) struct Recorder {
     since: Option<Timestamp>,
     /// Sound that comes before this moment is not kept.
     quiet_until: Option<Instant>,
+    /// What is wanted has been told before.
+    is_running: bool,
 }
 
 struct Last {
@@ -109,6 +111,7 @@ impl Recorder {
             trouble: Lasting::default(),
             since: None,
             quiet_until: None,
+            is_running: false,
         }
     }
 
@@ -194,6 +197,7 @@ impl Recorder {
     /// in one of them only. Sound that is not to be kept is left out from the span's first moment.
     pub(super) fn set_wanted(&mut self, wanted: Option<Wanted>, told: Option<Timestamp>, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
+        let is_running = mem::replace(&mut self.is_running, true);
         if self.wanted == wanted {
             return facts;
         }
@@ -215,6 +219,10 @@ impl Recorder {
         self.accounted = wanted.map(|wanted| told.map_or(wanted.from, |told| told.max(wanted.from)));
         self.since = self.accounted;
         self.is_certain = false;
+        if is_running {
+            // What was the cause before the start, or of an earlier gap, is none of this span's.
+            self.cause = GapCause::CameraStalled;
+        }
         self.open_if_wanted(now, &mut facts);
         facts
     }
@@ -353,6 +361,9 @@ impl Recorder {
         let (format, arrived) = (first.format.clone(), first.arrived);
         // The wall time of now, not of when the last segment began: a step of the clock lies between segments.
         let start = now.at(arrived);
+        if wanted.until <= start {
+            return;
+        }
         let with_sound = wanted.sound && format.audio.is_some();
         let local = start.to_zoned_datetime(self.settings.zone.clone());
         let name = local.strftime("%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
@@ -458,6 +469,12 @@ impl Recorder {
         let end = if step.is_some() { by_start } else { wall.unwrap_or(by_start) };
         let end = end.max(open.begun.wall);
         let sound = sound(&open.format, open.with_sound);
+        if open.frames == 0 {
+            // Not even its first group of pictures could be written.
+            open.file.discard();
+            self.accounted = Some(open.begun.wall);
+            return;
+        }
         match open.file.close() {
             Ok(file) => {
                 facts.push(Fact::Segment(Finished {

@@ -6,12 +6,16 @@ use super::plan::Plan;
 use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
 use crate::class::Span;
 use crate::journal::Journal;
-use crate::store::{AliveRow, SegmentRow, StoreError, View};
+use crate::store::{AliveRow, SegmentRow, StoreError, UnfinishedRow, View};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+
+/// What comes after the last bytes that were noted down is no longer than this: a group of pictures, and a sign of life
+/// that is late.
+const MORE: SignedDuration = SignedDuration::from_secs(15);
 
 /// What an earlier run, or somebody else, has left.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,10 +68,15 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recover
 
 /// Whether a file that is not journalled is none that a recorder had begun, or does not begin as that was.
 pub(crate) fn is_foreign(view: &View, root: &Path, path: &Path) -> Result<bool, RecordingError> {
-    let Some(known) = view.unfinished(&relative(root, &whole(path)))? else { return Ok(true) };
+    Ok(begun(view, root, path)?.is_none())
+}
+
+/// What was noted down of a file that a recorder had begun and that begins as it was.
+fn begun(view: &View, root: &Path, path: &Path) -> Result<Option<UnfinishedRow>, RecordingError> {
+    let Some(known) = view.unfinished(&relative(root, &whole(path)))? else { return Ok(None) };
     let named = |source| RecordingError::Io { path: path.to_owned(), source };
     let (bytes, sha256) = hash_beginning(path, known.bytes).map_err(named)?;
-    Ok((bytes, sha256) != (known.bytes, known.sha256))
+    Ok(Some(known).filter(|known| (bytes, &sha256) == (known.bytes, &known.sha256)))
 }
 
 /// What a segment is called once it is closed.
@@ -91,12 +100,14 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
     if !is_part && journal.store().read()?.is_segment(&name)? {
         return Ok(Became::Left);
     }
-    let is_foreign = is_foreign(&*journal.store().read()?, root, path)?;
-    if is_foreign && !is_part {
+    let known = begun(&*journal.store().read()?, root, path)?;
+    if known.is_none() && !is_part {
         return Ok(Became::Foreign);
     }
     let camera = name.split('/').next().unwrap_or_default().to_owned();
-    let contents = mp4::contents(&mut BufReader::new(File::open(path).map_err(named)?)).map_err(named)?;
+    let (mut file, sure) =
+        (BufReader::new(File::open(path).map_err(named)?), known.as_ref().map_or(0, |row| row.bytes));
+    let contents = mp4::contents(&mut file, sure, MORE.as_secs_f64()).map_err(named)?;
     let (Some(contents), Some(start)) = (contents, start_of(&whole)) else {
         // Not one picture is whole in it.
         tracing::warn!(file = %path.display(), "nothing in this segment can be recovered");
@@ -107,9 +118,7 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
         return Ok(Became::Left);
     };
     // What holds no picture was begun at the very last moment.
-    if is_foreign {
-        return Ok(Became::Foreign);
-    }
+    let Some(known) = known else { return Ok(Became::Foreign) };
     let file = OpenOptions::new().write(true).open(path).map_err(named)?;
     let written = file.metadata().and_then(|metadata| metadata.modified()).map_err(named)?;
     file.set_len(contents.bytes).and_then(|()| file.sync_all()).map_err(named)?;
@@ -118,7 +127,8 @@ fn recover_segment(journal: &Journal, root: &Path, path: &Path) -> Result<Became
         sync_folder(whole.parent().unwrap_or(root)).map_err(named)?;
     }
     let (bytes, sha256) = hash_file(&whole).map_err(named)?;
-    let end = end_of(start, contents.seconds, Timestamp::try_from(written).unwrap_or(start));
+    let written = Timestamp::try_from(written).unwrap_or(start);
+    let end = end_of(start, contents.seconds, written).min(known.at + MORE).max(start);
     let row = SegmentRow { seq: 0, camera, start, end, path: name, bytes, sha256 };
     let described = Described {
         frames: contents.frames,
@@ -142,7 +152,7 @@ fn forget(journal: &Journal, name: &str) -> Result<(), StoreError> {
 /// When a segment ends that shows so many seconds by its camera's clock and was last written at `written`: a camera whose
 /// clock runs fast shows nothing of what comes later. A file whose time was lost tells nothing.
 fn end_of(start: Timestamp, seconds: f64, written: Timestamp) -> Timestamp {
-    let end = start + SignedDuration::from_millis((seconds * 1000.0) as i64);
+    let end = start.checked_add(SignedDuration::from_millis((seconds * 1000.0) as i64)).unwrap_or(written);
     if written > start { end.min(written) } else { end }
 }
 
@@ -167,7 +177,7 @@ pub(super) fn account_for_absence(
         let lessons = plan.over(journal, now)?.into_iter().chain(plan.lessons_at(journal, now)?);
         lessons.filter(|lesson| lesson.cameras.iter().any(|name| name == camera)).map(|lesson| lesson.span).collect()
     } else {
-        plan.spans_between(journal, camera, Span { from: alive.at, until: now })?
+        plan.untold(journal, camera, Span { from: alive.at, until: now })?
     };
     for (span, past) in spans.iter().filter_map(|span| Some((span, span.overlap(Span { until: now, ..*span })?))) {
         let reader = journal.store().read()?;
@@ -209,12 +219,15 @@ fn start_of(path: &Path) -> Option<Timestamp> {
     jiff::ZonedDateTime::strptime("%Y-%m-%dT%H-%M-%S.%f%z", name).ok().map(|time| time.timestamp())
 }
 
+/// A camera's folder, and a day's.
+const DEPTH: u32 = 2;
+
 /// All segments and parts of segments below `root`, in order. A folder there that cannot be read, as a disk's `lost+found`,
 /// is left out.
 pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
+    let mut folders = vec![(root.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if folder == root => return Err(error),
@@ -225,8 +238,8 @@ pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
         };
         for entry in entries {
             let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
+            if path.is_dir() && depth < DEPTH {
+                folders.push((path, depth + 1));
             } else if path.extension().is_some_and(|extension| extension == "mp4" || extension == PART) {
                 found.push(path);
             }

@@ -94,8 +94,9 @@ impl Worker {
         let mut ticked = None;
         let mut is_first = true;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            // First what has come meanwhile: a disk that was slow is no camera that stands still.
-            for _ in 0..AT_ONCE {
+            // First what has come meanwhile: a disk that was slow is no camera that stands still. At the start, what the
+            // run before has told goes first.
+            for _ in 0..if is_first { 0 } else { AT_ONCE } {
                 let Ok(unit) = self.units.receiver().try_recv() else { break };
                 self.take(unit);
             }
@@ -151,7 +152,7 @@ impl Worker {
     fn unfinished(&self) -> Option<UnfinishedRow> {
         let Written { path, bytes, sha256 } = self.recorder.unfinished()?;
         let path = path.strip_prefix(&self.shared.root).unwrap_or(&path).to_string_lossy().into_owned();
-        Some(UnfinishedRow { path, bytes, sha256 })
+        Some(UnfinishedRow { path, bytes, sha256, at: self.shared.journal.clock().now() })
     }
 
     fn tick(&mut self, is_first: bool) {

@@ -60,8 +60,10 @@ pub struct UnfinishedRow {
     pub path: String,
     /// How much of it is certainly on disk …
     pub bytes: u64,
-    /// … and the SHA-256 (hex) of that.
+    /// … and the SHA-256 (hex) of that …
     pub sha256: String,
+    /// … at this moment.
+    pub at: Timestamp,
 }
 
 /// Segments, counted.
@@ -271,12 +273,15 @@ impl View {
 
     /// The segments that were begun and are not journalled: few.
     pub fn all_unfinished(&self) -> Result<Vec<UnfinishedRow>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT path, bytes, sha256 FROM unfinished ORDER BY path")?;
-        let rows = statement.query_map([], |row| {
-            Ok(UnfinishedRow { path: row.get(0)?, bytes: row.get::<_, i64>(1)? as u64, sha256: row.get(2)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let query = "SELECT path, bytes, sha256, at_ms FROM unfinished ORDER BY path";
+        let mut statement = self.connection.prepare_cached(query)?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (bytes, at) = (row.get::<_, i64>(1)? as u64, time(row.get(3)?)?);
+            found.push(UnfinishedRow { path: row.get(0)?, bytes, sha256: row.get(2)?, at });
+        }
+        Ok(found)
     }
 
     /// The last sign of life of each recorder.
@@ -350,10 +355,10 @@ impl Write<'_> {
     pub fn put_unfinished(&self, row: &UnfinishedRow) -> Result<(), StoreError> {
         self.connection()
             .prepare_cached(
-                "INSERT OR REPLACE INTO unfinished (path, bytes, sha256)
-                 SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM segments WHERE path = ?1)",
+                "INSERT OR REPLACE INTO unfinished (path, bytes, sha256, at_ms)
+                 SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM segments WHERE path = ?1)",
             )?
-            .execute(params![row.path, sql(row.bytes), row.sha256])?;
+            .execute(params![row.path, sql(row.bytes), row.sha256, row.at.as_millisecond()])?;
         Ok(())
     }
 

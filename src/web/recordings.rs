@@ -6,9 +6,9 @@
 use super::access::viewer;
 use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
-use crate::class::{Class, Lesson, Span, lessons_in, recorded_span};
+use crate::class::{ClassId, Span};
 use crate::clock::local;
-use crate::recording::{account_from, cameras_accounted};
+use crate::recording::{Lesson, Plan, account_from};
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -212,22 +212,20 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
         .map_or(Timestamp::MIN, |start| start.timestamp());
     let whole = Span { from: start, until: start.saturating_add(SignedDuration::from_hours(24)).unwrap_or(start) };
     let reader = app.journal.store().read()?;
-    let room = &app.config.appliance.room;
-    let classes = reader.all_classes()?;
+    let classes: BTreeMap<ClassId, String> =
+        reader.all_classes()?.into_iter().map(|row| (row.class.id, row.class.name)).collect();
+    let planned = Plan::of_all_classes(&app.config, &app.journal)?.lessons_on(&app.journal, date)?;
     let mut names = cameras(app, &reader)?;
     // A camera that a lesson needs and that is not there is shown as what it is.
-    for lesson in classes.iter().flat_map(|row| lessons_in(&row.class, date, room)) {
+    for lesson in &planned {
         let unknown = lesson.cameras.iter().filter(|camera| !names.contains(camera)).cloned().collect::<Vec<_>>();
         names.extend(unknown);
     }
     let read = names.into_iter().map(|name| Camera::read(app, &reader, name, whole, now));
     let cameras: Vec<Camera> = read.collect::<Result<_, _>>()?;
-    let mut lessons = Vec::new();
-    for class in classes.iter().map(|row| &row.class) {
-        for lesson in lessons_in(class, date, room) {
-            lessons.extend(lesson_view(app, &reader, class, lesson, &cameras, now)?);
-        }
-    }
+    let name = |lesson: &Lesson| classes.get(&lesson.class).cloned().unwrap_or_default();
+    let mut lessons: Vec<LessonView> =
+        planned.iter().map(|lesson| lesson_view(lesson, name(lesson), &cameras, now)).collect();
     lessons.sort_by_key(|lesson| (lesson.start, lesson.class.clone()));
     Ok(Day {
         date: date.to_string(),
@@ -324,32 +322,19 @@ impl Camera {
     }
 }
 
-fn lesson_view(
-    app: &App,
-    view: &View,
-    class: &Class,
-    lesson: &Lesson,
-    cameras: &[Camera],
-    now: Timestamp,
-) -> Result<Option<LessonView>, StoreError> {
-    let zone = app.journal.zone();
-    let span = recorded_span(lesson, zone, app.config.recording.lead_minutes);
-    let Some((span, own)) = span.zip(recorded_span(lesson, zone, 0)) else { return Ok(None) };
-    // Cameras come and go: what had to record a lesson is what had to then.
-    let accounted = cameras_accounted(view, &class.id, own.from)?;
-    let wanted = accounted.as_ref().unwrap_or(&lesson.cameras);
-    let must = |camera: &&Camera| (accounted.is_none() && wanted.is_empty()) || wanted.contains(&camera.name);
-    let begun = span.from <= now;
-    Ok(Some(LessonView {
-        class: class.id.to_string(),
-        name: class.name.clone(),
+fn lesson_view(lesson: &Lesson, name: String, cameras: &[Camera], now: Timestamp) -> LessonView {
+    let has_begun = lesson.span.from <= now;
+    let must = |camera: &&Camera| has_begun && lesson.cameras.contains(&camera.name);
+    LessonView {
+        class: lesson.class.to_string(),
+        name,
         topic: lesson.topic.clone(),
-        from: span.from.as_millisecond(),
-        start: own.from.as_millisecond(),
-        end: span.until.as_millisecond(),
+        from: lesson.span.from.as_millisecond(),
+        start: lesson.start.as_millisecond(),
+        end: lesson.span.until.as_millisecond(),
         cameras: lesson.cameras.clone(),
-        accounts: cameras.iter().filter(must).filter(|_| begun).map(|camera| camera.account(span, now)).collect(),
-    }))
+        accounts: cameras.iter().filter(must).map(|camera| camera.account(lesson.span, now)).collect(),
+    }
 }
 
 fn finding_view(row: FindingRow) -> FindingView {

@@ -5,9 +5,10 @@ use super::{App, blocking, error, internal};
 use crate::alarm::message::{plain_en, plain_zh};
 use crate::attention::Attention;
 use crate::checkin::{Staff, admit};
-use crate::class::{Class, ClassId, Lesson, Role, mask, recorded_span};
+use crate::class::{Class, ClassId, Role, mask};
 use crate::clock::local;
 use crate::journal::JournalError;
+use crate::recording::Plan;
 use crate::store::{StoreError, View};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -74,24 +75,21 @@ fn is_of_the_room(attention: &Attention) -> bool {
 fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {
     let reader = app.journal.store().read()?;
     let mut found = Vec::new();
-    for class in reader.classes()?.into_iter().map(|row| row.class) {
-        for start in callable_now(app, &class) {
-            found.push(lesson_state(app, &reader, &class, start)?);
+    for (id, start) in callable_now(app)? {
+        if let Some(row) = reader.class(&id)?.filter(|row| row.closed.is_none()) {
+            found.push(lesson_state(app, &reader, &row.class, start)?);
         }
     }
-    found.sort_by_key(|lesson| lesson.lesson);
     Ok(found)
 }
 
-/// When the lessons begin whose roll call can be taken now: from the lead time, which may lie before midnight, to the end.
-fn callable_now(app: &App, class: &Class) -> Vec<Timestamp> {
-    let (now, room) = (app.journal.clock().now(), &app.config.appliance.room);
-    let span = |lesson: &Lesson, minutes| recorded_span(lesson, app.journal.zone(), minutes);
-    let lead = app.config.recording.lead_minutes;
-    let here = class.lessons.iter().filter(|lesson| lesson.room.is_empty() || lesson.room == *room);
-    here.filter(|lesson| span(lesson, lead).is_some_and(|span| span.from <= now && now < span.until))
-        .filter_map(|lesson| span(lesson, 0).map(|span| span.from))
-        .collect()
+/// The lessons whose roll call can be taken now: from the lead time, which may lie before midnight, to the end. Each by its
+/// class and its beginning, in order of time.
+fn callable_now(app: &App) -> Result<Vec<(ClassId, Timestamp)>, StoreError> {
+    let lessons = Plan::new(&app.config).lessons_at(&app.journal, app.journal.clock().now())?;
+    let mut lessons: Vec<_> = lessons.into_iter().map(|lesson| (lesson.class, lesson.start)).collect();
+    lessons.sort_by_key(|(_, start)| *start);
+    Ok(lessons)
 }
 
 fn lesson_state(app: &App, view: &View, class: &Class, start: Timestamp) -> Result<Callable, StoreError> {
@@ -163,7 +161,7 @@ async fn call(State(app): State<Arc<App>>, Json(call): Json<Call>) -> Result<Res
 /// The beginning of the class's lesson that begins at `wanted` (ms), if its roll call can be taken now.
 fn lesson(app: &App, class: &ClassId, wanted: i64) -> Result<Timestamp, Response> {
     let none = || error(StatusCode::CONFLICT, "no_lesson", "no lesson of this class is given here now");
-    let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
-    let row = reader.class(class).map_err(|problem| internal(&problem))?.ok_or_else(none)?;
-    callable_now(app, &row.class).into_iter().find(|start| start.as_millisecond() == wanted).ok_or_else(none)
+    let lessons = callable_now(app).map_err(|problem| internal(&problem))?;
+    let is_wanted = |(of, start): &(ClassId, Timestamp)| of == class && start.as_millisecond() == wanted;
+    lessons.into_iter().find(is_wanted).map(|(_, start)| start).ok_or_else(none)
 }

@@ -398,6 +398,8 @@ pub fn note_unfinished(journal: &Journal, root: &Path, part: &Path) {
     let (bytes, sha256) = rollcall::recording::hash_file(part).expect("there");
     let path = part.with_extension("").strip_prefix(root).expect("below it").to_string_lossy().into_owned();
     let write = journal.store().begin().expect("begins");
-    write.put_unfinished(&rollcall::store::UnfinishedRow { path, bytes, sha256 }).expect("written");
+    write
+        .put_unfinished(&rollcall::store::UnfinishedRow { path, bytes, sha256, at: Timestamp::now() })
+        .expect("written");
     write.commit().expect("committed");
 }

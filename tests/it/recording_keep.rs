@@ -143,9 +143,15 @@ impl House {
 
 /// A short film that is like no other.
 fn film(path: &Path, number: usize) {
+    film_of(path, 1, number);
+}
+
+/// So many seconds, a key frame each second.
+fn film_of(path: &Path, seconds: usize, number: usize) {
+    let source = format!("testsrc=duration={seconds}:size=160x120:rate=10");
     let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=160x120:rate=10"])
-        .args(["-vf", &format!("hue=h={}", number * 20), "-c:v", "libx264", "-preset", "ultrafast"])
+        .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", &source])
+        .args(["-vf", &format!("hue=h={}", number * 20), "-c:v", "libx264", "-preset", "ultrafast", "-g", "10"])
         .args(["-movflags", "frag_keyframe+empty_moov+default_base_moof"])
         .arg(path)
         .status();
@@ -279,10 +285,19 @@ fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
         fs::rename(&file, house.config.recordings().join(name.clone() + end)).expect("renamed");
         name + end
     };
-    let (own, foreign) = (put(61, ".part"), [put(50, ""), put(40, ".part"), put(30, ".part")]);
-    // Two had been begun here. One of them was changed while the appliance was off; and one is gone.
+    let (own, longer, foreign) =
+        (put(61, ".part"), put(70, ".part"), [put(50, ""), put(40, ".part"), put(30, ".part")]);
+    // Four had been begun here. One of them was changed while the appliance was off; and one is gone.
     let root = house.config.recordings();
     note_unfinished(&house.journal, &root, &root.join(&own));
+    // To another, a film was added: of forty seconds, eight or so are its own.
+    let film = root.join(&longer).with_extension("mp4");
+    film_of(&film, 40, 7);
+    let whole = fs::read(&film).expect("just made");
+    fs::rename(film, root.join(&longer)).expect("renamed");
+    fs::write(root.join(&longer), &whole[..whole.len() / 5]).expect("written");
+    note_unfinished(&house.journal, &root, &root.join(&longer));
+    fs::write(root.join(&longer), &whole).expect("written");
     note_unfinished(&house.journal, &root, &root.join(&foreign[2]));
     note_unfinished(&house.journal, &root, &root.join(put(20, ".part")));
     fs::remove_file(root.join(put(20, ".part"))).expect("removed");
@@ -293,6 +308,11 @@ fn a_file_that_no_recorder_can_have_written_is_not_signed_but_named() {
     let service = Service::start(&house.config, house.journal.clone(), Arc::default()).expect("starts");
     let reader = house.journal.store().read().expect("reads");
     assert!(reader.is_segment(own.trim_end_matches(".part")).expect("reads"), "it is recovered");
+    let rows = reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads");
+    let row = rows.iter().find(|row| longer.starts_with(&row.path)).expect("what is surely its own is recovered");
+    let seconds = row.end.duration_since(row.start).as_secs();
+    assert!((15..=26).contains(&seconds), "{seconds} s");
+    assert!(row.bytes < whole.len() as u64 * 2 / 3, "{} of {} bytes", row.bytes, whole.len());
     assert_eq!(service.keeping().foreign, foreign);
     service.stop();
     for file in &foreign {

@@ -5,7 +5,7 @@ mod keep;
 
 use super::appliance::open;
 use crate::attention::english::cause_text;
-use crate::recording::{Plan, account_of, cameras_accounted};
+use crate::recording::{Plan, account_of};
 use anyhow::Result;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
@@ -85,10 +85,8 @@ impl RecordingArgs {
         let cameras: Vec<_> = config.cameras.iter().filter(|camera| camera.record).collect();
         let mut day = Day { date, lessons: Vec::new(), cameras: Vec::new() };
         for lesson in Plan::of_all_classes(&config, &journal)?.lessons_on(&journal, date)? {
-            let accounted = cameras_accounted(&*journal.store().read()?, &lesson.class, lesson.start)?;
-            let cameras = accounted.unwrap_or(lesson.cameras);
             let so_far = crate::class::Span { until: lesson.span.until.min(now), ..lesson.span };
-            for camera in cameras.iter().filter(|_| so_far.from < so_far.until) {
+            for camera in lesson.cameras.iter().filter(|_| so_far.from < so_far.until) {
                 let account = account_of(&journal, camera, so_far)?;
                 day.lessons.push(LessonAccount {
                     class: lesson.class.to_string(),

@@ -68,11 +68,8 @@ fn a_lesson_that_has_begun_when_its_class_is_closed_goes_on_and_has_its_account(
     assert_eq!(room.plan.lessons_at(&room.journal, now).expect("reads").len(), 1);
     assert_eq!((room.lessons(23), room.lessons(24)), (1, 0), "what was yet to come is dropped");
     let mut all = Plan::of_all_classes(&room.config, &room.journal).expect("reads");
-    assert_eq!(
-        all.lessons_on(&room.journal, date(2026, 11, 24)).expect("reads").len(),
-        1,
-        "it was planned all the same"
-    );
+    let mut all_on = |day| all.lessons_on(&room.journal, date(2026, 11, day)).expect("reads").len();
+    assert_eq!((all_on(23), all_on(24)), (1, 0), "nor is it shown as one that had to be recorded");
     room.hours(4);
     assert_eq!(room.over(), [23]);
     let write = room.journal.store().begin().expect("begins");
@@ -138,4 +135,67 @@ fn outside_lessons_nothing_is_recorded_unless_the_config_says_so() {
     ];
     assert_eq!(wanted(&mut Plan::new(&room.config), "back"), always);
     assert!(wanted(&mut Plan::new(&room.config), "front").is_empty(), "it is not recorded here");
+}
+
+#[test]
+fn a_plan_that_comes_in_mid_lesson_takes_nothing_from_what_has_begun() {
+    let mut room = Room::new();
+    room.class.lessons[0].workstations = vec!["1".into(), "2".into()];
+    room.import();
+    room.hours(2);
+    let lesson = |room: &mut Room| {
+        let mut lessons = room.plan.lessons_on(&room.journal, date(2026, 11, 23)).expect("reads");
+        assert_eq!(lessons.len(), 1, "{lessons:?}");
+        let lesson = lessons.remove(0);
+        let end = lesson.span.until.to_zoned_datetime(room.journal.zone().clone());
+        (end.strftime("%H:%M").to_string(), lesson.workstations)
+    };
+    // At 9:00 it moves to another room, loses a workstation and gets another, and has been over since 8:30.
+    let planned = &mut room.class.lessons[0];
+    (planned.room, planned.end) = ("302".into(), jiff::civil::time(8, 30, 0, 0));
+    planned.workstations = vec!["2".into(), "3".into()];
+    room.import();
+    let all = ["1", "2", "3"].map(str::to_owned).to_vec();
+    assert_eq!(lesson(&mut room), ("09:00".into(), all.clone()));
+    // Nor does it help to say so twice.
+    room.class.lessons[0].workstations.clear();
+    room.import();
+    assert_eq!(lesson(&mut room), ("09:00".into(), all.clone()));
+    // It may go on for longer.
+    room.class.lessons[0].end = jiff::civil::time(12, 0, 0, 0);
+    room.import();
+    assert_eq!(lesson(&mut room), ("12:00".into(), all));
+    room.hours(4);
+    assert_eq!(room.over(), [23]);
+}
+
+#[test]
+fn a_lesson_that_is_made_longer_after_its_account_has_another_for_the_rest() {
+    let mut room = Room::new();
+    room.import();
+    room.hours(5);
+    assert_eq!(room.over(), [23]);
+    let account = |room: &Room, start: Timestamp, seq: u64| {
+        let write = room.journal.store().begin().expect("begins");
+        write.put_coverage(seq, &room.class.id, start).expect("written");
+        write.commit().expect("committed");
+    };
+    let start: Timestamp = "2026-11-23T00:00:00Z".parse().expect("a time");
+    account(&room, start, 0);
+    assert!(room.over().is_empty());
+    let until = |hour| jiff::civil::time(hour, 0, 0, 0);
+    for end in [13, 14] {
+        room.class.lessons[0].end = until(end);
+        room.import();
+        let lessons = room.plan.lessons_on(&room.journal, date(2026, 11, 23)).expect("reads");
+        let starts: Vec<i64> = lessons.iter().map(|lesson| lesson.start.duration_since(start).as_mins()).collect();
+        assert_eq!(starts, [0, 210], "8:00 and 11:30");
+        assert_eq!(lessons[1].span.until.duration_since(start).as_hours(), i64::from(end) - 8);
+    }
+    room.hours(3);
+    assert_eq!(room.over(), [23], "the rest");
+    account(&room, start + SignedDuration::from_mins(210), 1);
+    assert!(room.over().is_empty());
+    room.import();
+    assert!(room.over().is_empty());
 }

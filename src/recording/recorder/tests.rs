@@ -254,3 +254,37 @@ fn nothing_is_recorded_where_the_recordings_disk_is_not_mounted() {
     room.pictures(1, 5.0, 9.0);
     assert_eq!(room.told(9.0), ["0–6 WriteFailed", "6–9 recorded"]);
 }
+
+#[test]
+fn no_picture_after_the_end_is_kept_though_a_segment_would_begin_with_it() {
+    let mut room = Room::new(600);
+    room.pictures(1, 595.0, 601.0);
+    assert_eq!(room.told(601.0), ["0–595 ApplianceOff", "595–600 recorded"]);
+}
+
+#[test]
+fn the_cause_of_an_earlier_gap_is_not_that_of_another_span() {
+    let mut room = Room::new(5);
+    room.pictures(1, 0.0, 2.0);
+    room.tick(6.0, CameraState::Absent);
+    let span = Wanted { from: room.now(20.0).wall, until: room.now(40.0).wall, sound: true };
+    let facts = room.recorder.set_wanted(Some(span), None, room.now(20.0));
+    room.facts.extend(facts);
+    room.tick(22.0, CameraState::Live);
+    room.pictures(2, 25.0, 28.0);
+    assert_eq!(room.told(28.0), ["0–2 recorded", "2–5 CameraAbsent", "20–25 CameraStalled", "25–28 recorded"]);
+}
+
+#[test]
+fn a_segment_of_which_nothing_could_be_written_is_none() {
+    let mut room = Room::new(60);
+    let root = room.folder.path().join("state/recordings");
+    room.pictures(1, 0.0, 0.5);
+    std::fs::remove_dir_all(&root).expect("removed");
+    room.pictures(1, 0.5, 3.0);
+    let left = crate::recording::files(&room.folder.path().join("back")).expect("reads");
+    assert!(left.is_empty(), "{left:?}");
+    crate::recording::mark(&root).expect("marked");
+    room.pictures(1, 3.0, 6.0);
+    assert_eq!(room.told(6.0), ["0–3 WriteFailed", "3–6 recorded"]);
+}
