@@ -100,6 +100,9 @@ const PAGES_END: Duration = Duration::from_secs(5);
 /// How often a start that could not be recorded is tried again.
 const BEGIN_EVERY: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether a class is over.
+const CLOSE_EVERY: Duration = Duration::from_secs(600);
+
 /// How often the wall clock is held against the monotonic one.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
@@ -138,7 +141,10 @@ impl Appliance {
             _ => None,
         };
         let lessons = Late::default();
-        let mut tasks = vec![tokio::spawn(watch_clock(journal.clone()))];
+        let mut tasks = vec![
+            tokio::spawn(watch_clock(journal.clone())),
+            tokio::spawn(close_classes(journal.clone(), config.checkin.close_after_days)),
+        ];
         match beginning.begin(&cameras) {
             Ok(begun) => drop(lessons.set(begun)),
             Err(error) if error.is_no_room() => {
@@ -335,6 +341,22 @@ async fn watch_clock(journal: Arc<Journal>) {
             && let Some(error) = trouble.due(watched)
         {
             tracing::error!(%error, "a step of the clock could not be recorded; trying again");
+        }
+    }
+}
+
+/// Closes classes that are over: nobody's face is kept for longer than it is needed.
+async fn close_classes(journal: Arc<Journal>, days: u16) {
+    let (mut ticks, mut trouble) = (tokio::time::interval(CLOSE_EVERY), Lasting::default());
+    loop {
+        ticks.tick().await;
+        let journal = journal.clone();
+        let Ok(closed) = tokio::task::spawn_blocking(move || journal.close_what_is_over(days)).await else { continue };
+        if let Ok(closed) = &closed {
+            closed.iter().for_each(|class| tracing::info!(%class, "it is over: closed, its face templates are erased"));
+        }
+        if let Some(error) = trouble.due(closed.map(drop)) {
+            tracing::error!(%error, "classes that are over could not be closed; trying again");
         }
     }
 }

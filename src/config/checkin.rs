@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// `[checkin]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckinConfig {
     /// The check-in camera; the first camera when absent.
@@ -16,6 +16,21 @@ pub struct CheckinConfig {
     pub decision: DecisionConfig,
     /// `[checkin.windows]`.
     pub windows: WindowConfig,
+    /// A class is closed by itself so many days after that of its last lesson: its face templates are erased.
+    pub close_after_days: u16,
+}
+
+impl Default for CheckinConfig {
+    fn default() -> Self {
+        CheckinConfig {
+            camera: None,
+            quality: QualityConfig::default(),
+            enrolment: EnrolmentConfig::default(),
+            decision: DecisionConfig::default(),
+            windows: WindowConfig::default(),
+            close_after_days: 7,
+        }
+    }
 }
 
 /// `[checkin.quality]`: a face outside any of these limits is not used, and the kiosk says why.

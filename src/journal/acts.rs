@@ -6,7 +6,8 @@
 use super::{Appended, Batch, Journal, JournalError};
 use crate::class::{Class, ClassId, IdNumber, Person};
 use crate::store::{StoreError, Template, View};
-use evidence::record::{Checkin, Consent, Data, Enrolment, Erasure, Export, Plan};
+use evidence::record::{Checkin, ClockQuality, Consent, Data, Enrolment, Erasure, Export, Plan};
+use jiff::SignedDuration;
 
 /// Where a class came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,27 @@ impl Journal {
             let time = batch.now();
             Ok(batch.close_class(id, &time)?)
         })
+    }
+
+    /// Closes the classes whose last lesson was more than `days` days ago, if the clock can be believed; tells which.
+    pub fn close_what_is_over(&self, days: u16) -> Result<Vec<ClassId>, JournalError> {
+        if self.clock().quality() != ClockQuality::Synced {
+            return Ok(Vec::new());
+        }
+        let today = self.clock().now().to_zoned_datetime(self.zone().clone()).date();
+        let is_over = |class: &Class| {
+            let last = class
+                .days()
+                .and_then(|(_, last)| last.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok());
+            last.is_some_and(|last| last < today)
+        };
+        let classes = self.store().read()?.classes()?;
+        let over: Vec<ClassId> =
+            classes.into_iter().map(|row| row.class).filter(is_over).map(|class| class.id).collect();
+        for id in &over {
+            self.close_class(id)?;
+        }
+        Ok(over)
     }
 
     /// Journals that a person consents to face recognition. `notice` is the SHA-256 (hex) of the notice shown;

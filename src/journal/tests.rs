@@ -212,6 +212,27 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
 }
 
 #[test]
+fn a_class_that_is_over_is_closed_by_itself_and_its_faces_are_erased() {
+    let (_folder, clock, journal) = fresh();
+    let roster = class("2026-001", &["1"], &["T1"]);
+    journal.import_class(&roster, "00", PlanSource::File).expect("imported");
+    journal.give_consent(&roster.id, "1", "notice", "cli").expect("consented");
+    let face = EnrolledFace { photo: "ab".repeat(32), embedding: vec![0; 768] };
+    let admitted = |_: &crate::store::View| Ok::<_, JournalError>(());
+    journal.enrol(&roster.id, "1", &[face], "model", "cli", admitted).expect("enrolled");
+    let faces = || journal.store().read().expect("open").all_templates().expect("readable").len();
+    // Its only day is that on which this begins, 8:00.
+    clock.advance(Duration::from_secs(7 * 86_400));
+    assert!(journal.close_what_is_over(7).expect("looked").is_empty() && faces() == 1);
+    clock.advance(Duration::from_secs(86_400));
+    clock.set_quality(evidence::record::ClockQuality::Unset);
+    assert!(journal.close_what_is_over(7).expect("looked").is_empty(), "a wrong clock closes nothing");
+    clock.set_quality(evidence::record::ClockQuality::Synced);
+    assert_eq!((journal.close_what_is_over(7).expect("closed"), faces()), (vec![roster.id], 0));
+    assert!(journal.close_what_is_over(7).expect("looked").is_empty());
+}
+
+#[test]
 fn the_number_of_somebody_who_has_checked_in_passes_to_nobody_else() {
     let (_folder, _, journal) = fresh();
     let with = |name: &str, id_number: &str| {
