@@ -259,5 +259,8 @@ mod tests {
         assert_eq!(end_of(at(0), 20.0, at(21)), at(20));
         assert_eq!(end_of(at(0), 40.0, at(21)), at(21), "its clock runs at twice the speed");
         assert_eq!(end_of(at(0), 20.0, at(-100)), at(20), "the file's time is lost");
+        for seconds in [1e12, 1e300, f64::INFINITY] {
+            assert_eq!(end_of(at(0), seconds, at(21)), at(21), "{seconds} s");
+        }
     }
 }
