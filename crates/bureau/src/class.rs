@@ -7,11 +7,10 @@
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
 use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, read};
-use evidence::checkpoint::Checkpoint;
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
 use evidence::key::VerifyingKey;
-use evidence::tree::{inclusion_proof, leaf_hash};
+use evidence::tree::{Hash, inclusion_proof, leaf_hash};
 use evidence::verdict::{Finding, Severity, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -104,14 +103,41 @@ pub(crate) fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<
     Ok(judge.finish(left))
 }
 
+/// What a checkpoint says that the log was.
+struct Root {
+    root: Hash,
+    /// Whether the bureau has countersigned this very root.
+    is_countersigned: bool,
+}
+
+/// The roots by size. Two roots for one size are a failure; a countersigned one stays.
+fn roots(foundation: &mut Foundation) -> HashMap<u64, Root> {
+    let receipts = foundation.receipts.iter().map(|receipt| (receipt.checkpoint(), true));
+    let others = foundation.checkpoints.iter().map(|checkpoint| (checkpoint, false));
+    let mut roots: HashMap<u64, Root> = HashMap::new();
+    for (checkpoint, is_countersigned) in receipts.chain(others) {
+        let root = Root { root: checkpoint.root, is_countersigned };
+        if roots.entry(checkpoint.size).or_insert(root).root != checkpoint.root {
+            let message = format!(
+                "checkpoint.txt has two different roots over {} records, both signed by the appliance: one of them is \
+                 not of its log",
+                checkpoint.size
+            );
+            foundation.findings.push(failure("two_roots", message));
+        }
+    }
+    roots
+}
+
 /// Takes records and their proofs, and gives the verdict.
 struct Judge<'a> {
     class: &'a str,
     foundation: Foundation,
     verifier: Verifier,
-    checkpoints: HashMap<u64, Checkpoint>,
+    /// By size.
+    roots: HashMap<u64, Root>,
     records: u64,
-    /// Of those, the ones proven under a receipt.
+    /// Of those, the ones proven under a root that a receipt carries.
     countersigned: u64,
     last_seq: Option<u64>,
     from: Option<String>,
@@ -120,14 +146,13 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(class: &'a str, foundation: Foundation) -> Judge<'a> {
-        let checkpoints =
-            foundation.checkpoints.iter().map(|checkpoint| (checkpoint.size, checkpoint.clone())).collect();
+    fn new(class: &'a str, mut foundation: Foundation) -> Judge<'a> {
+        let roots = roots(&mut foundation);
         Judge {
             class,
             verifier: Verifier::new(foundation.log.key),
             foundation,
-            checkpoints,
+            roots,
             records: 0,
             countersigned: 0,
             last_seq: None,
@@ -162,19 +187,32 @@ impl<'a> Judge<'a> {
         let Some(proof) = proof.and_then(Inclusion::parse) else {
             return self.fail("no_proof", Some(seq), format!("record {seq}: line {line} of proofs.txt is no proof"));
         };
-        let receipt = self.foundation.receipts.last().map(|receipt| receipt.checkpoint().size);
-        match self.checkpoints.get(&proof.size) {
+        self.proof(seq, &proof, &leaf_hash(jws.as_bytes()));
+    }
+
+    /// Whether `proof` leads from record `seq` to a root that vouches for it. What the newest receipt covers must be
+    /// proven under a receipt: with another root, which the appliance's key alone has signed, anything could be proven.
+    fn proof(&mut self, seq: u64, proof: &Inclusion, leaf: &Hash) {
+        let covered = self.foundation.receipts.last().map_or(0, |receipt| receipt.checkpoint().size);
+        match self.roots.get(&proof.size) {
             None => {
                 let message = format!("record {seq}: no checkpoint over {} records proves it", proof.size);
                 self.fail("no_checkpoint", Some(seq), message);
             }
-            Some(checkpoint) if proof.seq == seq && proof.proves(&leaf_hash(jws.as_bytes()), &checkpoint.root) => {
-                self.countersigned += u64::from(receipt.is_some_and(|size| proof.size <= size));
-            }
-            Some(_) => {
+            Some(root) if proof.seq != seq || !proof.proves(leaf, &root.root) => {
                 let message = format!("record {seq}: is not in the log of {} records that was signed", proof.size);
                 self.fail("not_included", Some(seq), message);
             }
+            Some(Root { is_countersigned: true, .. }) => self.countersigned += 1,
+            Some(_) if seq < covered => {
+                let message = format!(
+                    "record {seq}: is among the {covered} that the bureau has countersigned, but is proven under a \
+                     checkpoint over {} records that it has not: it may be another record than the one it had",
+                    proof.size
+                );
+                self.fail("not_under_receipt", Some(seq), message);
+            }
+            Some(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::record::Record;
+use evidence::tree::Frontier;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -67,17 +68,27 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         return class::verify(folder, bureau_key);
     }
     let Foundation { log, witness, checkpoints, receipts, findings } = Foundation::read(folder, bureau_key)?;
-    let mut verifier = LogVerifier::new(log.key, checkpoints);
+    let (witnessed, unwitnessed) = checkpoints
+        .into_iter()
+        .partition(|checkpoint| receipts.iter().any(|receipt| receipt.checkpoint() == checkpoint));
+    let mut verifier = LogVerifier::new(log.key, witnessed).and_unwitnessed(unwitnessed);
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let mut lines = Lines::open(folder.join("records.jws"))?;
     let signatures = Verifier::new(log.key);
     let mut recordings = Recordings::default();
+    let receipt = receipts.last();
+    // Only the receipt's own root tells that these are the records that were countersigned.
+    let is_receipts = |tree: &Frontier| {
+        let checkpoint = receipt.map(Countersigned::checkpoint);
+        checkpoint.is_some_and(|checkpoint| checkpoint.size == tree.size() && checkpoint.root == tree.root())
+    };
+    let mut is_countersigned = is_receipts(verifier.frontier());
     loop {
         let batch = lines.next()?;
         if batch.is_empty() {
             let since = Since::new(&receipts);
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
-            return Ok(finish(verifier, receipts.last(), witness.as_ref()));
+            return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
         for (jws, outcome) in batch.iter().zip(checked) {
@@ -86,6 +97,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 recordings.take(record);
             }
             verifier.push_checked(jws, outcome);
+            is_countersigned |= is_receipts(verifier.frontier());
         }
     }
 }
@@ -134,12 +146,18 @@ impl Foundation {
 }
 
 /// The verdict, with what the bureau has vouched for, and what not.
-fn finish(verifier: LogVerifier, receipt: Option<&Countersigned>, witness: Option<&Witness>) -> Verdict {
+/// `is_countersigned`: the receipt's root is that of the records which it covers.
+fn finish(
+    verifier: LogVerifier,
+    receipt: Option<&Countersigned>,
+    is_countersigned: bool,
+    witness: Option<&Witness>,
+) -> Verdict {
     let mut verdict = verifier.finish();
     if let (Some(receipt), Some(witness)) = (receipt, witness) {
         let size = receipt.checkpoint().size;
         let time = time_of(receipt);
-        if verdict.covered >= size {
+        if is_countersigned {
             verdict.findings.push(Finding {
                 severity: Severity::Note,
                 code: "countersigned",

@@ -68,7 +68,10 @@ pub struct LogVerifier {
     verifier: Verifier,
     device: String,
     frontier: Frontier,
+    /// The largest first.
     checkpoints: Vec<Checkpoint>,
+    /// Those among them that nobody but the appliance has signed.
+    unwitnessed: Vec<Checkpoint>,
     covered: u64,
     from: Option<String>,
     last: Option<(String, Timestamp)>,
@@ -89,6 +92,7 @@ impl LogVerifier {
             verifier: Verifier::new(key),
             frontier: Frontier::new(),
             checkpoints,
+            unwitnessed: Vec::new(),
             covered: 0,
             from: None,
             last: None,
@@ -100,6 +104,16 @@ impl LogVerifier {
         };
         verifier.compare_checkpoints();
         verifier
+    }
+
+    /// Compares checkpoints too that nobody but the appliance has signed. While a checkpoint of the others is yet to
+    /// come, they vouch for nothing: whoever has the appliance's key can make one over anything.
+    pub fn and_unwitnessed(mut self, checkpoints: Vec<Checkpoint>) -> LogVerifier {
+        self.checkpoints.extend(checkpoints.iter().cloned());
+        self.checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size));
+        self.unwitnessed = checkpoints;
+        self.compare_checkpoints();
+        self
     }
 
     /// Checks the next record and takes it into the tree.
@@ -238,7 +252,10 @@ impl LogVerifier {
         }
         while let Some(checkpoint) = self.checkpoints.pop_if(|checkpoint| checkpoint.size == size) {
             if checkpoint.root == self.frontier.root() {
-                self.covered = size;
+                let is_witnessed = |checkpoint: &Checkpoint| !self.unwitnessed.contains(checkpoint);
+                if is_witnessed(&checkpoint) || !self.checkpoints.iter().any(is_witnessed) {
+                    self.covered = size;
+                }
             } else {
                 let covered = self.covered;
                 self.fail_log(

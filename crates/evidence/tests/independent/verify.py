@@ -113,13 +113,15 @@ def a_log(folder, about, lines, key, public, device):
         record(line, seq, key, key.thumbprint(), device)
         tree.append_entry(line.encode())
         roots[seq + 1] = tree.get_state()
-    countersigned = 0
+    countersigned, has_receipt = 0, False
     for size, root, by_bureau in checkpoints(folder, about, public, device):
         if size not in roots:
             fail(f"a checkpoint is over {size} records")
         if roots[size] != root:
             fail(f"the root over the first {size} records is not the checkpoint's")
-        countersigned = max(countersigned, size if by_bureau else 0)
+        countersigned, has_receipt = max(countersigned, size if by_bureau else 0), has_receipt or by_bureau
+    if not has_receipt:
+        fail("the bureau has countersigned nothing of this")
     print(f"VERIFIED: {len(lines)} records, {countersigned} countersigned, root {roots[len(lines)].hex()}")
 
 
@@ -141,7 +143,15 @@ def path_root(leaf, seq, size, path):
 
 def a_class(folder, about, lines, key, public, device):
     name = json.loads((folder / "class.json").read_text())["class"]
-    known = {size: (root, by_bureau) for size, root, by_bureau in checkpoints(folder, about, public, device)}
+    known = {}
+    for size, root, by_bureau in checkpoints(folder, about, public, device):
+        other, before = known.get(size, (root, False))
+        if other != root:
+            fail(f"two different roots over {size} records")
+        known[size] = root, by_bureau or before
+    receipts = [size for size, (_, by_bureau) in known.items() if by_bureau]
+    if not receipts:
+        fail("the bureau has countersigned nothing of this")
     proofs = (folder / "proofs.txt").read_text().splitlines()
     if not lines or len(lines) != len(proofs):
         fail(f"{len(lines)} records, but {len(proofs)} proofs")
@@ -156,6 +166,8 @@ def a_class(folder, about, lines, key, public, device):
         root, by_bureau = known.get(size, (None, False))
         if root is None or path_root(hashlib.sha256(b"\x00" + line.encode()).digest(), seq, size, path) != root:
             fail(f"record {seq} is not in the log of {size} records")
+        if seq < max(receipts) and not by_bureau:
+            fail(f"record {seq} is covered by a receipt, but proven under a checkpoint that is none")
         countersigned, before = countersigned + by_bureau, seq
     print(f"VERIFIED: {len(lines)} records of class {name}, {countersigned} countersigned")
 
