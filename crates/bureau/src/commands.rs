@@ -170,8 +170,10 @@ fn list(dir: &Path) -> Done {
         let place = [row.site, row.room].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let countersigned =
             row.countersigned_at.map_or("never countersigned".into(), |time| format!("countersigned {}", utc(time)));
+        let received =
+            row.received_at.map_or("nothing received".into(), |time| format!("newest received {}", utc(time)));
         let refused = format!("{} refused pushes ({} proven)", row.refusals, row.contradictions);
-        println!("{}  {} records, {countersigned}, {refused}  {place}", row.device, row.size);
+        println!("{}  {} records, {received}, {countersigned}, {refused}  {place}", row.device, row.size);
     }
     Ok(ExitCode::SUCCESS)
 }

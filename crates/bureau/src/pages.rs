@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 /// An appliance that has not been heard of for this long is marked.
 const SILENT_SECONDS: u64 = 24 * 3600;
+/// An appliance that has sent nothing new for this long is marked, though receipts are asked for in its name: that
+/// anybody can do who has a checkpoint of it. Longer than a weekend.
+const NOTHING_NEW_SECONDS: u64 = 3 * 24 * 3600;
 /// Refused pushes on the page.
 const REFUSALS: u32 = 30;
 
@@ -59,6 +62,7 @@ struct Shown<'a> {
 enum Health {
     Contradicts,
     Silent,
+    NothingNew,
     Waiting,
     ClockUnset,
     Good,
@@ -66,9 +70,11 @@ enum Health {
 
 impl Health {
     fn of(row: &ApplianceRow, now: u64) -> Health {
+        let is_past = |time: u64, limit| now.saturating_sub(time) >= limit;
         match row.countersigned_at {
             _ if row.contradictions > 0 => Health::Contradicts,
-            Some(time) if now.saturating_sub(time) >= SILENT_SECONDS => Health::Silent,
+            Some(time) if is_past(time, SILENT_SECONDS) => Health::Silent,
+            Some(_) if row.received_at.is_some_and(|time| is_past(time, NOTHING_NEW_SECONDS)) => Health::NothingNew,
             None => Health::Waiting,
             Some(_) if row.last_clock.as_deref() == Some("unset") => Health::ClockUnset,
             Some(_) => Health::Good,
@@ -80,6 +86,7 @@ impl Health {
         match self {
             Health::Contradicts => ("bad", "与已签认记录矛盾", "contradicts what was countersigned"),
             Health::Silent => ("warn", "超过一天无联系", "not heard of for over a day"),
+            Health::NothingNew => ("warn", "超过三天无新记录", "nothing new for over three days"),
             Health::Waiting => ("wait", "尚无记录", "nothing received yet"),
             Health::ClockUnset => ("warn", "设备时钟未校准", "its clock was never set"),
             Health::Good => ("good", "正常", "in order"),
@@ -117,7 +124,7 @@ impl Shown<'_> {
     fn sums(&self, page: &mut String) {
         let healths: Vec<Health> = self.appliances.iter().map(|row| Health::of(row, self.now)).collect();
         let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count();
-        let attention = count(&[Health::Contradicts, Health::Silent, Health::ClockUnset]);
+        let attention = count(&[Health::Contradicts, Health::Silent, Health::NothingNew, Health::ClockUnset]);
         let records: u64 = self.appliances.iter().map(|row| row.size).sum();
         let class = match attention {
             0 => "",
@@ -163,6 +170,9 @@ impl Shown<'_> {
                 Some("holdover") => "<small>时钟暂未同步</small>",
                 _ => "",
             };
+            let received = row
+                .received_at
+                .map_or(String::new(), |time| format!("<small>{}收到</small>", ago(self.now.saturating_sub(time))));
             let countersigned = row.countersigned_at.map_or("—".into(), |time| {
                 format!("{}<small>{}</small>", self.time(time), ago(self.now.saturating_sub(time)))
             });
@@ -174,7 +184,7 @@ impl Shown<'_> {
                 page,
                 "<tr><td><span class=place>{place}</span><small><code>{}</code></small>\
                  <td><span class=\"state {class}\">{state}</span><small lang=en>{english}</small>{unproven}\
-                 <td class=n>{}<td class=t>{newest}{clock}<td class=t>{countersigned}",
+                 <td class=n>{}<td class=t>{newest}{received}{clock}<td class=t>{countersigned}",
                 html(&row.device),
                 grouped(row.size),
             );

@@ -59,8 +59,8 @@ async fn appliances(State(bureau): State<Arc<Bureau>>) -> Result<Response, Respo
     let list = rows.iter().map(|row| {
         json!({
             "device": row.device, "key": row.key, "registered": row.registered, "records": row.size,
-            "countersigned_at": row.countersigned_at, "refusals": row.refusals, "contradictions": row.contradictions,
-            "site": row.site, "room": row.room, "version": row.version, "last_time": row.last_time,
+            "countersigned_at": row.countersigned_at, "received_at": row.received_at, "refusals": row.refusals,
+            "contradictions": row.contradictions, "site": row.site, "room": row.room, "version": row.version, "last_time": row.last_time,
             "last_clock": row.last_clock,
         })
     });

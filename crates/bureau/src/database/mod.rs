@@ -73,6 +73,9 @@ pub struct ApplianceRow {
     pub size: u64,
     /// When the bureau last countersigned: seconds since the Unix epoch.
     pub countersigned_at: Option<u64>,
+    /// When the newest records came, by the bureau's clock: seconds since the Unix epoch. Only these show that the
+    /// appliance is at work: a receipt can be asked for again by anybody who has seen a checkpoint.
+    pub received_at: Option<u64>,
     /// Pushes in its name that did not verify, since staff last settled them.
     pub refusals: u64,
     /// Those among them that its own signature shows to contradict what it sent before.
@@ -93,7 +96,8 @@ const APPLIANCE: &str = "SELECT a.id, a.device, a.key, a.registered,
     (SELECT coalesce(max(seq) + 1, 0) FROM records WHERE appliance = a.id), a.countersigned,
     (SELECT coalesce(sum(times), 0) FROM refusals WHERE appliance = a.id AND settled IS NULL),
     (SELECT coalesce(sum(times), 0) FROM refusals WHERE appliance = a.id AND settled IS NULL AND proof IS NOT NULL),
-    a.site, a.room, a.version, a.last_time, a.last_clock FROM appliances a";
+    a.site, a.room, a.version, a.last_time, a.last_clock,
+    (SELECT time FROM receipts WHERE appliance = a.id AND size > 0 ORDER BY size DESC LIMIT 1) FROM appliances a";
 
 impl Database {
     /// Opens what [`Database::create`] made.
@@ -248,5 +252,6 @@ fn read_appliance(row: &rusqlite::Row<'_>) -> Result<ApplianceRow, DatabaseError
         version: row.get(10)?,
         last_time: row.get(11)?,
         last_clock: row.get(12)?,
+        received_at: row.get::<_, Option<i64>>(13)?.map(|time| time as u64),
     })
 }

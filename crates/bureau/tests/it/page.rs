@@ -35,3 +35,43 @@ async fn the_page_shows_where_each_appliance_stands_and_where_it_was_moved_to() 
     assert!(page.contains("河西&lt;b&gt;校区 · 205"), "the newest place, as plain text: {page}");
     assert!(!page.contains("南开实训基地"), "{page}");
 }
+
+/// Whoever has a checkpoint of an appliance can ask for its receipt again; that does not make a dead one look alive.
+#[tokio::test]
+async fn a_checkpoint_that_is_sent_again_is_no_sign_of_life() {
+    let server = Server::start();
+    let appliance = Appliance::registered(1, &server).await;
+    let mut records = appliance.records(0..3);
+    appliance.receipt(&server, 0, &records).await;
+    let marked = "超过三天无新记录";
+    let page = server.get("/").await.text;
+    assert!(!page.contains(marked) && page.contains("刚刚收到"), "{page}");
+
+    let database = server.database();
+    let age = |hours: u32| {
+        database.execute("UPDATE receipts SET time = time - ?1 * 3600", [hours]).expect("aged");
+        database.execute("UPDATE appliances SET countersigned = countersigned - ?1 * 3600", [hours]).expect("aged");
+    };
+    age(25);
+    assert!(server.get("/").await.text.contains("超过一天无联系"));
+    // After a weekend without lessons, its receipt asked for meanwhile: in order, and the page says since when.
+    age(38);
+    appliance.receipt(&server, 3, &records).await;
+    let page = server.get("/").await.text;
+    assert!(!page.contains(marked) && page.contains("正常") && page.contains("2 天前收到"), "{page}");
+    age(10);
+    // A checkpoint of before, and one that was never a batch: they are answered, and change nothing.
+    for (first, size) in [(3, 3), (0, 3), (0, 2), (1, 1)] {
+        appliance.receipt(&server, first, &records[..size]).await;
+    }
+    let page = server.get("/").await.text;
+    assert!(page.contains(marked) && page.contains("3 天前收到"), "{page}");
+    let listed = server.get("/v1/appliances").await.json();
+    let time = |name: &str| listed[0][name].as_u64().expect("a time");
+    assert!(time("countersigned_at") - time("received_at") >= 73 * 3600, "{listed}");
+    assert!(server.command("appliances", &[]).contains("3 records, newest received "));
+
+    records.push(appliance.record(3, "log"));
+    appliance.receipt(&server, 3, &records).await;
+    assert!(!server.get("/").await.text.contains(marked));
+}
