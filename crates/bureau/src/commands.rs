@@ -1,6 +1,6 @@
 //! The command line of `bureau`.
 
-use crate::folder::{Bureau, CA, TOKEN};
+use crate::folder::{Bureau, CA, CA_KEY, TOKEN};
 use crate::verify::shortened;
 use crate::{Limits, backup, export, export_class, init, register, serve, verify};
 use evidence::key::VerifyingKey;
@@ -199,8 +199,11 @@ fn trust_clock(dir: &Path) -> Done {
 }
 
 fn back_up(dir: &Path, out: &Path) -> Done {
-    backup::backup(&Bureau::open(dir)?, out)?;
+    let has_ca_key = backup::backup(&Bureau::open(dir)?, out)?;
     println!("{} is a whole bureau: keep it as safe as the original", out.display());
+    if !has_ca_key {
+        println!("{CA_KEY} is not in it, as it is not in {}: keep a copy of it where it is", dir.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
