@@ -154,7 +154,12 @@ impl Directory {
         };
         let second = best.second.map_or(-1.0, |(_, score)| score).max(rival).max(0.0);
         let likeness = Likeness { score: best.score, margin: best.score - second };
-        if likeness.score < limits.threshold || likeness.margin < limits.margin {
+        // A face whose likeness is no number is like nobody, and is never sure.
+        if likeness.score.is_nan() {
+            return Identity::Nobody(Likeness { score: 0.0, margin: 0.0 });
+        }
+        let is_sure = likeness.score >= limits.threshold && likeness.margin >= limits.margin;
+        if !is_sure {
             return Identity::Nobody(likeness);
         }
         let human = &self.humans[best.person as usize];

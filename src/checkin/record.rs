@@ -171,8 +171,12 @@ impl Recorder {
             site: self.config.appliance.site.clone(),
             room: self.config.appliance.room.clone(),
             camera: self.camera.clone(),
-            likeness: decision.likeness.map(likeness),
-            quality: face.map(face_quality),
+            // What is no number cannot stand in a record, and is left out.
+            likeness: decision
+                .likeness
+                .map(likeness)
+                .filter(|found| found.score.is_finite() && found.margin.is_finite()),
+            quality: face.map(face_quality).filter(is_measured),
             liveness: Liveness::NotChecked,
             photo: None,
         }
@@ -217,6 +221,11 @@ fn face_quality(face: &Face) -> FaceQuality {
         sharpness: rounded(face.quality.sharpness, 1),
         brightness: rounded(face.quality.brightness, 1),
     }
+}
+
+fn is_measured(quality: &FaceQuality) -> bool {
+    let FaceQuality { pupil_distance_px, yaw, pitch, roll, sharpness, brightness } = quality;
+    [pupil_distance_px, yaw, pitch, roll, sharpness, brightness].into_iter().all(|value| value.is_finite())
 }
 
 /// Rounded for people; a record has no use for f32's noise.

@@ -30,9 +30,11 @@ impl Gallery {
         Gallery { dimensions, values: Vec::new(), people: Vec::new() }
     }
 
-    /// Adds a template; a person may have several. One of another length is of another model and is left out.
+    /// Adds a template; a person may have several. One of another length is of another model and is left out,
+    /// and so is one that is no direction: nothing can be compared with it.
     pub fn add(&mut self, person: u32, template: &Embedding) {
-        if template.values().len() == self.dimensions {
+        let is_direction = template.values().iter().all(|value| value.is_finite());
+        if is_direction && template.values().len() == self.dimensions {
             self.values.extend_from_slice(template.values());
             self.people.push(person);
         }

@@ -26,6 +26,19 @@ fn a_face_below_the_threshold_is_nobodys() {
 }
 
 #[test]
+fn a_face_that_is_no_direction_is_nobodys() {
+    let classes = [class("A", 8, 11, "301"), class("B", 8, 11, "205")];
+    let broken = face([f32::NAN, 1.0, 0.0]);
+    let templates =
+        [template("A", "1", face_at(0.0)), template("A", "2", broken.clone()), template("B", "2", face_at(90.0))];
+    let directory = directory(&classes, &templates, &[], &at(8, 0, 0));
+    let nobody = Identity::Nobody(Likeness { score: 0.0, margin: 0.0 });
+    assert_eq!(directory.identify(&broken, &limits()), nobody, "with likenesses that a record can hold");
+    // A template that is none makes nobody else unknown.
+    assert_eq!(identified(&directory, &face_at(3.0)), "here A 1");
+}
+
+#[test]
 fn a_face_between_two_people_is_nobodys_whichever_class_they_are_in() {
     let now = at(8, 0, 0);
     let classes = [class("A", 8, 11, "301"), class("B", 8, 11, "205")];

@@ -116,3 +116,20 @@ fn only_an_accepted_face_keeps_a_photo_and_only_its_hash_is_in_the_record() {
         assert_eq!(made(unknown.seq).photo, None);
     });
 }
+
+#[test]
+fn what_is_no_number_is_left_out_of_the_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let mut seen = good(100.0, &face_at(0.0));
+    seen.face.pose.yaw = f32::NAN;
+    let likeness = Some(Likeness { score: f32::NAN, margin: 0.1 });
+    let unknown = Decision { likeness, ..decision(CheckinOutcome::Unknown, None) };
+    track([seen], 100, |track| {
+        let seq = record(&mut recorder, &unknown, &Evidence::Face(track)).seq;
+        let rows = recorder.journal.store().read().expect("open").records(seq, 1, usize::MAX).expect("readable");
+        let written = evidence::jws::read_unverified(rows[0].as_str()).expect("a record that can be read");
+        let evidence::record::Data::Checkin(checkin) = written.data else { panic!("{written:?}") };
+        assert_eq!((checkin.likeness, checkin.quality), (None, None));
+    });
+}

@@ -20,6 +20,7 @@ use crate::jws::{self, SignedRecord};
 use crate::key::SigningKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::mem::discriminant;
 
 /// The version of the payload that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -117,6 +118,14 @@ pub enum RecordError {
     /// The payload's JSON is not a record.
     #[error("the payload is not a record: {0}")]
     Payload(String),
+    /// What was to be signed would never be read again as what it was.
+    #[error("a record of kind {kind} was not signed: {problem}")]
+    Unreadable {
+        /// The record's kind.
+        kind: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A version that this crate does not know.
     #[error("payload version {0} is not known; a newer verifier may know it")]
     Version(u32),
@@ -293,7 +302,8 @@ impl Record {
         Ok(Record { device: payload.device, seq: payload.seq, time: payload.time, clock: payload.clock, data })
     }
 
-    /// Signs it, after a last look that it names nobody.
+    /// Signs it, after a last look that it names nobody and reads back as what it is: a record that cannot be read
+    /// would end the log for ever, as it can be neither replaced nor passed over.
     pub fn sign(&self, key: &SigningKey) -> Result<SignedRecord, RecordError> {
         check_time(&self.time)?;
         for time in self.data.times() {
@@ -307,7 +317,47 @@ impl Record {
                 return Err(RecordError::Identity { field, problem: "holds an ID-card number" });
             }
         }
-        Ok(jws::sign(&self.to_payload(), key))
+        let payload = self.to_payload();
+        self.check_payload(&payload).map_err(|problem| self.unreadable(problem))?;
+        let signed = jws::sign(&payload, key);
+        if signed.as_str().len() > jws::MAX_LENGTH {
+            let length = signed.as_str().len();
+            return Err(self.unreadable(format!("it has {length} bytes, and at most {} are read", jws::MAX_LENGTH)));
+        }
+        Ok(signed)
+    }
+
+    /// Whether `payload` reads back as this record. A number that is none (NaN, infinity) does not: JSON has no word
+    /// for it.
+    fn check_payload(&self, payload: &[u8]) -> Result<(), String> {
+        let read = Record::from_payload(payload).map_err(|error| error.to_string())?;
+        if read == *self {
+            return Ok(());
+        }
+        // A long fraction may be read back as its neighbour: that is no other record.
+        let json = |payload: &[u8]| serde_json::from_slice::<Value>(payload).map_err(|error| error.to_string());
+        let is_same = discriminant(&read.data) == discriminant(&self.data)
+            && is_alike(&json(payload)?, &json(&read.to_payload())?);
+        if is_same { Ok(()) } else { Err("it reads back as another record".into()) }
+    }
+
+    fn unreadable(&self, problem: String) -> RecordError {
+        RecordError::Unreadable { kind: self.data.kind().to_owned(), problem }
+    }
+}
+
+/// Whether two JSON values are the same but for the last digits of fractions.
+fn is_alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+            one == other || (one.is_f64() && other.is_f64() && (a - b).abs() <= a.abs() * 1e-14)
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_alike(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_alike(a, b)))
+        }
+        _ => one == other,
     }
 }
 

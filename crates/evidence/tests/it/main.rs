@@ -4,9 +4,9 @@
 mod vectors;
 
 use evidence::checkpoint::{Countersigned, Log, Signed, Witness};
-use evidence::jws::{JwsError, Verifier};
-use evidence::key::VerifyingKey;
-use evidence::record::Record;
+use evidence::jws::{JwsError, MAX_LENGTH, Verifier, read_unverified};
+use evidence::key::{SigningKey, VerifyingKey};
+use evidence::record::{Data, Record, RecordError};
 use evidence::tree::*;
 use evidence::verdict::LogVerifier;
 use proptest::prelude::*;
@@ -83,6 +83,56 @@ fn good_vectors_verify_and_bad_ones_fail_as_they_say() {
             (Ok(_), _) => panic!("{} is taken", text(bad, "what")),
             (Err(_), error) => assert_ne!(error, "wrong_root"),
         }
+    }
+}
+
+/// The records of the vectors, as they were before they were signed.
+fn good_records() -> Vec<Record> {
+    let vectors = file();
+    let records = vectors["records"].as_array().expect("a list").iter();
+    records.map(|record| read_unverified(text(record, "jws")).expect("a record")).collect()
+}
+
+#[test]
+fn what_would_not_read_back_is_never_signed() {
+    let key = SigningKey::from_seed(&[1; 32]);
+    let verifier = Verifier::new(key.verifying_key());
+    let problem = |record: &Record| match record.sign(&key) {
+        Err(RecordError::Unreadable { kind, problem }) => {
+            assert_eq!(kind, record.data.kind());
+            problem
+        }
+        other => panic!("{other:?}"),
+    };
+    let records = good_records();
+    let with = |data: Data| Record { data, ..records[0].clone() };
+    let checkins = records.iter().filter_map(|record| match &record.data {
+        Data::Checkin(checkin) => Some(checkin.clone()),
+        _ => None,
+    });
+    let checkin = checkins.into_iter().find(|checkin| checkin.likeness.is_some() && checkin.quality.is_some());
+    let checkin = checkin.expect("a check-in by face");
+    for not_a_number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut wrong = checkin.clone();
+        wrong.likeness.as_mut().expect("by face").margin = not_a_number;
+        assert!(problem(&with(Data::Checkin(wrong))).contains("null"), "{not_a_number}");
+        let mut wrong = checkin.clone();
+        wrong.quality.as_mut().expect("by face").yaw = not_a_number;
+        assert!(problem(&with(Data::Checkin(wrong))).contains("null"), "{not_a_number}");
+    }
+    // A kind that is known reads back as that kind.
+    let other =
+        Data::Other { kind: "erasure".into(), data: serde_json::json!({"class": "A", "person": "1", "reason": ""}) };
+    assert_eq!(problem(&with(other)), "it reads back as another record");
+    let long = Data::Other { kind: "long".into(), data: "a".repeat(MAX_LENGTH).into() };
+    assert!(problem(&with(long)).contains("at most 65536"));
+
+    // Fractions of any length are signed, and read back.
+    for score in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 5e-324, 1.7976931348623157e308, 123456789.12345679, -0.0] {
+        let mut good = checkin.clone();
+        good.likeness.as_mut().expect("by face").score = score;
+        let signed = with(Data::Checkin(good)).sign(&key).expect("signed");
+        assert!(verifier.verify(signed.as_str()).is_ok(), "{score}");
     }
 }
 
