@@ -133,7 +133,7 @@ impl Sheet<'_> {
 }
 
 /// A column's letter as spreadsheets show it.
-fn letter(mut index: usize) -> String {
+pub(super) fn letter(mut index: usize) -> String {
     let mut letters = String::new();
     loop {
         letters.insert(0, char::from(b'A' + (index % 26) as u8));

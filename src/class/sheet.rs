@@ -2,11 +2,15 @@
 //!
 //! Keeps each cell's place as a spreadsheet shows it, so that a mistake can be pointed at.
 
-use calamine::{Data, ExcelDateTimeType, Reader, Xlsx};
-use std::io::Cursor;
+use super::import::letter;
+use calamine::{DataRef, ExcelDateTimeType, Reader, Xlsx, XlsxError};
+use std::io::{Cursor, Read};
+use zip::ZipArchive;
 
 /// Largest file, bytes.
 pub const MAX_BYTES: usize = 10 << 20;
+/// Most that an .xlsx file may hold once it is unpacked, bytes. A class stays far below.
+const MAX_UNPACKED: u64 = 64 << 20;
 /// Most rows of one sheet.
 pub const MAX_ROWS: usize = 20_000;
 /// Most columns of one sheet.
@@ -69,54 +73,81 @@ pub fn read(file_name: &str, bytes: &[u8]) -> Result<Vec<Table>, String> {
 
 fn read_xlsx(bytes: &[u8]) -> Result<Vec<Table>, String> {
     check_unpacked_size(bytes)?;
-    let damaged = |error: calamine::XlsxError| format!("this .xlsx file is damaged: {error}");
+    let damaged = |error: XlsxError| format!("this .xlsx file is damaged: {error}");
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
-    let mut tables = Vec::new();
-    for name in book.sheet_names() {
-        let range = book.worksheet_range(&name).map_err(damaged)?;
-        let (rows, columns) = range.get_size();
-        if rows > MAX_ROWS || columns > MAX_COLUMNS {
+    book.sheet_names().into_iter().map(|name| read_sheet(&mut book, name)).collect()
+}
+
+/// One sheet, cell by cell: its room is taken as it is needed, wherever a stray cell says that the sheet ends.
+fn read_sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: String) -> Result<Table, String> {
+    let damaged = |error: XlsxError| format!("this .xlsx file is damaged: sheet {name}: {error}");
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut cells = match book.worksheet_cells_reader(&name) {
+        Ok(cells) => cells,
+        // A sheet that is a chart.
+        Err(XlsxError::NotAWorksheet(_)) => return Ok(Table { name, rows, first_row: 1 }),
+        Err(error) => return Err(damaged(error)),
+    };
+    while let Some(found) = cells.next_cell().map_err(damaged)? {
+        let content = cell(found.get_value());
+        if content == Cell::Empty {
+            continue;
+        }
+        let (row, column) = found.get_position();
+        let (row, column) = (row as usize, column as usize);
+        if row >= MAX_ROWS || column >= MAX_COLUMNS {
             return Err(format!(
-                "sheet {name} has {rows} rows and {columns} columns; at most {MAX_ROWS} and {MAX_COLUMNS} are read. \
-                 Delete rows and columns that only look empty"
+                "sheet {name}: cell {}{} is not empty; at most {MAX_ROWS} rows and {MAX_COLUMNS} columns (to {}) are \
+                 read. Delete that cell, and rows and columns that only look empty",
+                letter(column),
+                row + 1,
+                letter(MAX_COLUMNS - 1)
             ));
         }
-        let (first_row, first_column) = range.start().unwrap_or_default();
-        let rows = range
-            .rows()
-            .map(|row| {
-                let blank = std::iter::repeat_n(Cell::Empty, first_column as usize);
-                blank.chain(row.iter().map(cell)).collect()
-            })
-            .collect();
-        tables.push(Table { name, rows, first_row: first_row as usize + 1 });
+        put(&mut rows, row, column, content);
     }
-    Ok(tables)
+    let before = rows.iter().take_while(|row| row.is_empty()).count();
+    rows.drain(..before);
+    Ok(Table { name, rows, first_row: before + 1 })
 }
 
-fn cell(data: &Data) -> Cell {
+fn put(rows: &mut Vec<Vec<Cell>>, row: usize, column: usize, content: Cell) {
+    if rows.len() <= row {
+        rows.resize_with(row + 1, Vec::new);
+    }
+    let cells = &mut rows[row];
+    if cells.len() <= column {
+        cells.resize(column + 1, Cell::Empty);
+    }
+    cells[column] = content;
+}
+
+fn cell(data: &DataRef<'_>) -> Cell {
     match data {
-        Data::Empty => Cell::Empty,
-        Data::String(text) => Cell::Text(text.clone()),
-        Data::Int(number) => Cell::Number(*number as f64),
-        Data::Float(number) => Cell::Number(*number),
-        Data::Bool(value) => Cell::Text(value.to_string()),
-        Data::DateTime(moment) => Cell::Serial(moment.as_f64()),
-        Data::DateTimeIso(text) | Data::DurationIso(text) => Cell::Text(text.clone()),
-        Data::Error(error) => Cell::Error(error.to_string()),
+        DataRef::Empty => Cell::Empty,
+        DataRef::String(text) => Cell::Text(text.clone()),
+        DataRef::SharedString(text) => Cell::Text((*text).to_owned()),
+        DataRef::Int(number) => Cell::Number(*number as f64),
+        DataRef::Float(number) => Cell::Number(*number),
+        DataRef::Bool(value) => Cell::Text(value.to_string()),
+        DataRef::DateTime(moment) => Cell::Serial(moment.as_f64()),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Cell::Text(text.clone()),
+        DataRef::Error(error) => Cell::Error(error.to_string()),
     }
 }
 
-/// Refuses a zip bomb before it is unpacked: the central directory says how large the parts would be.
+/// Refuses a zip bomb: unpacks every part once, and keeps none. What the file says of its parts' sizes may be untrue.
 fn check_unpacked_size(bytes: &[u8]) -> Result<(), String> {
-    const ENTRY: &[u8] = b"PK\x01\x02";
-    let total: u64 = bytes
-        .windows(46)
-        .filter(|entry| entry.starts_with(ENTRY))
-        .map(|entry| u64::from(u32::from_le_bytes([entry[24], entry[25], entry[26], entry[27]])))
-        .sum();
-    if total > 20 * MAX_BYTES as u64 {
-        return Err(format!("this .xlsx file would unpack to {total} bytes; no class is that large"));
+    let damaged = |error: &dyn std::fmt::Display| format!("this .xlsx file is damaged: {error}");
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(&error))?;
+    let mut left = MAX_UNPACKED;
+    for at in 0..archive.len() {
+        let part = archive.by_index(at).map_err(|error| damaged(&error))?;
+        let unpacked =
+            std::io::copy(&mut part.take(left + 1), &mut std::io::sink()).map_err(|error| damaged(&error))?;
+        left = left.checked_sub(unpacked).ok_or_else(|| {
+            format!("this .xlsx file would unpack to more than {} MB; no class is that large", MAX_UNPACKED >> 20)
+        })?;
     }
     Ok(())
 }

@@ -122,3 +122,50 @@ fn a_practice_lesson_without_workstations_is_warned_of() {
     assert!(warning.starts_with("sheet 计划, row 6, column H (工位)") && warning.contains("6(1)"), "{warning}");
     assert!(parse("c.csv", plan("理论", ",,").as_bytes()).expect("good").warnings.is_empty());
 }
+
+/// A workbook of one sheet with these cells.
+fn workbook(cells: &[(u32, u16, &str)]) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let page = book.add_worksheet();
+    page.set_name("学员").expect("a name");
+    for (row, column, text) in cells {
+        page.write_string(*row, *column, *text).expect("written");
+    }
+    book.save_to_buffer().expect("saved")
+}
+
+#[test]
+fn a_stray_cell_far_away_is_named_and_takes_no_room() {
+    for (row, column, name) in
+        [(1_048_575, 16_383, "XFD1048576"), (1_048_575, 51, "AZ1048576"), (20_000, 0, "A20001"), (0, 200, "GS1")]
+    {
+        let bytes = workbook(&[(0, 0, "编号"), (row, column, "x")]);
+        let problems = parse("x.xlsx", &bytes).expect_err("too far");
+        assert!(problems[0].message.starts_with(&format!("sheet 学员: cell {name} is not empty")), "{}", problems[0]);
+    }
+    // What lies within the limits is read, in its place.
+    let tables = sheet::read("x.xlsx", &workbook(&[(2, 1, "编号"), (19_999, 199, "x")])).expect("within the limits");
+    let [table] = &tables[..] else { panic!("{} tables", tables.len()) };
+    assert_eq!((table.name.as_str(), table.first_row, table.rows.len()), ("学员", 3, 19_998));
+    assert_eq!(table.rows[0], [Cell::Empty, Cell::Text("编号".into())]);
+    assert_eq!(table.rows[19_997][199], Cell::Text("x".into()));
+    assert!(sheet::read("x.xlsx", &workbook(&[])).expect("a workbook")[0].rows.is_empty());
+}
+
+#[test]
+fn a_zip_bomb_is_refused_whatever_it_says_of_its_size() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("xl/workbook.xml", zip::write::SimpleFileOptions::default()).expect("begun");
+    let zeros = vec![0; 1 << 20];
+    (0..70).for_each(|_| std::io::Write::write_all(&mut zip, &zeros).expect("written"));
+    let honest = zip.finish().expect("finished").into_inner();
+    assert!(honest.len() < 1 << 20);
+    let message = |bytes: &[u8]| parse("x.xlsx", bytes).expect_err("too large")[0].message.clone();
+    assert!(message(&honest).contains("would unpack to more than 64 MB"), "{}", message(&honest));
+    let mut liar = honest.clone();
+    for (mark, at) in [(b"PK\x03\x04", 22), (b"PK\x01\x02", 24)] {
+        let header = honest.windows(4).position(|window| window == mark).expect("a header");
+        liar[header + at..header + at + 4].copy_from_slice(&100u32.to_le_bytes());
+    }
+    assert!(message(&liar).contains("would unpack to") || message(&liar).contains("damaged"), "{}", message(&liar));
+}
