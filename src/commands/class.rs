@@ -3,7 +3,7 @@
 use super::appliance;
 use crate::class::{self, Class, ClassId};
 use crate::config::Config;
-use crate::journal::{Journal, PlanSource};
+use crate::journal::{Journal, PlanSource, is_still_there};
 use crate::recording::Plan;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -84,11 +84,13 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
         println!("please check  {warning}");
     }
     let class = &import.class;
+    let mut erased = Vec::new();
     // What is wanted may be looked at without an appliance; what is there may not.
     if let Ok((config, journal)) = appliance::open(config) {
         for warning in advise(&config, &journal, class)? {
             println!("please check  {warning}");
         }
+        erased = erased_by(&journal, class)?;
     }
     let counts = format!(
         "{} trainees, {} teachers, {} lessons",
@@ -96,14 +98,32 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
         class.teachers.len(),
         class.lessons.len()
     );
+    let tell = |word: &str| erased.iter().for_each(|whom| println!("{word}  {whom}"));
     if dry_run {
+        tell("would be erased");
         println!("class {} {} is good: {counts}; nothing was imported", class.id, class.name);
         return Ok(ExitCode::SUCCESS);
     }
     let (_, journal) = appliance::open(config)?;
     let appended = journal.import_class(class, &import.sha256, PlanSource::File)?;
+    tell("erased");
     println!("class {} {} imported: {counts}; record {}", class.id, class.name, appended.seq);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who of the class as it is known is erased when it is imported as `class`, why, and what to do.
+fn erased_by(journal: &Journal, class: &Class) -> Result<Vec<String>> {
+    let Some(known) = journal.store().read()?.class(&class.id)? else { return Ok(Vec::new()) };
+    let leaving = known.class.people().filter(|person| !is_still_there(person, class));
+    let told = leaving.map(|person| match class.person(&person.number) {
+        None => format!("{} {}: is no longer on the roster", person.number, person.name),
+        Some(now) => format!(
+            "{} {}: number {} is now {}, and neither ID-card number nor 备案号 says that this is the same person. If it \
+             is, PIN, consent, face and QR code are needed anew: rollcall pin, consent give, enrol, qr",
+            person.number, person.name, person.number, now.name
+        ),
+    });
+    Ok(told.collect())
 }
 
 /// What the plan demands of the recording and this appliance does not have.

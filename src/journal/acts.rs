@@ -287,10 +287,12 @@ fn is_another(before: &Person, now: &Person) -> bool {
         && !is_known_by(before.registration.as_deref(), now.registration.as_deref())
 }
 
-/// Whether a roster still has this very person under this number.
-fn is_still_there(person: &Person, class: &Class) -> bool {
+/// Whether a roster still has this very person under this number: by ID-card number, or else by name or the number
+/// that a teacher is registered with (备案号).
+pub(crate) fn is_still_there(person: &Person, class: &Class) -> bool {
+    let is_registered_as = |now: &Person| person.registration.is_some() && person.registration == now.registration;
     class.person(&person.number).is_some_and(|now| match (&person.id_number, &now.id_number) {
         (Some(before), Some(now)) => before == now,
-        _ => person.name == now.name,
+        _ => person.name == now.name || is_registered_as(now),
     })
 }

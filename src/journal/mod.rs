@@ -12,6 +12,7 @@ mod lessons;
 pub mod testing;
 mod time;
 
+pub(crate) use acts::is_still_there;
 pub use acts::{EnrolledFace, PlanSource};
 pub use error::JournalError;
 pub use lessons::NewFinding;

@@ -273,6 +273,35 @@ fn the_number_of_somebody_who_has_checked_in_passes_to_nobody_else() {
 }
 
 #[test]
+fn a_teacher_whose_name_is_corrected_stays_the_same_by_registration() {
+    let (_folder, _, journal) = fresh();
+    let with = |name: &str, registration: Option<&str>| {
+        let mut class = class("c", &["1"], &["T1"]);
+        class.teachers[0].name = name.into();
+        class.teachers[0].registration = registration.map(str::to_owned);
+        class
+    };
+    let import = |class: &Class| drop(journal.import_class(class, "00", PlanSource::File).expect("imported"));
+    let id = ClassId::new("c").expect("valid");
+    let has_consent = || {
+        let reader = journal.store().read().expect("open");
+        reader.consent(&id, "T1").expect("readable").is_some_and(|consent| consent.given)
+    };
+    import(&with("王国", Some("R1")));
+    journal.give_consent(&id, "T1", "n", "cli").expect("given");
+    import(&with("王國", Some("R1")));
+    assert!(has_consent(), "one registration is one person");
+    import(&with("王國", Some("R2")));
+    assert!(has_consent(), "and so is one name");
+    import(&with("王国", Some("R1")));
+    assert!(!has_consent(), "neither is the same");
+    journal.give_consent(&id, "T1", "n", "cli").expect("given");
+    import(&with("王国", None));
+    import(&with("王國", None));
+    assert!(!has_consent(), "no registration is nobody's");
+}
+
+#[test]
 fn an_id_card_number_never_gets_into_the_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(SystemClock::default());

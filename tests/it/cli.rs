@@ -200,3 +200,24 @@ fn who_has_read_enough_may_leave() {
     let Output { status, stderr, .. } = command.stdout(writer).output().expect("the program is there");
     assert_eq!((status.code(), String::from_utf8_lossy(&stderr).as_ref()), (Some(141), ""));
 }
+
+#[test]
+fn an_import_says_whom_it_erases() {
+    let appliance = Box::new(None);
+    appliance.good(&["class", "template", "a.csv"]);
+    let file = appliance.folder.path().join("a.csv");
+    let text = std::fs::read_to_string(&file).expect("just written");
+    let said = appliance.good(&["class", "import", "a.csv"]);
+    assert!(!said.contains("erased"), "{said}");
+    assert!(!appliance.good(&["class", "import", "a.csv"]).contains("erased"), "the same people");
+    // Another ID-card number: another person, as far as anybody can tell.
+    let other = text.replace("110105198503150019", "110105198503150027");
+    assert_ne!(other, text);
+    std::fs::write(&file, other).expect("writable");
+    let said = appliance.good(&["class", "import", "a.csv", "--dry-run"]);
+    assert!(said.contains("would be erased  ") && said.contains("are needed anew"), "{said}");
+    let said = appliance.good(&["class", "import", "a.csv"]);
+    assert!(said.lines().any(|line| line.starts_with("erased  ")) && said.contains("rollcall pin"), "{said}");
+    let said = appliance.good(&["class", "import", "a.csv"]);
+    assert!(!said.contains("erased"), "once: {said}");
+}
