@@ -1,7 +1,7 @@
 //! `rollcall class`: plan and roster from one file.
 
 use super::appliance;
-use crate::class::{self, Class, ClassId};
+use crate::class::{self, Class, ClassId, Lesson};
 use crate::config::Config;
 use crate::journal::{Journal, PlanSource, is_still_there};
 use crate::recording::Plan;
@@ -87,6 +87,9 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
     let mut erased = Vec::new();
     // What is wanted may be looked at without an appliance; what is there may not.
     if let Ok((config, journal)) = appliance::open(config) {
+        if let Some(warning) = elsewhere(&config.appliance.room, class) {
+            println!("please check  {warning}");
+        }
         for warning in advise(&config, &journal, class)? {
             println!("please check  {warning}");
         }
@@ -109,6 +112,39 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
     tell("erased");
     println!("class {} {} imported: {counts}; record {}", class.id, class.name, appended.seq);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lessons of the plan that are in another room than this appliance, compared as check-in compares them.
+fn elsewhere(room: &str, class: &Class) -> Option<String> {
+    let is_here = |lesson: &&Lesson| lesson.room.is_empty() || lesson.room == room;
+    let lessons: Vec<&Lesson> = class.lessons.iter().filter(|lesson| !is_here(lesson)).collect();
+    if lessons.is_empty() {
+        return None;
+    }
+    let told = |lesson: &&Lesson| format!("{} {} in {:?}", lesson.date, lesson.start.strftime("%H:%M"), lesson.room);
+    let shown: Vec<String> = lessons.iter().take(SHOWN).map(told).collect();
+    let shown = format!("{}{}", shown.join(", "), and_more(lessons.len()));
+    Some(if lessons.len() == class.lessons.len() {
+        format!(
+            "NO LESSON of this class is in this appliance's room, which the config calls {room:?}: everybody will be told \
+             \"not in this class\". If they are in this room, write 教室 as the config does, or leave it empty. The plan \
+             has {shown}"
+        )
+    } else {
+        format!(
+            "{} of {} lessons are in another room than this appliance's, {room:?}: nobody checks in for them here: {shown}",
+            lessons.len(),
+            class.lessons.len()
+        )
+    })
+}
+
+/// How many there are besides those that are shown.
+fn and_more(count: usize) -> String {
+    match count.saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
 }
 
 /// Who of the class as it is known is erased when it is imported as `class`, why, and what to do.
@@ -165,8 +201,7 @@ fn advise(config: &Config, journal: &Journal, class: &Class) -> Result<Vec<Strin
     }
     if !unmarked.is_empty() {
         let shown: Vec<&str> = unmarked.iter().take(SHOWN).map(|name| name.as_str()).collect();
-        let more = unmarked.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = and_more(unmarked.len());
         warnings.push(format!(
             "workstations {}{more} are marked in the reference picture of no camera that records their lesson: mark \
              them on the staff page, or nobody can tell whether they are in the picture",
@@ -176,7 +211,7 @@ fn advise(config: &Config, journal: &Journal, class: &Class) -> Result<Vec<Strin
     Ok(warnings)
 }
 
-/// So many workstations are named; of more, the number is told.
+/// So many workstations, or lessons, are named; of more, the number is told.
 const SHOWN: usize = 12;
 
 fn list(config: &Path) -> Result<()> {
@@ -218,4 +253,29 @@ fn close(config: &Path, class: &str) -> Result<()> {
 /// Reads a class number from the command line.
 pub(super) fn class_id(text: &str) -> Result<ClassId> {
     ClassId::new(text).map_err(|problem| anyhow::anyhow!("{text:?}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::testing;
+
+    #[test]
+    fn lessons_in_other_rooms_are_named_and_a_class_that_is_never_here_loudly() {
+        let class = |rooms: &[&str]| {
+            let mut class = testing::class("A", &["1"], &["T1"]);
+            let lesson = class.lessons[0].clone();
+            class.lessons = rooms.iter().map(|room| Lesson { room: room.to_string(), ..lesson.clone() }).collect();
+            class
+        };
+        let said = |rooms: &[&str]| elsewhere("301", &class(rooms)).unwrap_or_default();
+        assert_eq!(said(&["301", "", "301"]), "");
+        let some = said(&["301", "205", ""]);
+        assert!(some.starts_with("1 of 3 lessons are in another room"), "{some}");
+        assert!(some.ends_with("2026-11-23 08:00 in \"205\""), "{some}");
+        let none = said(&["301教室", "205"]);
+        assert!(none.starts_with("NO LESSON of this class") && none.contains("\"301\""), "{none}");
+        assert!(none.contains("in \"301教室\", 2026-11-23 08:00 in \"205\""), "{none}");
+        assert!(said(&["205"; 15]).ends_with(" and 3 more"));
+    }
 }
