@@ -1,5 +1,6 @@
 //! The test vectors, byte for byte, and what must hold for every tree and every input.
 
+mod mutations;
 #[path = "../../examples/vectors.rs"]
 mod vectors;
 
