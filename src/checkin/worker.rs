@@ -4,7 +4,7 @@
 
 use super::decide::{Decision, decide, refuse};
 use super::desk::{Command, DeskError, Reason};
-use super::directory::{Directory, Identity};
+use super::directory::{Directory, Identity, Member};
 use super::enrol::Session;
 use super::live::{Expectation, FaceState, Live, LiveFace, Outcome, Outside};
 use super::people::People;
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::store::{QrToken, StoreError};
 use crate::vision::{Face, Rect, Search, Vision, VisionError, judge};
-use evidence::record::{CheckinOutcome, Role};
+use evidence::record::{CheckinOutcome, Role, WindowKind};
 use jiff::ZonedDateTime;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,11 +59,25 @@ pub struct Progress {
     pub frame_micros: AtomicU64,
 }
 
+/// What has been decided about a track, and when that was last looked at.
 struct Verdict {
     outcome: CheckinOutcome,
-    name: Option<String>,
+    member: Option<Member>,
+    window: Option<WindowKind>,
     outside: Option<Outside>,
     at: Instant,
+}
+
+impl Verdict {
+    fn of(decision: &Decision) -> Verdict {
+        let Decision { outcome, member, window, outside, .. } = decision.clone();
+        Verdict { outcome, member, window, outside, at: Instant::now() }
+    }
+
+    fn is_of(&self, decision: &Decision) -> bool {
+        let class = |member: &Option<Member>| member.as_ref().map(|member| member.class.clone());
+        class(&self.member) == class(&decision.member) && self.window == decision.window
+    }
 }
 
 pub(super) struct Worker {
@@ -260,56 +274,54 @@ impl Worker {
         Ok(faces)
     }
 
-    /// Decides about a track, if it is time to, and records it.
+    /// Decides about a track, if it is time to, and records it. Whoever is in two classes whose windows are open
+    /// together is checked in to both, before they walk off.
     fn consider(&mut self, track: &Track, frame: &Frame) -> Result<(), JournalError> {
-        let before = self.verdicts.get(&track.id).map(|verdict| (verdict.outcome, verdict.at));
-        if let Some((outcome, at)) = before
-            && (outcome == CheckinOutcome::Accepted || at.elapsed() < RECONSIDER)
-        {
-            return Ok(());
+        let is_due = self.verdicts.get(&track.id).is_none_or(|verdict| verdict.at.elapsed() >= RECONSIDER);
+        if is_due {
+            while self.decide_about(track, frame)? {}
         }
+        Ok(())
+    }
+
+    /// Decides about a track as it is now; tells whether a check-in was accepted.
+    fn decide_about(&mut self, track: &Track, frame: &Frame) -> Result<bool, JournalError> {
+        let before = self.verdicts.get(&track.id);
         let limits = self.config.checkin.decision.clone();
-        let now = self.now();
+        let now = local(&**self.journal.clock(), self.journal.zone());
         let directory = self.people.directory(&now)?;
         let enough = track.hint.is_none() && track.good_frames >= limits.min_frames;
         let mean = if enough { track.mean() } else { None };
-        let (decision, evidence) = match mean {
+        let (decision, evidence, is_settled) = match mean {
             Some(mean) => {
                 let identity = directory.identify(&mean, &limits);
                 if matches!(identity, Identity::Nobody(_)) && track.good_frames < limits.unknown_frames {
-                    return Ok(());
+                    return Ok(false);
                 }
-                (decide(identity, directory, &now), Evidence::Face(track))
+                let is_same = before.is_some_and(|before| is_among(&identity, before.member.as_ref()));
+                let decision = decide(identity, directory, &now);
+                let is_settled = before.is_some_and(|before| !changes(before, &decision, is_same));
+                (decision, Evidence::Face(track), is_settled)
             }
             None => match refuse(track, &self.config.checkin) {
-                Some(decision) if before.is_none() => (decision, Evidence::Unusable(track)),
-                _ => return Ok(()),
+                Some(decision) if before.is_none() => (decision, Evidence::Unusable(track), false),
+                _ => return Ok(false),
             },
         };
-        // What has not changed has been recorded; and someone who was recognised stays so while the head turns.
-        let known = before.is_some_and(|(outcome, _)| outcome == decision.outcome);
-        let worse = before.is_some_and(|(outcome, _)| is_known(outcome)) && decision.outcome == CheckinOutcome::Unknown;
-        if known || worse {
+        if is_settled {
             if let Some(verdict) = self.verdicts.get_mut(&track.id) {
                 verdict.at = Instant::now();
                 // The window that somebody waits for may have closed meanwhile.
-                verdict.outside = if known { decision.outside } else { verdict.outside };
+                verdict.outside = if verdict.outcome == decision.outcome { decision.outside } else { verdict.outside };
             }
-            return Ok(());
+            return Ok(false);
         }
+        let mut recorded = None;
         if !self.recorder.is_repeat(&decision, &evidence) {
-            self.record(&decision, &evidence, &now, frame.captured)?;
+            recorded = self.record(&decision, &evidence, &now, frame.captured)?;
         }
-        self.verdicts.insert(
-            track.id,
-            Verdict {
-                outcome: decision.outcome,
-                name: decision.member.as_ref().map(|member| mask(&member.name)),
-                outside: decision.outside,
-                at: Instant::now(),
-            },
-        );
-        Ok(())
+        self.verdicts.insert(track.id, Verdict::of(&decision));
+        Ok(recorded.is_some_and(|told| told.outcome == CheckinOutcome::Accepted))
     }
 
     pub(super) fn record(
@@ -375,6 +387,26 @@ impl Worker {
     }
 }
 
+/// Whether this person is the one who has been recognised.
+fn is_among(identity: &Identity, member: Option<&Member>) -> bool {
+    let members = match identity {
+        Identity::Here(members, _) | Identity::Elsewhere(members, _) => members,
+        Identity::Nobody(_) => return false,
+    };
+    member.is_some_and(|member| members.contains(member))
+}
+
+/// Whether a decision about a track says more than the one before. What has not changed has been recorded; someone who
+/// was recognised stays so while the head turns; and who was accepted has only another class or window to be accepted
+/// for (`is_same`: it is still the same person).
+fn changes(before: &Verdict, decision: &Decision, is_same: bool) -> bool {
+    if before.outcome == CheckinOutcome::Accepted {
+        return decision.outcome == CheckinOutcome::Accepted && is_same && !before.is_of(decision);
+    }
+    let is_worse = is_known(before.outcome) && decision.outcome == CheckinOutcome::Unknown;
+    before.outcome != decision.outcome && !is_worse
+}
+
 fn is_known(outcome: CheckinOutcome) -> bool {
     use CheckinOutcome::{Accepted, AlreadyCheckedIn, NotInClass, OutsideWindow};
     matches!(outcome, Accepted | AlreadyCheckedIn | NotInClass | OutsideWindow)
@@ -397,7 +429,7 @@ fn expectation(directory: &Directory, now: &ZonedDateTime) -> Expectation {
 
 fn shown_face(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, verdict: Option<&Verdict>) -> LiveFace {
     let outside = verdict.and_then(|verdict| verdict.outside);
-    let name = verdict.and_then(|verdict| verdict.name.clone());
+    let name = verdict.and_then(|verdict| verdict.member.as_ref()).map(|member| mask(&member.name));
     LiveFace { outside, ..shown(track, frame, bounds, state, name) }
 }
 

@@ -76,6 +76,25 @@ fn two_people_side_by_side_check_in_together_and_who_cannot_be_seen_well_is_told
 }
 
 #[test]
+fn who_is_in_two_classes_at_once_is_checked_in_to_both_at_one_visit() {
+    let Some(photos) = photos() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    stage.class("B", 0);
+    stage.enrol(&class, "01", &photos.join("obama.jpg"));
+    let actor = Actor::open(&photos.join("obama2.jpg"), &mut stage.vision);
+    let nobody = || Shot { faces: vec![], seconds: 1.5 };
+    let shots = [nobody(), Shot { faces: vec![actor.at(640.0, 300.0, 70.0, 1.0)], seconds: 4.0 }, nobody()];
+    shoot(&shots, &stage.film());
+    let told = play(stage);
+    let of = |outcome: &Arc<Outcome>| (outcome.outcome, outcome.class.clone(), outcome.person.clone());
+    let told: Vec<_> = told.iter().map(of).collect();
+    let accepted = |class: &str| (CheckinOutcome::Accepted, Some(class.to_owned()), Some("01".to_owned()));
+    assert_eq!(told, [accepted("A"), accepted("B")], "each once, however long the person stays");
+}
+
+#[test]
 fn a_check_in_that_cannot_be_saved_is_not_told_as_done_and_is_saved_when_there_is_room_again() {
     let Some(photos) = photos() else { return };
     let Some(disk) = Small::mount("300m") else { return };
