@@ -72,16 +72,29 @@ const SAME_PERSON: f32 = 0.45;
 
 /// The embedding of the only face of a photo, if the photo can be enrolled.
 pub fn face_of_photo(vision: &mut Vision, photo: &Picture, limits: &QualityConfig) -> Result<Embedding, EnrolError> {
-    let size = |face: &Face| face.quality.pupil_distance_px;
     let faces = vision.faces(photo)?;
-    let face = faces.iter().max_by(|a, b| size(a).total_cmp(&size(b))).ok_or(EnrolError::NoFace)?;
+    let face = largest(&faces).ok_or(EnrolError::NoFace)?;
     judge(face, limits).map_err(EnrolError::Quality)?;
-    let counts = |other: &&Face| size(other) >= BACKGROUND * size(face) && other.presence >= SURELY_A_FACE;
-    let several = vision.everyone(photo)?.iter().filter(counts).count();
+    let several = in_front(face, &vision.everyone(photo)?);
     if several > 1 {
         return Err(EnrolError::SeveralFaces(several));
     }
     Ok(vision.embed(photo, face)?)
+}
+
+fn size(face: &Face) -> f32 {
+    face.quality.pupil_distance_px
+}
+
+/// The face that is to be enrolled, if only it is in front.
+fn largest(faces: &[Face]) -> Option<&Face> {
+    faces.iter().max_by(|a, b| size(a).total_cmp(&size(b)))
+}
+
+/// How many faces are not in the background of `face`, itself among them.
+fn in_front(face: &Face, everyone: &[Face]) -> usize {
+    let counts = |other: &&Face| size(other) >= BACKGROUND * size(face) && other.presence >= SURELY_A_FACE;
+    everyone.iter().filter(counts).count()
 }
 
 /// Checks that the pictures show one person.
@@ -226,11 +239,15 @@ impl Session {
         journal: &Journal,
         config: &CheckinConfig,
     ) -> Result<bool, VisionError> {
-        let [face] = faces else {
-            self.hint = None;
-            self.trouble = (!faces.is_empty()).then_some(Reason::SeveralFaces(faces.len()));
+        let Some(face) = largest(faces) else {
+            (self.hint, self.trouble) = (None, None);
             return Ok(false);
         };
+        let several = in_front(face, faces);
+        if several > 1 {
+            (self.hint, self.trouble) = (None, Some(Reason::SeveralFaces(several)));
+            return Ok(false);
+        }
         if let Err(refusal) = judge(face, &config.enrolment_quality()) {
             self.hint = Some(outcome_of(refusal.reason));
             self.trouble = Some(Reason::Quality(outcome_of(refusal.reason), refusal.to_string()));
@@ -351,6 +368,20 @@ mod tests {
         let (_, error) = told(long_ago, Some(small), true);
         let Some(DeskError::NoGoodFace(reason)) = error else { panic!("{error:?}") };
         assert_eq!(reason.code(), "too_small");
+    }
+
+    #[test]
+    fn who_is_a_third_as_large_is_in_front_as_well_and_who_is_smaller_is_not() {
+        let seen = |pupils, presence| {
+            let mut face = crate::checkin::testing::seen_at(100.0);
+            (face.quality.pupil_distance_px, face.presence) = (pupils, presence);
+            face
+        };
+        for (pupils, presence, several) in [(30.0, 1.0, 2), (29.0, 1.0, 1), (80.0, 0.89, 1)] {
+            let faces = [seen(pupils, presence), seen(90.0, 1.0)];
+            let face = largest(&faces).expect("two faces");
+            assert_eq!((size(face), in_front(face, &faces)), (90.0, several), "{pupils} px, presence {presence}");
+        }
     }
 
     #[test]

@@ -186,6 +186,50 @@ fn an_enrolment_whose_camera_is_gone_is_answered() {
     });
 }
 
+/// The enrolment of 01 at the kiosk, before a camera that sees somebody else as well, whose pupils are this far apart; and
+/// how many pictures were taken.
+fn enrol_before(other_pupils_px: f32, photos: &Path) -> (Result<usize, DeskError>, u32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    let trainee = Actor::open(&photos.join("obama.jpg"), &mut stage.vision);
+    let other = Actor::open(&photos.join("biden.jpg"), &mut stage.vision);
+    let faces = vec![trainee.at(500.0, 350.0, 120.0, 1.0), other.at(1080.0, 200.0, other_pupils_px, 1.0)];
+    shoot(&[Shot { faces, seconds: 6.0 }], &stage.film());
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
+    journal.store().set_pin(&class.id, "T1", "2580").expect("set");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let desk = appliance.checkin.as_ref().expect("a camera").desk().clone();
+        let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };
+        let (mut progress, mut taken) = (appliance.live.enrolling(), 0);
+        let asked = desk.enrol(EnrolRequest { staff, person: "01".into(), consents: true });
+        let asked = tokio::time::timeout(Duration::from_secs(20), asked);
+        tokio::pin!(asked);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asked => break answer.expect("answered"),
+                Ok(()) = progress.changed() => {
+                    let good = progress.borrow_and_update().as_ref().map_or(0, |enrolling| enrolling.good);
+                    taken = taken.max(good);
+                }
+            }
+        };
+        appliance.stop().await.expect("stopped");
+        (answer.map(|enrolled| enrolled.photos), taken)
+    })
+}
+
+#[test]
+fn who_is_far_behind_does_not_hinder_an_enrolment_at_the_kiosk_and_who_stands_beside_does() {
+    let Some(photos) = photos() else { return };
+    let (enrolled, _) = enrol_before(35.0, &photos);
+    assert!(matches!(enrolled, Ok(5)), "{enrolled:?}");
+    // The film ends before anybody is alone.
+    let (refused, taken) = enrol_before(60.0, &photos);
+    assert!(matches!(refused, Err(DeskError::NoCamera)) && taken == 0, "{refused:?}, {taken} pictures");
+}
+
 #[test]
 fn pictures_out_of_focus_in_glaring_light_and_of_half_a_face_are_refused_for_that() {
     let Some(photos) = photos() else { return };
