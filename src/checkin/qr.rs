@@ -9,15 +9,37 @@ use crate::class::{ClassId, mask};
 use crate::journal::JournalError;
 use crate::store::QrToken;
 use evidence::record::CheckinOutcome;
+use jiff::ZonedDateTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A QR code waits this long for the teacher's PIN.
 const PIN_PATIENCE: Duration = Duration::from_secs(60);
 
+/// A code that has been answered is not answered again before it has been out of sight for this long.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(5);
+
+/// Codes that have been answered and are still in sight, and when each was last seen.
+#[derive(Default)]
+pub(super) struct Answered(Vec<(QrToken, Instant)>);
+
+impl Answered {
+    /// Whether this code, which is seen `now`, was answered and has stayed in sight since.
+    fn holds(&mut self, token: &QrToken, now: Instant) -> bool {
+        self.0.retain(|(_, seen)| now.duration_since(*seen) < OUT_OF_SIGHT);
+        let known = self.0.iter_mut().find(|(known, _)| known == token);
+        known.map(|(_, seen)| *seen = now).is_some()
+    }
+
+    fn add(&mut self, token: QrToken, now: Instant) {
+        self.0.push((token, now));
+    }
+}
+
 /// A code that has been shown, and waits.
 pub(super) struct Waiting {
     id: u64,
+    token: QrToken,
     class: ClassId,
     number: String,
     since: Instant,
@@ -28,6 +50,9 @@ impl Worker {
     pub(super) fn look_at_qr(&mut self) {
         let token = self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let Some(token) = token else { return };
+        if self.answered.holds(&token, Instant::now()) {
+            return;
+        }
         if self.waiting.is_some() || self.session.is_some() || self.troubles.holds() {
             return;
         }
@@ -37,26 +62,24 @@ impl Worker {
     }
 
     fn qr(&mut self, token: &QrToken) -> Result<(), JournalError> {
-        let Some((class, number)) = self.journal.store().read()?.person_of_qr(token)? else { return Ok(()) };
         let now = self.now();
+        let owner = self.journal.store().read()?.person_of_qr(token)?;
+        let Some((class, number)) = owner else {
+            // It was renewed, or its owner has left.
+            if self.refuse_qr(&Decision::of(CheckinOutcome::Unknown), &now)? {
+                self.answered.add(token.clone(), Instant::now());
+            }
+            return Ok(());
+        };
         let directory = self.people.directory(&now)?;
         let Some(member) = directory.member_here(&class, &number) else {
-            let decision = Decision {
-                member: directory.member_elsewhere(&class, &number),
-                ..Decision::of(CheckinOutcome::NotInClass)
-            };
-            let evidence = Evidence::Qr(None);
-            if !self.recorder.is_repeat(&decision, &evidence) {
-                self.record(&decision, &evidence, &now, Instant::now())?;
-            }
+            let member = directory.member_elsewhere(&class, &number);
+            self.refuse_qr(&Decision { member, ..Decision::of(CheckinOutcome::NotInClass) }, &now)?;
             return Ok(());
         };
         let decision = decide_member(std::slice::from_ref(&member), directory, &now);
         if decision.outcome != CheckinOutcome::Accepted {
-            let evidence = Evidence::Qr(None);
-            if !self.recorder.is_repeat(&decision, &evidence) {
-                self.record(&decision, &evidence, &now, Instant::now())?;
-            }
+            self.refuse_qr(&decision, &now)?;
             return Ok(());
         }
         let teachers = directory.confirmers(&class, &number).into_iter();
@@ -71,8 +94,17 @@ impl Worker {
             teachers,
             expires_in_seconds: PIN_PATIENCE.as_secs(),
         }));
-        self.waiting = Some(Waiting { id, class, number, since: Instant::now() });
+        self.waiting = Some(Waiting { id, token: token.clone(), class, number, since: Instant::now() });
         Ok(())
+    }
+
+    /// Records that a code is of no use now, unless that was recorded a moment ago; tells whether it was recorded now.
+    fn refuse_qr(&mut self, decision: &Decision, now: &ZonedDateTime) -> Result<bool, JournalError> {
+        let evidence = Evidence::Qr(None);
+        if self.recorder.is_repeat(decision, &evidence) {
+            return Ok(false);
+        }
+        Ok(self.record(decision, &evidence, now, Instant::now())?.is_some())
     }
 
     /// Ends the wait for a PIN: with a teacher who confirmed, or without.
@@ -85,7 +117,10 @@ impl Worker {
                 self.troubles.cannot_save(error);
                 self.waiting = Some(waiting);
             }
-            _ => self.live.wait_for_pin(None),
+            _ => {
+                self.live.wait_for_pin(None);
+                self.answered.add(waiting.token, Instant::now());
+            }
         }
         if let Some(reply) = reply {
             let _ = reply.send(settled);
@@ -118,5 +153,24 @@ impl Worker {
         if is_over && !self.troubles.holds() {
             self.settle(None, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_was_answered_is_answered_again_only_when_it_has_been_out_of_sight() {
+        let token = |digit: &str| QrToken::from_text(&format!("ROLLCALL:{}", digit.repeat(32))).expect("well formed");
+        let (mut answered, start) = (Answered::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!answered.holds(&token("1"), start), "not answered yet");
+        answered.add(token("1"), start);
+        for seconds in [4, 8, 12] {
+            assert!(answered.holds(&token("1"), at(seconds)), "{seconds} s, still in sight");
+        }
+        assert!(!answered.holds(&token("2"), at(12)), "another code");
+        assert!(!answered.holds(&token("1"), at(17)), "shown again");
     }
 }

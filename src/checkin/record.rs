@@ -23,6 +23,8 @@ const REPEAT_AFTER: Duration = Duration::from_secs(8);
 const STRANGER_AFTER: Duration = Duration::from_secs(30);
 /// The same reason to refuse a face is not recorded again for this long.
 const REFUSAL_AFTER: Duration = Duration::from_secs(20);
+/// Nor is another QR code that is nobody's.
+const CODE_AFTER: Duration = Duration::from_secs(5);
 /// Least cosine at which two strangers are the same; lower than the threshold, so that one person turning the head
 /// stays one person, and higher than two people who are alike (docs/faces.md, "One face, followed").
 const SAME_STRANGER: f32 = 0.6;
@@ -82,7 +84,8 @@ impl Recorder {
         Recorder { journal, live, config, camera, model, recent: Vec::new(), strangers: Vec::new() }
     }
 
-    /// Whether this was recorded a moment ago. Being seen again keeps a stranger's moment going.
+    /// Whether this was recorded a moment ago. Being seen again keeps the moment of a stranger and of a person's QR code
+    /// going.
     pub(super) fn is_repeat(&mut self, decision: &Decision, evidence: &Evidence) -> bool {
         self.is_repeat_at(decision, evidence, Instant::now())
     }
@@ -96,7 +99,11 @@ impl Recorder {
             return known.map(|(_, at)| *at = now).is_some();
         }
         let subject = subject(decision);
-        self.recent.iter().any(|(known, _)| *known == subject)
+        let Some((_, at)) = self.recent.iter_mut().find(|(known, _)| *known == subject) else { return false };
+        if matches!((evidence, subject), (Evidence::Qr(_), Subject::Person(..))) {
+            *at = now;
+        }
+        true
     }
 
     /// Records an attempt: its record is on disk, fsynced, when this returns. Then the kiosk is told.
@@ -201,6 +208,7 @@ impl Recorder {
 fn after(subject: &Subject) -> Duration {
     match subject {
         Subject::Person(..) => REPEAT_AFTER,
+        Subject::Reason(CheckinOutcome::Unknown) => CODE_AFTER,
         Subject::Reason(_) => REFUSAL_AFTER,
     }
 }

@@ -9,7 +9,7 @@ use super::enrol::Session;
 use super::live::{Expectation, FaceState, Live, LiveFace, Outcome, Outside};
 use super::people::People;
 use super::preview::Faces;
-use super::qr::Waiting;
+use super::qr::{Answered, Waiting};
 use super::record::{Evidence, Recorder, outcome_of};
 use super::track::{Observation, Track, Tracker};
 use super::trouble::Troubles;
@@ -102,6 +102,7 @@ pub(super) struct Worker {
     /// Without a frame for this long, nobody can be enrolled.
     stall: Duration,
     pub(super) waiting: Option<Waiting>,
+    pub(super) answered: Answered,
     pub(super) next_qr: u64,
     /// Frames looked at.
     looked: u64,
@@ -150,6 +151,7 @@ impl Worker {
             seen: Instant::now(),
             stall,
             waiting: None,
+            answered: Answered::default(),
             next_qr: 1,
             looked: 0,
             troubles,

@@ -85,6 +85,9 @@ def every_outcome(browser):
                 expect(page.locator("#recent li").first).to_contain_text(texts[at][0])
                 assert page.evaluate("window.spoken.at(-1)") == texts[at][0]
                 shot(page, f"kiosk-{language}-{at_what}")
+            say(outcome("unknown", method="qr"))
+            expect(page.locator("#result .what")).to_have_text(("二维码已失效", "QR code not valid")[at], timeout=5000)
+            shot(page, f"kiosk-{language}-outdated")
         accessible(page, "the kiosk in English, with a result")
         expect(page.locator("#result .words")).to_have_css("font-weight", "700")
         assert "签到成功" in page.evaluate("window.spoken") and "Come closer" in page.evaluate("window.spoken")

@@ -275,6 +275,62 @@ fn who_comes_hours_early_is_told_when_to_come_again() {
     assert_eq!((told[0].outside, &told[0].last_closed), (Some(Outside::BeforeArrival), &None));
 }
 
+/// A QR code as it is held before a camera.
+fn code(text: &str) -> Picture {
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::Q).expect("a code");
+    let (modules, scale) = (code.width(), 9);
+    let mut picture = Picture::black(400, 400);
+    picture.rgb.fill(235);
+    let margin = (400 - modules * scale) / 2;
+    for (at, colour) in code.to_colors().into_iter().enumerate() {
+        for (x, y) in (0..scale * scale).map(|pixel| (pixel % scale, pixel / scale)) {
+            let pixel = (margin + at / modules * scale + y) * 400 + margin + at % modules * scale + x;
+            picture.rgb[pixel * 3..pixel * 3 + 3].fill(colour.select(20, 235));
+        }
+    }
+    picture
+}
+
+#[test]
+fn a_qr_code_that_stays_in_view_is_answered_once_and_an_outdated_one_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    let token = |number: &str| {
+        let token = stage.journal.store().read().expect("open").qr_token(&class.id, number).expect("readable");
+        token.expect("on the roster").to_text()
+    };
+    let outdated = ["0", "1"].map(|digit| format!("ROLLCALL:{}", digit.repeat(32)));
+    let actors = [&outdated[0], &outdated[1], &token("01")].map(|text| Actor::flat(code(text)));
+    let shown = [(Some(0), 2.0), (Some(1), 8.0), (Some(2), 10.0), (None, 6.0), (Some(2), 4.0)];
+    let shots = shown.map(|(which, seconds)| {
+        let held = which.map(|which: usize| actors[which].at(640.0, 360.0, 1.0, 1.0));
+        Shot { faces: held.into_iter().collect(), seconds }
+    });
+    shoot(&shots, &stage.film());
+    let Stage { config, journal, vision, turn: _turn, .. } = stage;
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
+        let desk = appliance.checkin.as_ref().expect("a camera").desk().clone();
+        let (mut pending, mut asked) = (appliance.live.pending_qr(), Vec::new());
+        while !appliance.cameras[0].has_ended() {
+            let waiting = tokio::time::timeout(Duration::from_millis(100), pending.changed()).await;
+            let shown = pending.borrow_and_update().clone().filter(|_| waiting.is_ok());
+            if let Some(shown) = shown {
+                asked.push(shown.person);
+                desk.dismiss_qr(shown.id).await.expect("dismissed");
+            }
+        }
+        let told = appliance.live.recent();
+        appliance.stop().await.expect("stopped");
+        use CheckinOutcome::{Unconfirmed, Unknown};
+        let (unknown, unconfirmed) = ((Unknown, None), (Unconfirmed, Some("01")));
+        assert_eq!(brief(&told), [unknown, unknown, unconfirmed, unconfirmed], "each outdated code has its answer");
+        assert_eq!(asked, ["01", "01"], "it is asked for again only when the code has been put away");
+        assert!(told.iter().all(|outcome| outcome.method == evidence::record::Method::Qr));
+    });
+}
+
 /// Frames of a real clip in which somebody turns the head; skipped where ../shared is absent.
 #[test]
 fn who_looks_away_is_asked_to_face_the_camera() {

@@ -54,6 +54,12 @@ impl Actor {
         }
     }
 
+    /// A flat thing, whose middle is where the eyes would be.
+    pub fn flat(picture: Picture) -> Actor {
+        let eyes = (picture.width as f32 / 2.0, picture.height as f32 / 2.0);
+        Actor { head: picture, eyes, pupil_distance_px: 1.0 }
+    }
+
     /// With the eyes at this point of the film; pupils this far apart; in so much light, 1 being the photo's own.
     pub fn at(&self, x: f32, y: f32, pupil_distance_px: f32, light: f32) -> Placed<'_> {
         Placed { actor: self, x, y, pupil_distance_px, light }

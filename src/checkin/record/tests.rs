@@ -82,6 +82,24 @@ fn who_was_accepted_and_stays_has_not_come_again() {
 }
 
 #[test]
+fn a_qr_code_that_stays_in_view_is_recorded_once_and_another_outdated_one_soon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let (again, code) = (decision(CheckinOutcome::AlreadyCheckedIn, Some("A")), Evidence::Qr(None));
+    record(&mut recorder, &again, &code);
+    let now = Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    for seconds in [7, 14, 21] {
+        assert!(recorder.is_repeat_at(&again, &code, after(seconds)), "{seconds} s, still in view");
+    }
+    assert!(!recorder.is_repeat_at(&again, &code, after(30)), "gone for 9 s");
+    let outdated = decision(CheckinOutcome::Unknown, None);
+    record(&mut recorder, &outdated, &code);
+    assert!(recorder.is_repeat_at(&outdated, &code, Instant::now() + Duration::from_secs(4)));
+    assert!(!recorder.is_repeat_at(&outdated, &code, Instant::now() + Duration::from_secs(6)), "somebody else's");
+}
+
+#[test]
 fn a_reason_to_refuse_is_recorded_once_in_twenty_seconds() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut recorder = recorder(folder.path());

@@ -133,6 +133,7 @@ pub fn print_outcome(outcome: &Outcome) {
         Accepted => ("1;32", '✓', "签到成功  accepted"),
         AlreadyCheckedIn => ("36", '·', "已签到  already checked in"),
         NotInClass => ("33", '✗', "不在本班  not in this class"),
+        Unknown if outcome.method == Method::Qr => ("31", '✗', "二维码已失效  no longer valid"),
         Unknown => ("31", '✗', "未登记  not in any class"),
         OutsideWindow => ("33", '✗', "未到签到时间  outside the window"),
         TooSmall => ("33", '✗', "请靠近一点  face too small"),

@@ -3,9 +3,9 @@ export const TEXT = {
   "zh-CN": {
     title: "点名签到", idle: "请正对镜头", idle_more: "站在画面中间，看镜头即可签到", looking: "正在识别…",
     accepted: "签到成功", accepted_departure: "签退成功", already_checked_in: "已签到", already_departure: "已签退",
-    not_in_class: "不在本班", unknown: "未登记", outside_window: "不在签到时间", before_arrival: "未到签到时间", before_departure: "未到签退时间", after_arrival: "已过签到时间", after_departure: "已过签退时间", done: "今天已签完", too_small: "请靠近一点", too_dark: "光线太暗",
+    not_in_class: "不在本班", unknown: "未登记", outside_window: "不在签到时间", before_arrival: "未到签到时间", before_departure: "未到签退时间", after_arrival: "已过签到时间", after_departure: "已过签退时间", done: "今天已签完", outdated: "二维码已失效", too_small: "请靠近一点", too_dark: "光线太暗",
     too_bright: "光线太亮", turned: "请正对镜头", blurred: "请站稳", cut_off: "请站到画面中间", unconfirmed: "未确认",
-    more_unknown: "如已报名，请找教师登记", more_not_in_class: "今天本教室没有您的课", more_next: "{time} 开始签到", more_next_departure: "{time} 开始签退", more_closed: "签到已于 {time} 截止", more_closed_departure: "签退已于 {time} 截止", more_done: "不用再签到", comma: "，", more_outside: "今天的签到时间已过",
+    more_unknown: "如已报名，请找教师登记", more_outdated: "请找工作人员重新打印", more_not_in_class: "今天本教室没有您的课", more_next: "{time} 开始签到", more_next_departure: "{time} 开始签退", more_closed: "签到已于 {time} 截止", more_closed_departure: "签退已于 {time} 截止", more_done: "不用再签到", comma: "，", more_outside: "今天的签到时间已过",
     more_already: "不用重复签到", more_qr: "二维码签到", more_unconfirmed: "教师未确认，请重新出示二维码", more_light: "请换个位置，或请教师开灯",
     arrival: "上课签到", departure: "下课签退", until: "至 {time}", opens: "{time} 开始", no_class: "今天没有课", no_classes: "本机还没有班级", count: " / {expected} 人", missing: "还差 {count} 人", complete: "全部到齐",
     online: "已连接监管平台", not_yet: "正在连接监管平台…", offline: "离线，记录保存在本机", unregistered: "未注册，记录保存在本机", alarm: "监管平台核验异常，请联系工作人员",
@@ -22,9 +22,9 @@ export const TEXT = {
   en: {
     title: "Check-in", idle: "Face the camera", idle_more: "Stand in the middle of the picture and look at the camera", looking: "Looking…",
     accepted: "checked in", accepted_departure: "checked out", already_checked_in: "already checked in", already_departure: "already checked out",
-    not_in_class: "not in this class", unknown: "Not enrolled", outside_window: "not check-in time", before_arrival: "too early to check in", before_departure: "too early to check out", after_arrival: "too late to check in", after_departure: "too late to check out", done: "done for today", too_small: "Come closer", too_dark: "Too dark",
+    not_in_class: "not in this class", unknown: "Not enrolled", outside_window: "not check-in time", before_arrival: "too early to check in", before_departure: "too early to check out", after_arrival: "too late to check in", after_departure: "too late to check out", done: "done for today", outdated: "QR code not valid", too_small: "Come closer", too_dark: "Too dark",
     too_bright: "Too bright", turned: "Face the camera", blurred: "Hold still", cut_off: "Move to the middle", unconfirmed: "not confirmed",
-    more_unknown: "If you have signed up, ask the teacher to enrol you", more_not_in_class: "You have no lesson in this room today", more_next: "Check-in begins at {time}", more_next_departure: "Check-out begins at {time}", more_closed: "Check-in closed at {time}", more_closed_departure: "Check-out closed at {time}", more_done: "No need to check in again", comma: ". ", more_outside: "Today's check-in is over",
+    more_unknown: "If you have signed up, ask the teacher to enrol you", more_outdated: "It has been replaced: ask the staff to print the new one", more_not_in_class: "You have no lesson in this room today", more_next: "Check-in begins at {time}", more_next_departure: "Check-out begins at {time}", more_closed: "Check-in closed at {time}", more_closed_departure: "Check-out closed at {time}", more_done: "No need to check in again", comma: ". ", more_outside: "Today's check-in is over",
     more_already: "No need to check in again", more_qr: "by QR code", more_unconfirmed: "The teacher did not confirm; show the code again", more_light: "Move, or ask for the light to be changed",
     arrival: "Arrival", departure: "Departure", until: "until {time}", opens: "opens at {time}", no_class: "No lesson today", no_classes: "No class on this appliance yet", count: " of {expected}", missing: "{count} still expected", complete: "Everybody is here",
     online: "Connected to the bureau", not_yet: "Connecting to the bureau…", offline: "Offline: records are kept here", unregistered: "Not registered: records are kept here", alarm: "The bureau reports a problem: tell the staff",

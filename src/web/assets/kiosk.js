@@ -32,8 +32,12 @@ let voice = localStorage.getItem("voice") !== "off";
 
 // ——— words of an outcome
 
+// A QR code that is nobody's: renewed, or of somebody who has left.
+const isOutdated = ({ outcome, method }) => outcome === "unknown" && method === "qr";
+
 function words(outcome) {
   const leaving = outcome.window === "departure";
+  if (isOutdated(outcome)) return t("outdated");
   if (outcome.outcome === "accepted") return t(leaving ? "accepted_departure" : "accepted");
   if (outcome.outcome === "already_checked_in") return t(leaving ? "already_departure" : "already_checked_in");
   return t(outcome.outside ?? outcome.outcome);
@@ -43,7 +47,7 @@ function more(outcome) {
   switch (outcome.outcome) {
     case "accepted": return [outcome.time?.slice(11, 16), outcome.method === "qr" ? t("more_qr") : ""].filter(Boolean).join("  ");
     case "already_checked_in": return t("more_already");
-    case "unknown": return t("more_unknown");
+    case "unknown": return t(isOutdated(outcome) ? "more_outdated" : "more_unknown");
     case "not_in_class": return t("more_not_in_class");
     case "outside_window": return moreOutside(outcome);
     case "unconfirmed": return t("more_unconfirmed");

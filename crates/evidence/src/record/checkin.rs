@@ -59,7 +59,7 @@ pub enum CheckinOutcome {
     AlreadyCheckedIn,
     /// Enrolled, but in no class that has a lesson here today.
     NotInClass,
-    /// In no class: nobody enrolled is like enough.
+    /// In no class: nobody enrolled is like enough, or the QR code is nobody's (any more).
     Unknown,
     /// The person's class has no window open now.
     OutsideWindow,
