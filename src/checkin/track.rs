@@ -146,6 +146,9 @@ impl Tracker {
     /// Takes one frame's faces. Returns, for each, the id of the track that it belongs to, and the tracks that ended.
     pub fn update(&mut self, observations: Vec<Observation>, frame: &Arc<Frame>) -> (Vec<u64>, Vec<Track>) {
         let now = frame.captured;
+        // What was lost is never found again: after a pause somebody else may stand there.
+        let (ended, alive) = self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
+        self.tracks = alive;
         let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
         for (at, observation) in observations.iter().enumerate() {
             for (number, track) in self.tracks.iter().enumerate() {
@@ -174,8 +177,6 @@ impl Tracker {
             self.tracks[number].add(observation, frame);
             ids.push(self.tracks[number].id);
         }
-        let (ended, alive) = self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
-        self.tracks = alive;
         (ids, ended)
     }
 

@@ -76,6 +76,19 @@ fn a_track_ends_when_nothing_was_seen_of_it_for_longer_than_a_blink() {
 }
 
 #[test]
+fn after_a_pause_of_the_camera_nobody_goes_on_with_a_track_of_before() {
+    // Whoever cannot be compared yet could be anybody; and somebody alike must not add to the mean.
+    for next in [refused(100.0, RefusalReason::Turned), good(100.0, &face_at(0.0))] {
+        let (film, mut tracker) = (Film::begin(), Tracker::default());
+        let before = tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(0)).0[0];
+        let (ids, ended) = tracker.update(vec![next], &film.frame(1201));
+        assert_eq!(ended.iter().map(|track| track.id).collect::<Vec<_>>(), [before]);
+        assert_ne!(ids[0], before);
+        assert!(tracker.track_mut(ids[0]).expect("followed").good_frames <= 1, "it begins with nothing");
+    }
+}
+
+#[test]
 fn a_face_far_from_every_track_begins_its_own() {
     let (film, mut tracker) = (Film::begin(), Tracker::default());
     let first = tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(0)).0[0];
