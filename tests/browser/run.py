@@ -44,7 +44,7 @@ OUTSIDE = {  # too early or too late → headline and what follows, in Chinese a
 }
 
 
-def outcome(name, **more):
+def outcome(name, /, **more):
     known = name in ("accepted", "already_checked_in", "not_in_class", "outside_window", "unconfirmed")
     return {"outcome": {
         "seq": 7, "time": TIME, "outcome": name, "method": "face", "window": "arrival", "role": "trainee" if known else None,
@@ -55,7 +55,7 @@ def outcome(name, **more):
 def every_outcome(browser):
     with stage(PHOTO) as (address, say, _):
         page = browser.new_page(viewport={"width": 1280, "height": 720}, locale="zh-CN")
-        spoken = "window.spoken = []; speechSynthesis.speak = (speech) => window.spoken.push(speech.text);"
+        spoken = "window.spoken = []; speechSynthesis.speak = (speech) => { window.spoken.push(speech.text); setTimeout(() => speech.onend?.()); };"
         page.add_init_script(spoken)
         page.goto(f"{address}/kiosk")
         frames(page, 0)
@@ -114,7 +114,7 @@ def speech(browser):
             Object.defineProperty(SpeechSynthesisUtterance.prototype, "voice", { set(voice) { this.chosen = voice?.lang; } });
             speechSynthesis.speak = (speech) => {
               window.spoken.push(`${speech.chosen} ${speech.text}`);
-              setTimeout(() => window.fault ? speech.onerror?.({ error: window.fault }) : speech.onstart?.(), 0);
+              setTimeout(() => window.fault ? speech.onerror?.({ error: window.fault }) : (speech.onstart?.(), speech.onend?.()), 0);
             };
             addEventListener("DOMContentLoaded", () => new MutationObserver(() => window.shown.push(sound.textContent)).observe(sound, { childList: true }));
         """)
@@ -166,6 +166,50 @@ def speech(browser):
         page.locator("#place").click()
         has_voice = page.evaluate("speechSynthesis.getVoices().length > 0")
         expect(page.locator("#sound")).to_have_text("语音开" if has_voice else "无语音")
+        page.close()
+
+
+def one_after_another(browser):
+    """Several people are accepted at the same moment: each is seen, and heard out; but nobody waits long."""
+    with stage("none") as (address, say, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.add_init_script("""
+            window.spoken = []; window.interrupted = 0; window.shown = []; let speaking = null;
+            speechSynthesis.cancel = () => { if (speaking) window.interrupted += 1; speaking = null; };
+            speechSynthesis.speak = (speech) => {
+              window.spoken.push(speech.text);
+              speaking = speech;
+              setTimeout(() => { if (speaking === speech) { speaking = null; speech.onend?.(); } }, 1500);
+            };
+            addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+              const who = document.querySelector("#result .who").textContent;
+              if (who && window.shown.at(-1)?.[0] !== who) window.shown.push([who, performance.now()]);
+            }).observe(document.querySelector("#result"), { childList: true, subtree: true }));
+        """)
+        page.goto(f"{address}/kiosk")
+        expect(page.locator("#sound")).to_be_visible()
+        page.wait_for_timeout(2000)  # the first words are over
+        page.evaluate("window.spoken.length = 0; window.interrupted = 0")
+        seen = lambda: [who for who, _ in page.evaluate("window.shown")]
+        say(outcome("accepted", seq=1, name="张*"))
+        say(outcome("accepted", seq=2, name="李*"))
+        say(outcome("already_checked_in", seq=3, name="王*"))
+        expect(page.locator("#recent li")).to_have_count(3)
+        wait(lambda: len(seen()) == 3, 6, "each is seen")
+        assert seen() == ["张*", "李*", "王*"], "in the order in which they came"
+        turns = [at for _, at in page.evaluate("window.shown")]
+        assert all(1150 <= after - before <= 1700 for before, after in zip(turns, turns[1:])), turns
+        wait(lambda: len(page.evaluate("window.spoken")) == 3, 6, "each is heard")
+        assert page.evaluate("window.spoken") == ["签到成功", "签到成功", "已签到"] and page.evaluate("window.interrupted") == 0
+        # A crowd: those who would wait too long are in the list.
+        page.wait_for_timeout(2000)
+        page.evaluate("window.shown.length = 0")
+        crowd = "赵钱孙李周吴郑王"
+        for at, name in enumerate(crowd):
+            say(outcome("accepted", seq=10 + at, name=f"{name}*"))
+        expect(page.locator("#recent li").first).to_contain_text("王*")
+        wait(lambda: seen()[-1:] == ["王*"], 6, "the last is seen")
+        assert seen() == ["赵*", "吴*", "郑*", "王*"], seen()
         page.close()
 
 
@@ -474,7 +518,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, one_after_another, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

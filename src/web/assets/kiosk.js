@@ -5,6 +5,9 @@ import { lang, setLanguage, t } from "./kiosk-text.js";
 
 const $ = (selector) => document.querySelector(selector);
 const SHOWN_MS = 5000; // a result stays
+const TURN_MS = 1200; // an acceptance is seen for so long, whoever comes next
+const WAITING = 3; // more do not wait: the list beside the picture has them all
+const SPEECH_MS = 3000; // a voice that does not say that it has ended
 const SILENT_MS = 5000; // the appliance says something every second; after this it is gone
 const HINT_AFTER_MS = 500; // a hint is shown only when it lasts
 const KINDS = {
@@ -26,6 +29,7 @@ zoom();
 let status = null;
 let expectation = null;
 let shown = null; // the result on the screen: { outcome, at }
+let waiting = []; // those that come after it, oldest first
 let hint = null; // { outcome, since }
 let recent = [];
 let voice = localStorage.getItem("voice") !== "off";
@@ -79,22 +83,45 @@ function chooseVoice() {
   return wanted.map((name) => voices.find((one) => name.test(one.lang.toLowerCase().replace("_", "-")))).find(Boolean) ?? null;
 }
 
-function say(text, volume = 1) {
+let spoken = null; // what is being said: { speech, keep, timer }
+let unspoken = []; // what is said after it
+
+// Takes the place of what is being said; unless that was to be kept (`keep`), which is heard out first.
+function say(text, { volume = 1, keep = false } = {}) {
   if (!voice || !("speechSynthesis" in window)) return;
   const speech = new SpeechSynthesisUtterance(text);
   speech.lang = lang();
   speech.volume = volume;
   speech.voice = chooseVoice();
-  speech.onstart = () => setMute(null);
-  speech.onerror = ({ error }) => {
-    if (error === "canceled" || error === "interrupted") return; // the next one has taken its place
-    setMute(error === "not-allowed" ? "blocked" : "failed");
+  const next = { speech, keep };
+  if (spoken?.keep) unspoken = [...unspoken.filter((one) => one.keep), next].slice(-WAITING);
+  else utter(next);
+}
+
+function utter(next) {
+  clearTimeout(spoken?.timer);
+  spoken = next;
+  const { speech } = next;
+  const over = () => {
+    if (spoken !== next) return;
+    clearTimeout(next.timer);
+    spoken = null;
+    if (unspoken.length) utter(unspoken.shift());
   };
+  speech.onstart = () => setMute(null);
+  speech.onend = over;
+  speech.onerror = ({ error }) => {
+    // Otherwise the next one has taken its place.
+    if (error !== "canceled" && error !== "interrupted") setMute(error === "not-allowed" ? "blocked" : "failed");
+    over();
+  };
+  next.timer = setTimeout(over, SPEECH_MS);
   speechSynthesis.cancel();
   speechSynthesis.speak(speech);
 }
 
-const speak = (outcome) => say(words(outcome));
+const isAcceptance = (outcome) => outcome.outcome === "accepted";
+const speak = (outcome) => say(words(outcome), { keep: isAcceptance(outcome) });
 
 // The first touch allows it.
 for (const event of ["click", "keydown"]) {
@@ -125,8 +152,17 @@ function present(state, sign, who, what, detail) {
   $("#result .more").textContent = detail;
 }
 
+// Whether somebody who has just been accepted is still to be seen.
+const hasTurn = (now) => shown && isAcceptance(shown.outcome) && now - shown.at < TURN_MS;
+
+function show(outcome) {
+  shown = { outcome, at: performance.now() };
+  speak(outcome);
+}
+
 function presentNow() {
   const now = performance.now();
+  if (waiting.length && !hasTurn(now)) show(waiting.shift());
   if (status?.trouble) return present("no", "!", "", t("trouble"), t("trouble_do"));
   const session = enrolling();
   if (session) {
@@ -270,10 +306,11 @@ function showRecent() {
 }
 
 function takeOutcome(outcome) {
-  shown = { outcome, at: performance.now() };
+  // Acceptances take their turns; of anything else only the newest is of use.
+  if (waiting.length || hasTurn(performance.now())) waiting = [...waiting.filter(isAcceptance), outcome].slice(-WAITING);
+  else show(outcome);
   const isSame = (one) => one.seq === outcome.seq && one.outcome === outcome.outcome;
   recent = [outcome, ...recent.filter((one) => !isSame(one))].slice(0, 5);
-  speak(outcome);
   showRecent();
   presentNow();
 }
@@ -339,7 +376,7 @@ $("#sound").onclick = () => {
   localStorage.setItem("voice", voice ? "on" : "off");
   relabel();
 };
-say(t("sound_on"), 0); // not heard: it tells at once whether the page may speak, before anybody comes
+say(t("sound_on"), { volume: 0 }); // not heard: it tells at once whether the page may speak, before anybody comes
 $("#enrol").onclick = openEnrolment;
 
 relabel();
