@@ -42,6 +42,9 @@ pub struct LiveFace {
     /// For `outside_window`: too early or too late.
     #[serde(default)]
     pub outside: Option<Outside>,
+    /// Arrival or departure, when decided in an open window.
+    #[serde(default)]
+    pub window: Option<WindowKind>,
 }
 
 /// What an attempt outside every window comes too early or too late for.

@@ -432,7 +432,8 @@ fn expectation(directory: &Directory, now: &ZonedDateTime) -> Expectation {
 fn shown_face(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, verdict: Option<&Verdict>) -> LiveFace {
     let outside = verdict.and_then(|verdict| verdict.outside);
     let name = verdict.and_then(|verdict| verdict.member.as_ref()).map(|member| mask(&member.name));
-    LiveFace { outside, ..shown(track, frame, bounds, state, name) }
+    let window = verdict.and_then(|verdict| verdict.window);
+    LiveFace { outside, window, ..shown(track, frame, bounds, state, name) }
 }
 
 fn shown(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, name: Option<String>) -> LiveFace {
@@ -446,5 +447,32 @@ fn shown(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, name: Optio
         state,
         name,
         outside: None,
+        window: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkin::directory::Likeness;
+    use crate::checkin::testing::{Film, at, class, directory, seen_at};
+
+    #[test]
+    fn the_face_of_who_leaves_is_told_to_leave() {
+        let now = at(11, 5, 0);
+        let directory = directory(&[class("A", 8, 11, "301")], &[], &[], &now);
+        let member = directory.member_here(&crate::class::ClassId::new("A").expect("a number"), "1");
+        let decision = decide(
+            Identity::Here(vec![member.expect("on the roster")], Likeness { score: 0.9, margin: 0.5 }),
+            &directory,
+            &now,
+        );
+        let (verdict, state) = (Verdict::of(&decision), FaceState::Decided(decision.outcome));
+        let face = shown_face(1, &Film::begin().frame(0), &seen_at(100.0).bounds, state, Some(&verdict));
+        assert_eq!(
+            (face.state, face.window),
+            (FaceState::Decided(CheckinOutcome::Accepted), Some(WindowKind::Departure))
+        );
+        assert_eq!(face.name.as_deref(), Some("张*"));
     }
 }

@@ -238,6 +238,43 @@ def connection(browser):
         page.close()
 
 
+def face_labels(browser):
+    """What the frame round a face says is what the band says: of who leaves, that they have checked out."""
+    with stage(PHOTO) as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.add_init_script("""
+            window.drawn = new Set();
+            const { fillText } = CanvasRenderingContext2D.prototype;
+            CanvasRenderingContext2D.prototype.fillText = function (text, ...place) { window.drawn.add(text); fillText.call(this, text, ...place); };
+        """)
+        face = {"track": 1, "x": 0.3, "y": 0.3, "width": 0.2, "height": 0.3, "name": "张*"}
+        told = {}
+
+        def change(route):
+            server = route.connect_to_server()
+
+            def pass_on(message):
+                if isinstance(message, bytes):
+                    length = int.from_bytes(message[:4], "big")
+                    header = json.dumps({**json.loads(message[4:4 + length]), "faces": [{**face, **told}]}).encode()
+                    message = len(header).to_bytes(4, "big") + header + message[4 + length:]
+                route.send(message)
+
+            server.on_message(pass_on)
+
+        page.route_web_socket("**/kiosk/live", change)
+        for name, window, label in (
+            ("accepted", "arrival", "张* 签到成功"),
+            ("accepted", "departure", "张* 签退成功"),
+            ("already_checked_in", "departure", "张* 已签退"),
+        ):
+            told.update(state={"state": "decided", "outcome": name}, window=window)
+            page.goto(f"{address}/kiosk")
+            wait(lambda: label in page.evaluate("[...window.drawn]"), 10, label)
+            assert page.evaluate("[...window.drawn]") == [label]
+        page.close()
+
+
 def zoomed(browser):
     """Twice as large, as who does not see well sets it in the browser: everything is there, and can be scrolled to."""
     with stage(PHOTO) as (address, say, _process):
@@ -518,7 +555,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, one_after_another, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, one_after_another, face_labels, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

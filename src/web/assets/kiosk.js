@@ -219,7 +219,7 @@ function frame(face) {
   context.beginPath();
   context.roundRect(x, y, w, h, Math.min(w, h) * 0.16);
   context.stroke();
-  const said = face.state.state === "looking" ? t("looking") : words({ ...face.state, outside: face.outside });
+  const said = face.state.state === "looking" ? t("looking") : words({ ...face.state, outside: face.outside, window: face.window });
   const label = [face.name, said].filter(Boolean).join(" ");
   context.font = `600 ${size}px "Noto Sans CJK SC", "Noto Sans SC", sans-serif`;
   const width = context.measureText(label).width + size;
