@@ -511,6 +511,49 @@ def left_alone(browser):
         page.close()
 
 
+def left_while_enrolling(browser):
+    """A teacher who leaves while a face is taken has left: no name comes back without a PIN."""
+    with stage("none") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        held = []
+        page.route("**/kiosk/enrol", lambda route: held.append(route))  # answered below
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+
+        def begin():
+            page.get_by_role("button", name="教师登记").click()
+            type_pin(page, dialog, "2580")
+            dialog.get_by_role("button", name="确认", exact=True).click()
+            dialog.get_by_role("button", name="张三").click()
+            dialog.get_by_role("button", name="本人同意", exact=True).click()
+            expect(dialog).to_be_hidden()
+            wait(lambda: (page.wait_for_timeout(50), held)[1], 5, "it is asked for")
+
+        def answer():
+            with page.expect_response("**/kiosk/enrol"):
+                held.pop().fulfill(json={"seq": 9, "photos": 5})
+            page.wait_for_timeout(300)
+
+        begin()
+        page.get_by_role("button", name="教师登记").click()
+        dialog.get_by_role("button", name="取消").click()
+        answer()
+        expect(dialog).to_be_hidden()
+        assert "张三" not in page.content(), "a full name comes back"
+        # Whoever stands at the PIN pad meanwhile stays there.
+        begin()
+        page.get_by_role("button", name="教师登记").click()
+        answer()
+        expect(dialog.locator("h2")).to_have_text("登记人脸")
+        assert "张三" not in page.content(), "a full name comes back"
+        dialog.get_by_role("button", name="取消").click()
+        # Nobody has left: the answer is shown.
+        begin()
+        answer()
+        expect(dialog.locator("h2")).to_have_text("张三 登记成功")
+        page.close()
+
+
 def staff_page(browser):
     with stage(PHOTO) as (address, _, _process):
         for scheme in ("light", "dark"):
@@ -555,7 +598,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, one_after_another, face_labels, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, one_after_another, face_labels, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, left_while_enrolling, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

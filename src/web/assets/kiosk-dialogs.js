@@ -191,14 +191,17 @@ async function refuse(person, roster) {
 }
 
 async function capture(person, roster) {
+  const asked = staff;
   enrolDialog.close(); // the person must see the picture
+  let done;
   try {
-    await ask("/kiosk/enrol", { staff, person: person.number, consents: true });
+    await ask("/kiosk/enrol", { staff: asked, person: person.number, consents: true });
     Object.assign(person, { enrolled: true, consents: true, declined: false });
-    finished(t("enrol_done", { name: person.name }), roster);
+    done = t("enrol_done", { name: person.name });
   } catch (reason) {
-    finished(problemText(reason), roster);
+    done = problemText(reason);
   }
+  if (staff === asked && !enrolDialog.open) finished(done, roster); // not if the teacher has left, or somebody has begun something else
 }
 
 function finished(title, roster, lead = "") {
