@@ -342,12 +342,14 @@ pub fn decline(journal: &Journal, request: &DeclineRequest) -> Result<(), DeskEr
     }
 }
 
-/// Checks a teacher's PIN; tells the class.
+/// Checks a teacher's PIN; tells the class. Whose class was closed is nobody's teacher here any more.
 pub fn admit(journal: &Journal, staff: &Staff) -> Result<ClassId, DeskError> {
     let class = ClassId::new(&staff.class).map_err(|why| DeskError::Refused(Reason::BadClass(why)))?;
     let store = journal.store();
-    let teaches = store.read()?.person(&class, &staff.number)?.is_some_and(|person| person.role == Role::Teacher);
-    if !teaches {
+    let Some(row) = store.read()?.class(&class)?.filter(|row| row.closed.is_none()) else {
+        return Err(DeskError::Refused(Reason::ClassGone(class)));
+    };
+    if row.class.person(&staff.number).is_none_or(|person| person.role != Role::Teacher) {
         return Err(DeskError::Refused(Reason::NotTeacher { number: mask(&staff.number), class }));
     }
     let now = journal.clock().now();
@@ -368,5 +370,31 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(_) => Err(DeskError::NoCamera),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::journal::{PlanSource, testing};
+
+    #[tokio::test]
+    async fn a_class_that_was_closed_shows_nobody_its_roster() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (clock, zone) = (Arc::new(SystemClock::default()), jiff::tz::TimeZone::UTC);
+        let journal = Arc::new(Journal::initialise(folder.path(), "site", "301", clock, zone).expect("made"));
+        let class = testing::class("2026-001", &["1"], &["T1"]);
+        journal.import_class(&class, "00", PlanSource::File).expect("imported");
+        journal.store().set_pin(&class.id, "T1", "2580").expect("set");
+        let desk = Desk::new(journal.clone(), Arc::default(), std::sync::mpsc::channel().0);
+        let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };
+        assert_eq!(desk.roster(staff.clone()).await.expect("open").len(), 2);
+        journal.close_class(&class.id).expect("closed");
+        let refused = desk.roster(staff.clone()).await;
+        let gone = |refused: &DeskError| matches!(refused, DeskError::Refused(Reason::ClassGone(_)));
+        assert!(refused.as_ref().is_err_and(gone), "{refused:?}");
+        let declined = decline(&journal, &DeclineRequest { staff, person: "1".into() });
+        assert!(declined.as_ref().is_err_and(gone), "{declined:?}");
     }
 }
