@@ -1,11 +1,12 @@
 //! The directory, kept in step with the store: rebuilt when the date, the people or somebody's check-ins changed.
 
-use super::directory::{Directory, Known, StoredTemplate};
+use super::directory::{Directory, Known, Member, StoredTemplate};
 use crate::class::WindowPolicy;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::store::StoreError;
 use crate::vision::Embedding;
+use evidence::record::WindowKind;
 use jiff::ZonedDateTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,6 +66,12 @@ impl People {
         Ok(&mut self.directory)
     }
 
+    /// Notes a check-in of now that has just been recorded. It is on disk, so nothing may fail here any more: the store is
+    /// not asked.
+    pub(super) fn accept(&mut self, member: &Member, window: WindowKind) {
+        self.directory.accept(member, window);
+    }
+
     /// Looks at the store before the next use.
     pub(super) fn refresh(&mut self) {
         self.looked = Instant::now().checked_sub(LOOK_EVERY).unwrap_or(self.looked);
@@ -103,5 +110,44 @@ pub(super) fn policy(config: &Config) -> WindowPolicy {
         arrival_before_minutes: windows.arrival_before_minutes,
         arrival_after_minutes: windows.arrival_after_minutes,
         departure_after_minutes: windows.departure_after_minutes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{SystemClock, local};
+    use crate::journal::{PlanSource, testing};
+    use std::fs::OpenOptions;
+
+    #[test]
+    fn a_check_in_that_is_on_disk_counts_though_the_store_cannot_be_read_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Arc::new(Config::load(&file).expect("a config"));
+        let (clock, zone) = (Arc::new(SystemClock::default()), jiff::tz::TimeZone::UTC);
+        let state = &config.appliance.state_dir;
+        let journal = Arc::new(Journal::initialise(state, "site", "301", clock, zone).expect("initialised"));
+        let now = local(&**journal.clock(), journal.zone());
+        let mut class = testing::class("A", &["1"], &["T1"]);
+        class.lessons[0].date = now.date();
+        journal.import_class(&class, "00", PlanSource::File).expect("imported");
+        let mut people = People::load(journal.clone(), config, "model", 3, &now).expect("readable");
+        let member = people.directory(&now).expect("readable").member_here(&class.id, "1").expect("on the roster");
+        // Whoever reads next has to look at the file.
+        journal.store().try_write().expect("writable");
+        let store = journal.store().path().to_owned();
+        for suffix in ["", "-wal"] {
+            let mut path = store.clone().into_os_string();
+            path.push(suffix);
+            let opened = OpenOptions::new().write(true).open(&path);
+            opened.and_then(|file| file.set_len(0)).expect("cut off");
+        }
+        people.refresh();
+        assert!(people.directory(&now).is_err(), "the store is gone");
+        people.accept(&member, WindowKind::Arrival);
+        assert!(people.directory.is_accepted(&member, WindowKind::Arrival));
     }
 }

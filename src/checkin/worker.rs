@@ -345,7 +345,7 @@ impl Worker {
         if let (CheckinOutcome::Accepted, Some(member), Some(window)) =
             (decision.outcome, &decision.member, decision.window)
         {
-            self.people.directory(now)?.accept(member, window);
+            self.people.accept(member, window);
             self.show_expectation();
         }
         Ok(Some(outcome))
