@@ -26,7 +26,7 @@ use std::sync::Arc;
 #[serde(rename_all = "snake_case")]
 enum Say {
     Outcome(Outcome),
-    Expectation(Expectation),
+    Expectation(Vec<Expectation>),
     Pending(Option<PendingQr>),
     Enrolling(Option<Enrolling>),
     Trouble(Option<String>),

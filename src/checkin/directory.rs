@@ -212,15 +212,20 @@ impl Directory {
         self.accepted.insert((class, number, window));
     }
 
-    /// The class whose window is open, or opens next today, with that window; `None` when no more opens today.
-    pub fn current(&self, now: &ZonedDateTime) -> Option<(&Class, &Window)> {
+    /// The classes whose window is open, with that window; where there is none, the class whose window opens next today.
+    pub fn current(&self, now: &ZonedDateTime) -> Vec<(&Class, &Window)> {
         let ahead = |window: &&Window| *now < window.closes;
-        self.classes
+        let mut current: Vec<(&Class, &Window)> = self
+            .classes
             .iter()
             .filter_map(|(class, windows)| {
                 windows.iter().filter(ahead).min_by_key(|w| w.opens.timestamp()).map(|w| (class, w))
             })
-            .min_by_key(|(_, window)| window.opens.timestamp())
+            .collect();
+        current.sort_by_key(|(_, window)| window.opens.timestamp());
+        let open = current.iter().take_while(|(_, window)| window.opens <= *now).count();
+        current.truncate(open.max(1));
+        current
     }
 
     /// The teachers who can confirm the QR code of this person: the other teachers of the class; where it has none (its

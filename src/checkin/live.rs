@@ -108,17 +108,17 @@ pub struct Outcome {
     pub latency_ms: f64,
 }
 
-/// The counts beside the picture.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The counts beside the picture, of a class whose window is open or next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// The class whose window is open or next, if there is a lesson today.
-    pub class: Option<String>,
+    /// The class.
+    pub class: String,
     /// Its name.
-    pub class_name: Option<String>,
+    pub class_name: String,
     /// The open window.
     pub window: Option<WindowKind>,
     /// When the open window closes, or the next one opens, `HH:MM`.
-    pub until: Option<String>,
+    pub until: String,
     /// Persons expected in this window.
     pub expected: u32,
     /// Of those, accepted.
@@ -169,7 +169,7 @@ pub enum Trouble {
 /// Where the check-in worker publishes and the kiosk's pages listen.
 pub struct Live {
     picture: watch::Sender<Option<Arc<LivePicture>>>,
-    expectation: watch::Sender<Expectation>,
+    expectations: watch::Sender<Vec<Expectation>>,
     pending_qr: watch::Sender<Option<PendingQr>>,
     enrolling: watch::Sender<Option<Enrolling>>,
     trouble: watch::Sender<Option<String>>,
@@ -185,7 +185,7 @@ impl Default for Live {
     fn default() -> Self {
         Live {
             picture: watch::Sender::new(None),
-            expectation: watch::Sender::new(Expectation::default()),
+            expectations: watch::Sender::new(Vec::new()),
             pending_qr: watch::Sender::new(None),
             enrolling: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
@@ -208,10 +208,10 @@ impl Live {
     }
 
     /// Updates the counts; listeners wake only when they changed.
-    pub fn expect(&self, expectation: Expectation) {
-        self.expectation.send_if_modified(|old| {
-            let changed = *old != expectation;
-            *old = expectation;
+    pub fn expect(&self, expectations: Vec<Expectation>) {
+        self.expectations.send_if_modified(|old| {
+            let changed = *old != expectations;
+            *old = expectations;
             changed
         });
     }
@@ -261,8 +261,8 @@ impl Live {
     }
 
     /// Counts, now and from now on.
-    pub fn expectations(&self) -> watch::Receiver<Expectation> {
-        self.expectation.subscribe()
+    pub fn expectations(&self) -> watch::Receiver<Vec<Expectation>> {
+        self.expectations.subscribe()
     }
 
     /// The QR code that waits for a teacher's PIN.

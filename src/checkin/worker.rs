@@ -14,13 +14,13 @@ use super::record::{Evidence, Recorder, outcome_of};
 use super::track::{Observation, Track, Tracker};
 use super::trouble::Troubles;
 use crate::camera::{Frame, LatestFrame};
-use crate::class::mask;
+use crate::class::{Class, Window, mask};
 use crate::clock::local;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::store::{QrToken, StoreError};
 use crate::vision::{Face, Rect, Search, Vision, VisionError, judge};
-use evidence::record::{CheckinOutcome, Role, WindowKind};
+use evidence::record::{CheckinOutcome, WindowKind};
 use jiff::ZonedDateTime;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -355,7 +355,7 @@ impl Worker {
         let now = self.now();
         match self.people.directory(&now) {
             Ok(directory) => {
-                self.live.expect(expectation(directory, &now));
+                self.live.expect(expectations(directory, &now));
                 self.troubles.read(Ok(()));
             }
             Err(error) => self.troubles.read(Err(&error)),
@@ -414,19 +414,21 @@ fn is_known(outcome: CheckinOutcome) -> bool {
     matches!(outcome, Accepted | AlreadyCheckedIn | NotInClass | OutsideWindow)
 }
 
-fn expectation(directory: &Directory, now: &ZonedDateTime) -> Expectation {
-    let Some((class, window)) = directory.current(now) else { return Expectation::default() };
-    let is_open = window.opens <= *now;
-    let until = if is_open { &window.closes } else { &window.opens };
-    let expected = class.people().filter(|person| person.role == Role::Trainee).count();
-    Expectation {
-        class: Some(class.id.to_string()),
-        class_name: Some(class.name.clone()),
-        window: is_open.then_some(window.kind),
-        until: Some(until.strftime("%H:%M").to_string()),
-        expected: expected as u32,
-        arrived: directory.accepted_trainees(class, window.kind) as u32,
-    }
+/// The counts of every class whose window is open, else those of the class that is next.
+fn expectations(directory: &Directory, now: &ZonedDateTime) -> Vec<Expectation> {
+    let of = |(class, window): (&Class, &Window)| {
+        let is_open = window.opens <= *now;
+        let until = if is_open { &window.closes } else { &window.opens };
+        Expectation {
+            class: class.id.to_string(),
+            class_name: class.name.clone(),
+            window: is_open.then_some(window.kind),
+            until: until.strftime("%H:%M").to_string(),
+            expected: class.trainees.len() as u32,
+            arrived: directory.accepted_trainees(class, window.kind) as u32,
+        }
+    };
+    directory.current(now).into_iter().map(of).collect()
 }
 
 fn shown_face(track: u64, frame: &Frame, bounds: &Rect, state: FaceState, verdict: Option<&Verdict>) -> LiveFace {
@@ -456,6 +458,24 @@ mod tests {
     use super::*;
     use crate::checkin::directory::Likeness;
     use crate::checkin::testing::{Film, at, class, directory, seen_at};
+
+    #[test]
+    fn the_missing_of_every_class_whose_window_is_open_are_counted() {
+        let classes = [class("A", 8, 11, "301"), class("B", 8, 10, "301"), class("C", 14, 16, "301")];
+        let counted = |hour, minute| {
+            let now = at(hour, minute, 0);
+            let directory = directory(&classes, &[], &[("B", "1", WindowKind::Arrival)], &now);
+            let brief = |one: Expectation| (one.class, one.window, one.until, one.arrived, one.expected);
+            expectations(&directory, &now).into_iter().map(brief).collect::<Vec<_>>()
+        };
+        let of = |class: &str, window, until: &str, arrived| (class.to_owned(), window, until.to_owned(), arrived, 2);
+        let (arrival, departure) = (Some(WindowKind::Arrival), Some(WindowKind::Departure));
+        assert_eq!(counted(7, 0), [of("A", None, "07:30", 0)], "the next one");
+        assert_eq!(counted(7, 45), [of("A", arrival, "08:10", 0), of("B", arrival, "08:10", 1)]);
+        assert_eq!(counted(10, 15), [of("B", departure, "10:30", 0)]);
+        assert_eq!(counted(13, 0), [of("C", None, "13:30", 0)]);
+        assert_eq!(counted(17, 0), []);
+    }
 
     #[test]
     fn the_face_of_who_leaves_is_told_to_leave() {

@@ -2,7 +2,7 @@
 //!
 //! `/kiosk/live` is a WebSocket. Binary messages are pictures: a big-endian u32 with the length of a JSON header
 //! (`number`, `captured_unix_ms`, `faces`), the header, a JPEG. Text messages are JSON with a `type`: `recent`
-//! (the last outcomes, when the page connects or has fallen behind), `outcome`, `expectation`, `pending_qr`,
+//! (the last outcomes, when the page connects or has fallen behind), `outcome`, `expectations`, `pending_qr`,
 //! `enrolling`, `status` (every second: a page that hears nothing for some seconds is cut off), `room` (every other
 //! second: lessons whose roll call can be taken, and what staff should look after). A page that is slow misses
 //! pictures, never outcomes.
@@ -89,7 +89,7 @@ async fn feed(mut socket: WebSocket, app: &Arc<App>) -> Result<(), axum::Error> 
             },
             _ = pending.changed() => text("pending_qr", json!({ "pending": *pending.borrow_and_update() })),
             _ = enrolling.changed() => text("enrolling", json!({ "enrolling": *enrolling.borrow_and_update() })),
-            _ = expectations.changed() => text("expectation", json!({ "expectation": *expectations.borrow_and_update() })),
+            _ = expectations.changed() => text("expectations", json!({ "classes": *expectations.borrow_and_update() })),
             _ = seconds.tick() => text("status", status(app)),
             Some(room) = room.recv() => text("room", room),
             from_page = socket.recv() => match from_page {

@@ -275,6 +275,63 @@ def face_labels(browser):
         page.close()
 
 
+def several_classes(browser):
+    """The missing of every class whose window is open are counted: two at once, more by turns; all of it fits."""
+    names = ("2026年第三期电工初级班", "2026年第四期焊工中级班（周末）", "2026年第五期养老护理员初级班")
+    with stage("none") as (address, say, _process):  # where staff should look after the camera, which takes room as well
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        count = [1]
+
+        def change(route):
+            server = route.connect_to_server()
+
+            def pass_on(message):
+                if isinstance(message, str) and json.loads(message)["type"] == "expectations":
+                    classes = [{"class": f"TJNK-2026-013{at}", "class_name": name, "window": "arrival", "until": "08:10", "expected": 20 + at, "arrived": 3 + at} for at, name in enumerate(names)]
+                    message = json.dumps({"type": "expectations", "classes": classes[:count[0]]})
+                route.send(message)
+
+            server.on_message(pass_on)
+
+        def inside():
+            """Whether nothing of the column is cut off."""
+            footer, box = page.locator("footer").bounding_box(), page.locator("#class").bounding_box()
+            return footer["y"] + footer["height"] <= 720 and box["y"] + box["height"] <= footer["y"]
+
+        page.route_web_socket("**/kiosk/live", change)
+        for number in (1, 2, 3):
+            count[0] = number
+            page.goto(f"{address}/kiosk")
+            expect(page.locator("#attention")).to_be_visible(timeout=15000)
+            ones = page.locator("#class .one")
+            expect(ones).to_have_count(min(number, 2))
+            expect(ones.nth(0)).to_contain_text("上课签到 至 08:10")
+            expect(ones.nth(0)).to_contain_text("还差 17 人")
+            pages = page.locator("#class .pages")
+            if number < 3:
+                expect(pages).to_be_hidden()
+            if number == 2:
+                expect(ones.nth(1)).to_contain_text("4 / 21 人")
+                for at, name in enumerate(names[:2]):  # whoever is in both sees both
+                    say(outcome("accepted", seq=at, **{"class": f"TJNK-2026-013{at}"}))
+                    expect(page.locator("#result .more")).to_contain_text(name)
+            if number == 3:
+                expect(pages).to_have_text("第 1–2 个班，共 3 个 ›")
+                expect(ones).to_have_count(1, timeout=8000)  # by itself
+                expect(ones.nth(0)).to_contain_text(names[2])
+                pages.click()
+                expect(ones).to_have_count(2)
+                page.wait_for_timeout(6000)
+                expect(ones).to_have_count(2)  # whoever has turned the page reads it
+            for language in ("zh", "en"):
+                page.wait_for_timeout(300)
+                shot(page, f"kiosk-{language}-{number}-classes")
+                assert inside(), f"{number} classes do not fit"
+                accessible(page, f"the kiosk with {number} classes")
+                page.locator("#language").click()
+        page.close()
+
+
 def zoomed(browser):
     """Twice as large, as who does not see well sets it in the browser: everything is there, and can be scrolled to."""
     with stage(PHOTO) as (address, say, _process):
@@ -598,7 +655,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, one_after_another, face_labels, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, left_while_enrolling, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, one_after_another, face_labels, several_classes, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, left_while_enrolling, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

@@ -27,7 +27,7 @@ addEventListener("resize", zoom);
 zoom();
 
 let status = null;
-let expectation = null;
+let classes = []; // whose window is open, else the next one
 let shown = null; // the result on the screen: { outcome, at }
 let waiting = []; // those that come after it, oldest first
 let hint = null; // { outcome, since }
@@ -49,7 +49,7 @@ function words(outcome) {
 
 function more(outcome) {
   switch (outcome.outcome) {
-    case "accepted": return [outcome.time?.slice(11, 16), outcome.method === "qr" ? t("more_qr") : ""].filter(Boolean).join("  ");
+    case "accepted": return [outcome.time?.slice(11, 16), outcome.method === "qr" && t("more_qr"), whichClass(outcome)].filter(Boolean).join("  ");
     case "already_checked_in": return t("more_already");
     case "unknown": return t(isOutdated(outcome) ? "more_outdated" : "more_unknown");
     case "not_in_class": return t("more_not_in_class");
@@ -59,6 +59,9 @@ function more(outcome) {
     default: return "";
   }
 }
+
+// The class, where there are several: whoever is in two of them sees that both count.
+const whichClass = (outcome) => classes.length > 1 && classes.find((one) => one.class === outcome.class)?.class_name;
 
 // When it was too late, and when it will not be too early.
 function moreOutside({ outside, last_closed, next_opens }) {
@@ -252,25 +255,54 @@ function noteHint(faces) {
 
 // ——— the column beside it
 
+const AT_ONCE = 2; // classes for which there is room
+const PAGE_MS = 5000; // the others' turn
+const STOP_MS = 60_000; // whoever has turned the page reads it
+let page = { at: 0, until: 0 };
+
+// Shows the classes; of more than there is room for, some and then the others.
 function showClass() {
   const box = $("#class");
-  if (!expectation?.class) {
+  const pages = Math.max(1, Math.ceil(classes.length / AT_ONCE));
+  page.at %= pages;
+  const from = page.at * AT_ONCE;
+  const visible = classes.slice(from, from + AT_ONCE);
+  const ones = [...box.querySelectorAll(".one")];
+  ones.slice(Math.max(1, visible.length)).forEach((one) => one.remove());
+  while (ones.length < visible.length) {
+    const another = ones[0].cloneNode(true);
+    ones.at(-1).after(another);
+    ones.push(another);
+  }
+  box.classList.toggle("several", classes.length > 1);
+  ones.forEach((one, at) => showOne(one, visible[at]));
+  const turn = box.querySelector(".pages");
+  turn.hidden = pages === 1;
+  turn.textContent = t("pages", { from: from + 1, until: from + visible.length, count: classes.length });
+}
+
+function turnPage(pause) {
+  page = { at: page.at + 1, until: performance.now() + pause };
+  showClass();
+}
+
+function showOne(box, one) {
+  const bar = box.querySelector(".bar");
+  bar.hidden = !one;
+  if (!one) {
     box.querySelector(".name").textContent = t("no_class");
     for (const part of [".window", ".arrived", ".of", ".missing"]) box.querySelector(part).textContent = "";
-    box.querySelector(".bar").hidden = true;
     return;
   }
-  const { class_name, window: open, until, expected, arrived } = expectation;
+  const { class_name, window: open, until, expected, arrived } = one;
   box.querySelector(".name").textContent = class_name;
   box.querySelector(".window").textContent = open ? `${t(open)} ${t("until", { time: until })}` : t("opens", { time: until });
   box.querySelector(".arrived").textContent = arrived;
   box.querySelector(".of").textContent = t("count", { expected });
   box.querySelector(".missing").textContent = arrived < expected ? t("missing", { count: expected - arrived }) : t("complete");
-  const bar = box.querySelector(".bar");
-  bar.hidden = false;
   bar.setAttribute("aria-valuemax", expected);
   bar.setAttribute("aria-valuenow", arrived);
-  bar.setAttribute("aria-label", `${arrived}${t("count", { expected })}`);
+  bar.setAttribute("aria-label", `${class_name} ${arrived}${t("count", { expected })}`);
   bar.firstElementChild.style.width = `${expected ? (100 * arrived) / expected : 0}%`;
 }
 
@@ -291,7 +323,7 @@ function showStatus(connected = true) {
   $("#place").textContent = `${status.site}  ${t("room", { room: status.room })}`;
   $("#time").textContent = status.time.slice(11, 16);
   const day = new Date(`${status.time.slice(0, 10)}T12:00:00`);
-  $("#date").textContent = day.toLocaleDateString(lang(), { month: "long", day: "numeric", weekday: "long" });
+  $("#date").textContent = day.toLocaleDateString(lang(), { month: "short", day: "numeric", weekday: "long" });
 }
 
 function showRecent() {
@@ -332,7 +364,7 @@ function connect() {
     const message = JSON.parse(data);
     if (message.type === "outcome") takeOutcome(message.outcome);
     else if (message.type === "recent") { recent = message.outcomes; showRecent(); }
-    else if (message.type === "expectation") { expectation = message.expectation; showClass(); }
+    else if (message.type === "expectations") { classes = message.classes; showClass(); }
     else if (message.type === "status") { status = message; showStatus(); }
     else if (message.type === "room") showRoom(message);
     else if (message.type === "pending_qr") showPending(message.pending);
@@ -378,8 +410,10 @@ $("#sound").onclick = () => {
 };
 say(t("sound_on"), { volume: 0 }); // not heard: it tells at once whether the page may speak, before anybody comes
 $("#enrol").onclick = openEnrolment;
+$("#class .pages").onclick = () => turnPage(STOP_MS);
 
 relabel();
 setInterval(presentNow, 150);
 setInterval(watch, 500);
+setInterval(() => { if (classes.length > AT_ONCE && performance.now() > page.until) turnPage(0); }, PAGE_MS);
 connect();
