@@ -568,6 +568,43 @@ def left_alone(browser):
         page.close()
 
 
+def notice_for_everybody(browser):
+    """Anybody may read how faces are used, without a PIN; the notice fits the screen and does not stay for ever."""
+    with stage("none") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.clock.install()
+        page.goto(f"{address}/kiosk")
+        dialog = page.get_by_role("dialog")
+        for language, button, close in (("zh", "隐私告知", "关闭"), ("en", "Privacy", "Close")):
+            opener = page.get_by_role("button", name=button)
+            box = opener.bounding_box()
+            assert box["x"] + box["width"] <= 1280 and box["y"] + box["height"] <= 720, box
+            opener.click()
+            expect(dialog).to_contain_text("人脸信息处理告知书")
+            expect(dialog).to_contain_text("Your rights: you may decline")
+            box = dialog.bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= 720 and box["width"] <= 1280, box
+            end = dialog.get_by_role("button", name=close)
+            expect(end).to_be_in_viewport(ratio=1)
+            text = dialog.locator(".notice-text")
+            text.focus()
+            page.keyboard.press("End")
+            page.clock.run_for(1000)
+            wait(lambda: text.evaluate("text => text.scrollTop + text.clientHeight >= text.scrollHeight - 2"), 5, "it is read to its end")
+            accessible(page, f"the notice for everybody, {language}")
+            shot(page, f"kiosk-{language}-notice")
+            end.click()
+            expect(dialog).to_be_hidden()
+            page.locator("#language").click()
+        page.get_by_role("button", name="隐私告知").click()
+        expect(dialog).to_be_visible()
+        page.clock.fast_forward(101_000)
+        expect(dialog).to_contain_text("20 秒后自动关闭")
+        page.clock.fast_forward(20_000)
+        expect(dialog).to_be_hidden()
+        page.close()
+
+
 def left_while_enrolling(browser):
     """A teacher who leaves while a face is taken has left: no name comes back without a PIN."""
     with stage("none") as (address, _, _process):
@@ -655,7 +692,7 @@ def main():
     os.makedirs(SHOTS, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tests = (every_outcome, speech, one_after_another, face_labels, several_classes, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, left_while_enrolling, staff_page, *recordings.TESTS, *room.TESTS)
+        tests = (every_outcome, speech, one_after_another, face_labels, several_classes, connection, zoomed, latency, qr_code, enrolment, declining, enrolment_refused, gone_and_back, left_alone, left_while_enrolling, notice_for_everybody, staff_page, *recordings.TESTS, *room.TESTS)
         wanted = sys.argv[4:]
         for test in (test for test in tests if not wanted or test.__name__ in wanted):
             began = time.monotonic()

@@ -73,6 +73,7 @@ function pinPad(teachers, done, label, extra = []) {
 // Names and an admitted teacher must not stay on a screen that everybody sees.
 const IDLE_MS = 60_000;
 const READING_MS = 300_000; // a notice is read without touching anything
+const PUBLIC_MS = 120_000; // so is the one that anybody may open, but it hides the camera's picture
 const WARNING_MS = 20_000; // before it closes, it says so
 let idle = null;
 let soon = null;
@@ -97,7 +98,7 @@ for (const event of ["pointerdown", "pointermove", "keydown", "wheel"]) enrolDia
 enrolDialog.addEventListener("cancel", leave);
 
 function fillEnrolment(title, lead, ...parts) {
-  patience = parts.some((part) => part.className === "notice-text") ? READING_MS : IDLE_MS;
+  patience = parts.some((part) => part.className === "notice-text") ? (staff ? READING_MS : PUBLIC_MS) : IDLE_MS;
   fill(enrolDialog, "enrol-title", title, lead, ...parts);
   stay();
 }
@@ -158,9 +159,20 @@ function choosePerson(roster) {
   fillEnrolment(t("enrol_title"), t("choose_person"), element("div", { className: "people" }, ...people), element("div", { className: "actions" }, cancel));
 }
 
+const fetchNotice = () => fetch("/kiosk/notice").then((answer) => answer.text());
+const noticeText = (notice) => element("div", { className: "notice-text", textContent: notice, tabIndex: 0, role: "group", ariaLabel: t("privacy") });
+
+// The notice for everybody, without a PIN.
+export async function readNotice() {
+  const notice = await fetchNotice().catch(() => t("failed_to_load"));
+  if (enrolDialog.open) return; // somebody has begun something else
+  const close = element("button", { type: "button", className: "main", textContent: t("close_notice"), onclick: leave });
+  fillEnrolment(t("privacy"), t("privacy_lead"), noticeText(notice), element("div", { className: "actions" }, close));
+}
+
 async function showNotice(person, roster) {
   const asked = staff;
-  const notice = await fetch("/kiosk/notice").then((answer) => answer.text());
+  const notice = await fetchNotice();
   if (staff !== asked) return;
   const consent = element("button", { type: "button", className: "main", textContent: t(person.consents ? "already_consents" : "consent") });
   const back = element("button", { type: "button", textContent: t("back"), onclick: () => choosePerson(roster) });
@@ -168,7 +180,7 @@ async function showNotice(person, roster) {
   decline.onclick = () => (person.consents ? confirmWithdrawal(person, roster) : refuse(person, roster));
   consent.onclick = () => capture(person, roster);
   fillEnrolment(t("notice_title", { name: person.name }), "",
-    element("div", { className: "notice-text", textContent: notice, tabIndex: 0 }), element("div", { className: "actions" }, back, decline, consent));
+    noticeText(notice), element("div", { className: "actions" }, back, decline, consent));
 }
 
 // What was enrolled is erased: not by a slip of the finger.

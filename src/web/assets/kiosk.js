@@ -1,5 +1,5 @@
 // The kiosk's page: the mirrored picture, the faces in it, results, counts. Everything comes over one WebSocket.
-import { enrolling, openEnrolment, relabelDialogs, showEnrolling, showPending } from "./kiosk-dialogs.js";
+import { enrolling, openEnrolment, readNotice, relabelDialogs, showEnrolling, showPending } from "./kiosk-dialogs.js";
 import { relabelRoom, showRoom } from "./kiosk-rollcall.js";
 import { lang, setLanguage, t } from "./kiosk-text.js";
 
@@ -410,6 +410,7 @@ $("#sound").onclick = () => {
 };
 say(t("sound_on"), { volume: 0 }); // not heard: it tells at once whether the page may speak, before anybody comes
 $("#enrol").onclick = openEnrolment;
+$("#privacy").onclick = readNotice;
 $("#class .pages").onclick = () => turnPage(STOP_MS);
 
 relabel();
