@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 STAGE, PHOTO, SHOTS = sys.argv[1:4]
 PIN = "2580"
+TIME = "2026-11-24T08:12:00+08:00"
 
 
 @contextmanager
@@ -85,3 +86,12 @@ def wait(condition, seconds, what):
             return found
         time.sleep(0.1)
     raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def outcome(name, /, **more):
+    """An outcome as the appliance tells it."""
+    known = name in ("accepted", "already_checked_in", "not_in_class", "outside_window", "unconfirmed")
+    return {"outcome": {
+        "seq": 7, "time": TIME, "outcome": name, "method": "face", "window": "arrival", "role": "trainee" if known else None,
+        "name": "张*" if known else None, "person": "01" if known else None, "class": "TJNK-2026-0138" if known else None,
+        "next_opens": "12:00" if name == "outside_window" else None, "latency_ms": 31.0, **more}}
