@@ -6,11 +6,12 @@ use super::receipts::Receipts;
 use super::recordings::{Files, Recordings};
 use super::{Found, rows};
 use crate::store::{LogRow, Reader, Store, StoreError};
+use evidence::account::Accounts;
 use evidence::checkpoint::Log;
 use evidence::jws::{JwsError, Verifier};
 use evidence::record::Record;
 use evidence::tree::{Hash, frontier_at};
-use evidence::verdict::{LogVerifier, Verdict};
+use evidence::verdict::{Finding, LogVerifier, Verdict};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 /// Records looked at in one snapshot: enough for every core, and a daemon's write-ahead log does not grow meanwhile.
@@ -44,6 +45,7 @@ pub(super) fn check(
     let mut people = People::default();
     let mut recordings = Recordings::default();
     let mut coverage = Coverage::default();
+    let mut accounts = Accounts::default();
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -66,6 +68,7 @@ pub(super) fn check(
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
         records.iter().for_each(|(seq, record)| recordings.take(*seq, *record, found));
         records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
+        records.iter().for_each(|(_, record)| add_up(&mut accounts, *record, found));
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }
@@ -85,6 +88,14 @@ pub(super) fn check(
     }
     let segments = rows.len() as u64;
     Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
+}
+
+/// Holds lessons' accounts against the segments and gaps before them.
+fn add_up(accounts: &mut Accounts, record: Option<&Record>, found: &mut Found) {
+    let Some(record) = record else { return accounts.take_bad() };
+    for Finding { severity, code, seq, message } in accounts.take(record) {
+        found.add(severity, code, "log", seq, message);
+    }
 }
 
 /// Takes a record into the tree and compares the nodes that were kept with it.

@@ -1,5 +1,6 @@
 //! The appliance's whole-system tests: one binary, a module for each promise.
 
+mod accounts;
 mod archive;
 mod bureau;
 mod camera;

@@ -1,9 +1,11 @@
-//! `bureau verify`: an exported log against its signatures, its tree and its receipts, and the recordings beside it
-//! against their records, with nothing but the folder; a class's records are judged by [`crate::class`].
+//! `bureau verify`: an exported log against its signatures, its tree and its receipts, the accounts of its lessons against
+//! its segments and gaps, and the recordings beside it against their records, with nothing but the folder; a class's
+//! records are judged by [`crate::class`].
 
 use crate::class;
 use crate::recordings::{Recordings, Since};
 use crate::text::clean;
+use evidence::account::Accounts;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
@@ -75,7 +77,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let mut lines = Lines::open(folder.join("records.jws"))?;
     let signatures = Verifier::new(log.key);
-    let mut recordings = Recordings::default();
+    let (mut recordings, mut accounts) = (Recordings::default(), Accounts::default());
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
     let is_receipts = |tree: &Frontier| {
@@ -93,11 +95,19 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
         for (jws, outcome) in batch.iter().zip(checked) {
             let is_its_own = |record: &&Record| record.seq == verifier.frontier().size() && record.device == log.origin;
-            if let Some(record) = outcome.as_ref().ok().filter(is_its_own) {
-                recordings.take(record);
-            }
+            let found = match outcome.as_ref().ok().filter(is_its_own) {
+                Some(record) => {
+                    recordings.take(record);
+                    accounts.take(record)
+                }
+                None => {
+                    accounts.take_bad();
+                    Vec::new()
+                }
+            };
             verifier.push_checked(jws, outcome);
             is_countersigned |= is_receipts(verifier.frontier());
+            found.into_iter().for_each(|finding| verifier.add(finding));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Bytes in, facts or errors out: no I/O, no clock, no database. Appliance, bureau and offline verifier all trust
 //! this crate and nothing else of ours; docs/evidence.md describes every byte of it.
 
+pub mod account;
 mod base64;
 pub mod checkpoint;
 pub mod disc;

@@ -1,0 +1,163 @@
+//! What a lesson's account claims is held against the segments and gaps in the log: by the bureau, with nothing but what
+//! was exported, and by `rollcall check`.
+
+use crate::hostile::{BUREAU, bureau_key};
+use evidence::checkpoint::Witness;
+use evidence::record::{CameraCoverage, Coverage, Data, Gap, GapCause, Segment, Sound, VideoCodec};
+use evidence::verdict::Severity;
+use jiff::{SignedDuration, Timestamp};
+use rollcall::check::check;
+use rollcall::clock::TestClock;
+use rollcall::commands::export::export_log;
+use rollcall::journal::{Journal, JournalError};
+use rollcall::store::{GapRow, Registration, SegmentRow};
+use std::sync::Arc;
+
+/// An appliance that records a lesson of ten minutes, from 8:00 on, but for the fifth.
+struct Appliance {
+    folder: tempfile::TempDir,
+    journal: Journal,
+}
+
+impl Appliance {
+    fn new() -> Appliance {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(TestClock::at("2026-11-23T08:30:00Z".parse().expect("a time")));
+        let zone = jiff::tz::TimeZone::UTC;
+        let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock, zone).expect("made");
+        let bureau =
+            Registration { url: "https://bureau".into(), name: BUREAU.into(), key: bureau_key().verifying_key() };
+        let write = journal.store().begin().expect("begins");
+        write.set_registration(&bureau).expect("kept");
+        write.commit().expect("kept");
+        Appliance { folder, journal }
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        let begin: Timestamp = "2026-11-23T08:00:00Z".parse().expect("a time");
+        begin + SignedDuration::from_mins(minute)
+    }
+
+    fn segment(&self, from: i64, until: i64) {
+        let (start, end) = (Appliance::at(from), Appliance::at(until));
+        let previous = self.journal.store().read().expect("reads").last_segment("back").expect("reads");
+        let sha256 = evidence::sha256_hex(from.to_string().as_bytes());
+        let segment = Segment {
+            camera: "back".into(),
+            start: self.journal.time_text(start),
+            end: self.journal.time_text(end),
+            frames: 10,
+            lost_packets: Some(0),
+            bytes: 1,
+            sha256: sha256.clone(),
+            previous: previous.map(|row| row.sha256),
+            codec: VideoCodec::H264,
+            width: 160,
+            height: 120,
+            sound: Sound::None,
+            recovered: false,
+        };
+        let (camera, path) = ("back".to_owned(), format!("back/2026-11-23/{from}.mp4"));
+        let put = |write: &rollcall::store::Write<'_>, seq| {
+            write.put_segment(&SegmentRow { seq, camera, start, end, path, bytes: 1, sha256 })
+        };
+        self.journal.append_with(Data::Segment(segment), put).expect("appended");
+    }
+
+    fn gap(&self, from: i64, until: i64) {
+        let (start, end, cause) = (Appliance::at(from), Appliance::at(until), GapCause::CameraStalled);
+        let text = |time| self.journal.time_text(time);
+        let gap = Data::Gap(Gap { camera: "back".into(), start: text(start), end: text(end), cause });
+        let row = |seq| GapRow { seq, camera: "back".into(), start, end, cause };
+        self.journal.append_with(gap, |write, seq| write.put_gap(&row(seq))).expect("appended");
+    }
+
+    /// Signs an account of so many minutes; tells its record.
+    fn account(&self, recorded: u64, stalled: u64) -> u64 {
+        let text = |minute| self.journal.time_text(Appliance::at(minute));
+        let gaps_ms = [(GapCause::CameraStalled, stalled * 60_000)].into_iter().filter(|(_, ms)| *ms > 0).collect();
+        let is_complete = recorded >= 9;
+        let coverage = Coverage {
+            class: "2026-001".into(),
+            start: text(0),
+            end: text(10),
+            from: text(0),
+            cameras: vec![CameraCoverage {
+                camera: "back".into(),
+                required_ms: 600_000,
+                recorded_ms: recorded * 60_000,
+                gaps_ms,
+                unexplained_ms: 0,
+                impaired_ms: Default::default(),
+                complete: Some(is_complete),
+            }],
+            workstations: Vec::new(),
+            roll_call: None,
+            roll_call_recorded: Some(true),
+            sound_consent: None,
+            required_share: 0.9,
+            complete: is_complete,
+        };
+        let appended: Result<_, JournalError> = self.journal.append(Data::Coverage(coverage));
+        appended.expect("appended").seq
+    }
+
+    /// What `bureau verify` and `rollcall check` say: code and record of each failure, and the messages.
+    fn failures(&self) -> (Vec<(&'static str, Option<u64>)>, String) {
+        let checkpoint = self.journal.checkpoint(self.journal.size()).expect("signed");
+        let note = checkpoint.countersign(BUREAU, &bureau_key(), 1_790_000_000).expect("a good name").to_text();
+        let witness = Witness { name: BUREAU.into(), key: bureau_key().verifying_key() };
+        self.journal.keep_receipt(&note, &witness).expect("kept");
+        let report = check(self.journal.store(), self.journal.log().key, None).expect("readable");
+        let export = self.folder.path().join("export");
+        export_log(&self.journal, &export).expect("exported");
+        let verdict = bureau::verify(&export, Some(bureau_key().verifying_key())).expect("readable");
+        let failed = verdict.findings.iter().filter(|finding| finding.severity == Severity::Failure);
+        let failed: Vec<_> = failed.map(|finding| (finding.code, finding.seq)).collect();
+        let problems = report.problems.iter().filter(|problem| problem.severity == Severity::Failure);
+        assert_eq!(problems.map(|problem| (problem.code, problem.seq)).collect::<Vec<_>>(), failed, "{report}");
+        assert_eq!((verdict.verified, report.ok), (failed.is_empty(), failed.is_empty()));
+        (failed, verdict.to_string())
+    }
+}
+
+#[test]
+fn an_honest_account_verifies() {
+    let appliance = Appliance::new();
+    appliance.segment(0, 4);
+    appliance.gap(4, 5);
+    appliance.segment(5, 11);
+    appliance.account(9, 1);
+    let (failed, told) = appliance.failures();
+    assert_eq!(failed, [], "{told}");
+}
+
+#[test]
+fn a_log_that_lacks_a_gap_does_not_verify() {
+    let appliance = Appliance::new();
+    appliance.segment(0, 4);
+    appliance.segment(5, 11);
+    let seq = appliance.account(9, 1);
+    let (failed, told) = appliance.failures();
+    assert_eq!(failed, [("wrong_account", Some(seq))], "{told}");
+    let named = [
+        &*format!("record {seq}"),
+        "class 2026-001 at 2026-11-23T08:00:00.000+00:00",
+        "camera back",
+        "gaps_ms of camera_stalled is 60000, they add up to 0",
+        "unexplained_ms is 0, they add up to 60000",
+    ];
+    assert!(named.iter().all(|words| told.contains(words)), "{told}");
+}
+
+#[test]
+fn an_account_that_claims_more_than_was_recorded_does_not_verify() {
+    let appliance = Appliance::new();
+    appliance.segment(0, 4);
+    appliance.gap(4, 5);
+    appliance.segment(5, 11);
+    let seq = appliance.account(10, 0);
+    let (failed, told) = appliance.failures();
+    assert_eq!(failed, [("wrong_account", Some(seq))], "{told}");
+    assert!(told.contains("recorded_ms is 600000, they add up to 540000"), "{told}");
+}
