@@ -297,6 +297,7 @@ impl Start {
             recording::Service::start_late(&self.config, self.journal.clone(), cameras.clone(), full_since)?;
         let coverage = coverage::Service::start(&self.config, self.journal.clone(), cameras.clone());
         let coverage = coverage.map_err(ApplianceError::Coverage)?;
+        recording.wait_for(coverage.progress());
         Ok(Lessons { recording: Arc::new(recording), coverage: Arc::new(coverage) })
     }
 }

@@ -12,6 +12,7 @@ pub mod people;
 pub mod people_service;
 pub mod picture;
 mod polygon;
+mod progress;
 mod rollcall;
 mod service;
 mod sights;
@@ -19,4 +20,7 @@ mod watch;
 
 pub use journal::close_left_open;
 pub(crate) use journal::{Shown, shown};
+pub use progress::Progress;
+#[cfg(test)]
+pub(crate) use progress::Standing;
 pub use service::{CameraWatch, Service};

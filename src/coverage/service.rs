@@ -3,6 +3,7 @@
 //! never makes a camera wait.
 
 use super::forget::forget;
+use super::progress::Progress;
 use super::rollcall;
 use super::watch::Watch;
 use crate::camera::Camera;
@@ -64,6 +65,7 @@ pub struct Service {
 
 struct Shared {
     state: Mutex<Vec<CameraWatch>>,
+    progress: Arc<Progress>,
     stop: AtomicBool,
 }
 
@@ -78,7 +80,7 @@ impl Service {
             .map(|(at, camera)| Watch::new(at, camera.name(), &config.coverage))
             .collect();
         let state = watches.iter().map(|watch| watch.status(None)).collect();
-        let shared = Arc::new(Shared { state: Mutex::new(state), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { state: Mutex::new(state), progress: Arc::default(), stop: AtomicBool::new(false) });
         let (plan, minutes) = (Plan::new(config), config.recording.rollcall_minutes);
         let mut run = Run { shared: shared.clone(), journal, cameras, watches, plan, minutes, lessons: Vec::new() };
         let thread = Builder::new().name("coverage".into()).spawn(move || run.run())?;
@@ -88,6 +90,11 @@ impl Service {
     /// How each camera's watch stands.
     pub fn status(&self) -> Vec<CameraWatch> {
         lock(&self.shared.state).clone()
+    }
+
+    /// How far it has come, for who makes the lessons' accounts.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.shared.progress.clone()
     }
 
     /// Ends what goes on, and returns when that is written down.
@@ -159,6 +166,7 @@ impl Run {
     fn tell(&self) {
         let status = |watch: &Watch| watch.status(Some(&self.lessons));
         *lock(&self.shared.state) = self.watches.iter().map(status).collect();
+        self.shared.progress.tell(self.watches.iter().map(Watch::standing));
     }
 }
 

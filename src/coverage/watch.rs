@@ -5,6 +5,7 @@
 
 use super::findings::{Change, Findings};
 use super::picture::Judge;
+use super::progress::Standing;
 use super::service::{CameraWatch, Current};
 use super::sights::{LONGEST_PAUSE, Sights};
 use crate::camera::{Camera, CameraState, Frame};
@@ -47,6 +48,10 @@ pub(super) struct Watch {
     open: Vec<FindingRow>,
     waiting: VecDeque<Waiting>,
     trouble: Lasting,
+    /// Sights cannot be written down.
+    unwritten: Lasting,
+    /// What it has left is not all written down.
+    owes: bool,
     last: Option<Last>,
     /// Since when pictures are to be expected.
     expected: Instant,
@@ -87,6 +92,8 @@ impl Watch {
             open: Vec::new(),
             waiting: VecDeque::new(),
             trouble: Lasting::default(),
+            unwritten: Lasting::default(),
+            owes: false,
             last: None,
             expected: Instant::now(),
             steady: None,
@@ -112,6 +119,11 @@ impl Watch {
             waiting: self.waiting.len(),
             blind: lessons.is_some() && self.lesson.is_some() && self.is_blind(),
         }
+    }
+
+    /// How far it has come, for who makes the lessons' accounts.
+    pub fn standing(&self) -> (String, Standing) {
+        (self.name.clone(), Standing { lesson: self.lesson.clone(), owes: self.owes })
     }
 
     /// Whether the camera has sent pictures for long enough, but too few that can be judged.
@@ -147,7 +159,7 @@ impl Watch {
     /// The end of all of it.
     pub fn end(&mut self, journal: &Journal) {
         self.close(journal.clock().now());
-        self.written = None;
+        self.lesson = None;
         self.write(journal);
         if !self.waiting.is_empty() {
             tracing::error!(camera = self.name, "findings could not be journalled before the end");
@@ -248,7 +260,7 @@ impl Watch {
         self.queue(changes, None);
         self.findings = Findings::new(&self.limits);
         self.good = 0;
-        self.written = None;
+        (self.written, self.owes) = (None, true);
     }
 
     fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>) {
@@ -260,7 +272,7 @@ impl Watch {
         }
     }
 
-    /// Journals what waits, in order, and writes sights down.
+    /// Journals what waits, in order, and writes sights down. What fails is tried again at the next turn.
     fn write(&mut self, journal: &Journal) {
         while let Some(next) = self.waiting.front() {
             match journal_change(journal, &self.name, &mut self.open, next) {
@@ -279,19 +291,21 @@ impl Watch {
         if self.written.is_some_and(|written| written.elapsed() < WRITE_EVERY) {
             return;
         }
-        self.written = Some(Instant::now());
         let rows = self.sights.take_rows();
-        if rows.is_empty() {
-            return;
-        }
         let write = || {
             let write = journal.store().begin()?;
             write.put_sights(&rows)?;
             write.commit()
         };
-        if let Err(error) = write() {
-            tracing::error!(%error, camera = self.name, "sights could not be written down; trying again");
+        let written = if rows.is_empty() { Ok(()) } else { write() };
+        if written.is_ok() {
+            (self.written, self.owes) = (Some(Instant::now()), false);
+        } else {
+            self.written = None;
             self.sights.put_back(rows);
+        }
+        if let Some(error) = self.unwritten.due::<StoreError>(written) {
+            tracing::error!(%error, camera = self.name, "sights could not be written down; trying again");
         }
     }
 }
@@ -339,5 +353,62 @@ fn jpeg(picture: &Picture, width: u32, quality: u8) -> Option<Vec<u8>> {
             tracing::error!(%error, "a small picture cannot be made");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::coverage::picture::Sample;
+    use crate::coverage::progress::Progress;
+    use crate::store::{FILE_NAME, Sight};
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    /// The database as somebody has it who holds the key, and none of our rules.
+    fn with_key(state: &std::path::Path) -> rusqlite::Connection {
+        let key = std::fs::read_to_string(state.join("keys/store.key")).expect("the key");
+        let connection = rusqlite::Connection::open(state.join(FILE_NAME)).expect("opened");
+        connection.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("keyed");
+        connection
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_owed_after_the_lesson_and_written_as_soon_as_it_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |second: i64| Timestamp::from_second(second).expect("in range");
+        let clock = Arc::new(TestClock::at(at(1_800_000_000)));
+        let journal = Journal::initialise(folder.path(), "site", "301", clock, TimeZone::UTC).expect("initialised");
+        let (class, start) = (ClassId::new("2026-001").expect("valid"), at(0));
+        let mut watch = Watch::new(0, "back", &CoverageConfig::default());
+        let progress = Progress::default();
+        let is_behind = |watch: &Watch| {
+            progress.tell([watch.standing()]);
+            progress.is_behind("back", &class, start)
+        };
+        assert!(!progress.is_behind("back", &class, start), "nobody watches it");
+        watch.lesson = Some((class.clone(), start));
+        assert!(is_behind(&watch) && !progress.is_behind("back", &class, at(7200)), "it watches this one");
+        // Written at the usual pace a moment ago; then the database cannot be written, and the lesson ends.
+        watch.write(&journal);
+        let key = with_key(folder.path());
+        let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON sights BEGIN SELECT RAISE(ABORT, 'no room'); END";
+        key.execute_batch(refuse).expect("made");
+        let sample = Sample { sights: vec![("1".into(), Some(Sight::Visible))], ..Sample::default() };
+        for second in [0, 2, 4] {
+            watch.sights.take(at(second), &sample, &[]);
+        }
+        watch.close(at(4));
+        watch.lesson = None;
+        watch.write(&journal);
+        assert!(is_behind(&watch));
+        watch.write(&journal);
+        assert!(is_behind(&watch), "it is tried again at each turn");
+        key.execute_batch("DROP TRIGGER refuse").expect("dropped");
+        watch.write(&journal);
+        assert!(!is_behind(&watch), "and written at the first turn at which it can be");
+        let rows = journal.store().read().expect("reads").sights("1", Timestamp::MIN, Timestamp::MAX).expect("reads");
+        assert_eq!(rows.iter().map(|row| (row.start, row.end)).collect::<Vec<_>>(), [(at(0), at(4))]);
     }
 }

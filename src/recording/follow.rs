@@ -3,16 +3,18 @@
 use super::accounts::close_lessons;
 use super::fact::{Now, Wanted};
 use super::plan::{Lesson, Plan};
-use crate::class::Span;
+use crate::class::{ClassId, Span};
 use crate::clock::{Step, StepWatch};
+use crate::coverage::Progress;
 use crate::journal::{Journal, JournalError};
 use crate::lasting::Lasting;
 use crate::store::{AliveRow, StoreError, UnfinishedRow};
 use evidence::record::{ClockQuality, GapCause};
 use jiff::Timestamp;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How often the plan is looked at, and a sign of life given.
@@ -22,6 +24,10 @@ const ACCOUNT_EVERY: u64 = 5;
 /// A clock that nothing vouches for is taken at its word this long after it was stepped forward: an error that is put
 /// right meanwhile must not close lessons that are yet to come.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A lesson's account waits for the watch over the pictures for so long, while the database can be written: it needs a
+/// second, unless it hangs.
+const WATCH_PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) struct Shared {
     pub journal: Arc<Journal>,
@@ -36,6 +42,32 @@ pub(super) struct Shared {
     pub stop: AtomicBool,
     /// When the plan was last followed.
     pub followed: Mutex<Instant>,
+    /// How far the watch over the pictures has come, once it has begun.
+    pub watch: OnceLock<Arc<Progress>>,
+    pub lateness: Mutex<Lateness>,
+}
+
+/// Which lessons the watch over the pictures is late with.
+#[derive(Default)]
+pub(super) struct Lateness {
+    /// Since when the database could be written without a break.
+    writable: Option<Instant>,
+    /// By lesson: since when all else is told of it.
+    since: HashMap<(ClassId, Timestamp), Instant>,
+}
+
+impl Lateness {
+    /// The database was written, or could not be.
+    fn note(&mut self, is_written: bool, now: Instant) {
+        self.writable = if is_written { self.writable.or(Some(now)) } else { None };
+    }
+
+    /// Whether there is reason to wait on. A watch that cannot write has done nothing wrong.
+    fn waits(&mut self, class: &ClassId, start: Timestamp, now: Instant) -> bool {
+        let since = *self.since.entry((class.clone(), start)).or_insert(now);
+        let Some(writable) = self.writable else { return true };
+        now.saturating_duration_since(since.max(writable)) < WATCH_PATIENCE
+    }
 }
 
 /// How a recorder stands.
@@ -115,7 +147,9 @@ impl Shared {
                 tracing::error!(%error, "a lesson's account could not be made; trying again");
             }
             beat += 1;
-            if let Some(error) = unnoted.due(self.give_sign_of_life(now, steps.is_empty())) {
+            let noted = self.give_sign_of_life(now, steps.is_empty());
+            lock(&self.lateness).note(noted.is_ok(), Instant::now());
+            if let Some(error) = unnoted.due(noted) {
                 tracing::error!(%error, "no sign of life could be noted down");
             }
             std::thread::sleep(PULSE);
@@ -185,8 +219,8 @@ impl Shared {
         close_lessons(&self.journal, plan, &cameras, is_told, share, minutes, now)
     }
 
-    /// Whether what became of a lesson is journalled by all of its cameras; what is not recorded is asked for. A segment
-    /// that goes on over its end belongs into its account.
+    /// Whether what became of a lesson is journalled by all of its cameras, and by the watch over their pictures; what is
+    /// not recorded is asked for. A segment that goes on over its end belongs into its account.
     fn is_told(&self, lesson: &Lesson) -> bool {
         let mut is_told = true;
         for state in &mut *lock(&self.recorders) {
@@ -196,7 +230,25 @@ impl Shared {
                 state.border = state.border.max(Some(lesson.span.until));
             }
         }
-        is_told
+        is_told && !self.waits_for_watch(lesson, Instant::now())
+    }
+
+    /// Whether what the watch over the pictures has to tell of the lesson is yet to come. One that hangs is given up.
+    fn waits_for_watch(&self, lesson: &Lesson, now: Instant) -> bool {
+        let Some(watch) = self.watch.get() else { return false };
+        let is_behind = |camera: &&String| watch.is_behind(camera, &lesson.class, lesson.start);
+        let Some(camera) = lesson.cameras.iter().find(is_behind) else {
+            lock(&self.lateness).since.remove(&(lesson.class.clone(), lesson.start));
+            return false;
+        };
+        let waits = lock(&self.lateness).waits(&lesson.class, lesson.start, now);
+        if !waits {
+            tracing::error!(
+                camera, class = %lesson.class,
+                "the watch over the pictures does not tell what it saw of a lesson; the account is made without"
+            );
+        }
+        waits
     }
 
     /// The recorders are at work at `at`. `is_told`: up to then the next start has nothing to tell but what is in a
@@ -228,4 +280,72 @@ impl Shared {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::{LessonKind, SoundPolicy};
+    use crate::clock::TestClock;
+    use crate::coverage::Standing;
+    use jiff::tz::TimeZone;
+
+    fn lesson() -> Lesson {
+        let (from, until) = ("2026-11-23T00:00:00Z", "2026-11-23T02:00:00Z");
+        let span = Span { from: from.parse().expect("a time"), until: until.parse().expect("a time") };
+        Lesson {
+            class: ClassId::new("2026-001").expect("valid"),
+            start: span.from,
+            span,
+            kind: LessonKind::Theory,
+            cameras: vec!["back".into()],
+            workstations: Vec::new(),
+            sound: SoundPolicy::Recorded,
+        }
+    }
+
+    #[test]
+    fn an_account_waits_for_the_watch_while_nothing_can_be_written_and_not_for_ever_for_one_that_hangs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (lesson, clock) = (lesson(), Arc::new(TestClock::at(lesson().span.until)));
+        let journal = Journal::initialise(folder.path(), "site", "301", clock, TimeZone::UTC).expect("initialised");
+        // All is told of the recording.
+        let recorder = State { told: None, ..State::new("back") };
+        let shared = Shared {
+            journal: Arc::new(journal),
+            root: folder.path().join("recordings"),
+            required_share: 0.99,
+            rollcall_minutes: 15,
+            wanted: Mutex::default(),
+            recorders: Mutex::new(vec![recorder]),
+            missing: Mutex::default(),
+            stop: AtomicBool::new(false),
+            followed: Mutex::new(Instant::now()),
+            watch: OnceLock::new(),
+            lateness: Mutex::default(),
+        };
+        assert!(shared.is_told(&lesson), "an appliance without a watch waits for none");
+        let watch = Arc::new(Progress::default());
+        assert!(shared.watch.set(watch.clone()).is_ok());
+        assert!(shared.is_told(&lesson), "nobody watches this camera");
+
+        let tell = |lesson: Option<&Lesson>, owes| {
+            let lesson = lesson.map(|lesson| (lesson.class.clone(), lesson.start));
+            watch.tell([("back".to_owned(), Standing { lesson, owes })]);
+        };
+        tell(Some(&lesson), false);
+        assert!(!shared.is_told(&lesson), "it has not left the lesson");
+        // Nothing can be written for hours: that is not the watch's fault.
+        let (begun, minutes) = (Instant::now(), |minutes: u64| Duration::from_secs(60 * minutes));
+        tell(None, true);
+        assert!(shared.waits_for_watch(&lesson, begun) && shared.waits_for_watch(&lesson, begun + minutes(300)));
+        lock(&shared.lateness).note(true, begun + minutes(300));
+        assert!(shared.waits_for_watch(&lesson, begun + minutes(301)));
+        tell(None, false);
+        assert!(shared.is_told(&lesson), "all is written down");
+
+        tell(Some(&lesson), false);
+        assert!(shared.waits_for_watch(&lesson, begun + minutes(302)), "it is late again");
+        assert!(!shared.waits_for_watch(&lesson, begun + minutes(305)), "it hangs");
+    }
 }

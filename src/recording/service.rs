@@ -11,13 +11,14 @@ use super::{marker, recover};
 use crate::camera::{Camera, Encoding};
 use crate::clock::StepWatch;
 use crate::config::{CameraSource, Config};
+use crate::coverage::Progress;
 use crate::journal::{Journal, JournalError};
 use crate::store::StoreError;
 use evidence::record::GapCause;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,8 @@ impl Service {
             recorders: Mutex::new(states),
             stop: AtomicBool::new(false),
             followed: Mutex::new(Instant::now()),
+            watch: OnceLock::new(),
+            lateness: Mutex::default(),
         });
         // Before anything is recorded: nothing that begins later is a recorder's own.
         shared.give_sign_of_life(now, false)?;
@@ -187,6 +190,12 @@ impl Service {
         let recorders = lock(&self.shared.recorders);
         let turned = recorders.iter().map(|state| state.turned).chain([*lock(&self.shared.followed)]);
         turned.map(|turned| turned.elapsed()).max().unwrap_or_default()
+    }
+
+    /// From now on a lesson's account waits for the watch over the pictures, which tells of its progress here.
+    pub fn wait_for(&self, watch: Arc<Progress>) {
+        // A second one has nothing to say.
+        let _ = self.shared.watch.set(watch);
     }
 
     /// How what is kept stands.
