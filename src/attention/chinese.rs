@@ -73,6 +73,9 @@ pub fn chinese(attention: &Attention) -> String {
             format!("录像文件夹中有 {files} 个来历不明或被改动的文件（如 {first}），不予签认：请查明来源并移走。")
         }
         Attention::NotArchived { message } => format!("录像归档失败：{message}"),
+        Attention::NotArchivable { segments, first } => format!(
+            "有 {segments} 段尚未归档的录像丢失或被改动（如 {first}）：运行 rollcall check 查明；确实无法找回的，用 rollcall recording give-up 登记。"
+        ),
         Attention::DiskUnknown => "无法读取磁盘剩余空间：请联系维护人员。".into(),
         Attention::NotEnrolled { class, people } => {
             format!("班期 {class} 有 {people} 人未登记人脸：在打卡屏登记，或发放个人二维码。")

@@ -79,6 +79,11 @@ impl std::fmt::Display for Attention {
                  {first}: find out who put them there, and take them away"
             ),
             Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
+            Attention::NotArchivable { segments, first } => write!(
+                f,
+                "{segments} segments that no archive holds are gone, or not what was recorded; the first is {first}: look with \
+                 `rollcall check`; what cannot be found again is given up with `rollcall recording give-up`"
+            ),
             Attention::NotEnrolled { class, people } => {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
             }

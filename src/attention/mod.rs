@@ -4,6 +4,7 @@ pub mod chinese;
 pub mod english;
 
 use crate::camera::CameraState;
+use crate::recording::archive::Unfit;
 use crate::recording::{DiskStatus, Keeping};
 use crate::status::Status;
 use crate::sync::SyncState;
@@ -104,6 +105,13 @@ pub enum Attention {
     NotArchived {
         /// Why, and what to do.
         message: String,
+    },
+    /// Segments that no archive holds are gone, or not what was recorded.
+    NotArchivable {
+        /// How many.
+        segments: usize,
+        /// The first, below the recordings' folder.
+        first: String,
     },
     /// People of a class can be recognised by nothing yet.
     NotEnrolled {
@@ -221,5 +229,7 @@ fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
     }
     let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
     found.extend(problem.map(|message| Attention::NotArchived { message }));
+    let unfit = keeping.archive.as_ref().and_then(|archive| archive.unfit.clone());
+    found.extend(unfit.map(|Unfit { segments, first }| Attention::NotArchivable { segments, first }));
     found
 }

@@ -2,11 +2,11 @@
 //!
 //! Never what the bureau has not countersigned, nor what is not archived where that is asked for, nor what an open
 //! finding or a lesson without its account still needs. The record comes before the deed: a crash in between is made
-//! good at the next start.
+//! good at the next start. What is lost already is given up by staff, with such a record too.
 
-use super::files;
 use super::plan::{Lesson, Plan};
 use super::space::Room;
+use super::{RecordingError, files, marker};
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::store::{Amount, FindingRow, KeptRow, SegmentRow, StoreError};
@@ -173,12 +173,14 @@ pub struct Cleaner {
     doomed: Vec<PathBuf>,
     /// The name of the newest day's folder.
     today: Option<String>,
+    /// The newest record of a deletion that is in the count.
+    newest: Option<u64>,
 }
 
 impl Cleaner {
     /// Counts what is here, and removes the files whose deletion an earlier run has recorded but not done. The disk must
     /// be mounted.
-    pub fn start(config: &Config, journal: &Journal) -> Result<Cleaner, super::RecordingError> {
+    pub fn start(config: &Config, journal: &Journal) -> Result<Cleaner, RecordingError> {
         let root = config.recordings();
         let mut cleaner = Cleaner {
             plan: Plan::new(config),
@@ -187,9 +189,10 @@ impl Cleaner {
             oldest: BTreeMap::new(),
             doomed: Vec::new(),
             today: None,
+            newest: None,
             root,
         };
-        let named = |source| super::RecordingError::Io { path: cleaner.root.clone(), source };
+        let named = |source| RecordingError::Io { path: cleaner.root.clone(), source };
         for path in files(&cleaner.root).map_err(named)? {
             let relative = path.strip_prefix(&cleaner.root).unwrap_or(&path).to_string_lossy().into_owned();
             if journal.store().read()?.deletion_of(&relative)?.is_some() {
@@ -198,9 +201,16 @@ impl Cleaner {
             }
         }
         cleaner.remove();
-        let reader = journal.store().read()?;
-        (cleaner.kept, cleaner.counted) = (reader.kept_amounts()?, reader.log_size()?);
+        cleaner.recount(journal)?;
         Ok(cleaner)
+    }
+
+    /// Counts anew what is here.
+    fn recount(&mut self, journal: &Journal) -> Result<(), StoreError> {
+        let reader = journal.store().read()?;
+        (self.kept, self.counted) = (reader.kept_amounts()?, reader.log_size()?);
+        self.newest = reader.newest_deletion()?;
+        Ok(())
     }
 
     /// What is here of each camera.
@@ -232,7 +242,12 @@ impl Cleaner {
         let wanting = room.wanting();
         // A clock that ran on by itself may have been put forward by years.
         let term = config.retention.term_days.filter(|_| journal.clock().quality() == ClockQuality::Synced);
-        let is_over = cameras.iter().any(|camera| over(self, camera) > 0);
+        let mut is_over = cameras.iter().any(|camera| over(self, camera) > 0);
+        if is_over && journal.store().read()?.newest_deletion()? != self.newest {
+            // Staff have given some up: they are not here any more.
+            self.recount(journal)?;
+            is_over = cameras.iter().any(|camera| over(self, camera) > 0);
+        }
         if wanting == 0 && term.is_none() && !is_over {
             return Ok(cleaned);
         }
@@ -327,7 +342,8 @@ impl Cleaner {
                 break;
             }
             segments.sort_by_key(|segment| segment.seq);
-            let deleted = record_deletion(journal, &camera, &segments, reason, archived)?;
+            let (seq, deleted) = record_deletion(journal, &camera, &segments, reason, archived)?;
+            self.newest = Some(seq);
             if let Some(kept) = self.kept.get_mut(&camera) {
                 kept.segments = kept.segments.saturating_sub(deleted.segments);
                 kept.bytes = kept.bytes.saturating_sub(deleted.bytes);
@@ -396,10 +412,60 @@ fn record_deletion(
     segments: &[SegmentRow],
     reason: DeletionReason,
     archived: bool,
-) -> Result<Amount, JournalError> {
+) -> Result<(u64, Amount), JournalError> {
     let bytes = segments.iter().map(|segment| segment.bytes).sum();
     let seqs: Vec<u64> = segments.iter().map(|segment| segment.seq).collect();
     let deletion = Deletion { camera: camera.into(), segments: seqs.clone(), bytes, reason, archived };
-    journal.append_with(Data::Deletion(deletion), |write, seq| write.put_deleted(seq, &seqs))?;
-    Ok(Amount { segments: seqs.len() as u64, bytes })
+    let appended = journal.append_with(Data::Deletion(deletion), |write, seq| write.put_deleted(seq, &seqs))?;
+    Ok((appended.seq, Amount { segments: seqs.len() as u64, bytes }))
+}
+
+/// Segments whose files are gone, though no record says that they were deleted.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// Oldest first, of each camera.
+    pub segments: Vec<KeptRow>,
+    /// How many there are besides that the bureau has not countersigned: they cannot be given up yet.
+    pub not_countersigned: usize,
+}
+
+/// Looks for what is lost. An error where the recordings' disk is not mounted: what is on it is not lost.
+pub fn lost(config: &Config, journal: &Journal) -> Result<Lost, RecordingError> {
+    let root = config.recordings();
+    marker::check(&root).map_err(|source| RecordingError::Io { path: root.clone(), source })?;
+    let is_gone = |row: &KeptRow| {
+        let found = fs::symlink_metadata(root.join(&row.segment.path));
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let reader = journal.store().read()?;
+    let countersigned = reader.newest_receipt()?.map_or(0, |receipt| receipt.size);
+    let mut lost = Lost::default();
+    for camera in reader.kept_amounts()?.keys() {
+        for row in reader.kept(camera, Timestamp::MIN, usize::MAX >> 1)?.into_iter().filter(is_gone) {
+            if row.segment.seq < countersigned {
+                lost.segments.push(row);
+            } else {
+                lost.not_countersigned += 1;
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Journals that staff give up what is lost: from then on it counts as deleted.
+pub fn give_up(journal: &Journal, lost: Vec<KeptRow>) -> Result<Amount, JournalError> {
+    let mut groups: BTreeMap<(String, bool), Vec<SegmentRow>> = BTreeMap::new();
+    for KeptRow { segment, archived } in lost {
+        groups.entry((segment.camera.clone(), archived.is_some())).or_default().push(segment);
+    }
+    let mut given_up = Amount::default();
+    for ((camera, archived), mut segments) in groups {
+        segments.sort_by_key(|segment| segment.seq);
+        for segments in segments.chunks(BATCH) {
+            let (_, amount) = record_deletion(journal, &camera, segments, DeletionReason::Lost, archived)?;
+            given_up.segments += amount.segments;
+            given_up.bytes += amount.bytes;
+        }
+    }
+    Ok(given_up)
 }

@@ -191,6 +191,12 @@ impl View {
         Ok(statement.query_row([path], |row| row.get::<_, i64>(0)).optional()?.map(|seq| seq as u64))
     }
 
+    /// The newest `deletion` record.
+    pub fn newest_deletion(&self) -> Result<Option<u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT max(seq) FROM deleted")?;
+        Ok(statement.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(|seq| seq as u64))
+    }
+
     /// Every segment that an archive holds → its `archive` record.
     pub fn archived(&self) -> Result<BTreeMap<u64, u64>, StoreError> {
         self.became("SELECT segment, seq FROM archived")

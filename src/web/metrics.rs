@@ -155,6 +155,8 @@ fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
         let waiting = archive.waiting.bytes as i64;
         gauge(registry, "archive_waiting_bytes", "Bytes of recordings that no archive holds yet", waiting);
         let is_failing = i64::from(archive.problem.is_some());
+        let unfit = archive.unfit.as_ref().map_or(0, |unfit| unfit.segments as i64);
+        gauge(registry, "archive_unfit_segments", "Segments that are lost or altered and that no archive holds", unfit);
         gauge(registry, "archive_failing", "1 when the last try to archive has failed", is_failing);
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::camera::free_port;
 use crate::recording_keep::{House, house};
-use evidence::record::Data;
+use evidence::record::{Data, DeletionReason};
 use jiff::Timestamp;
-use rollcall::recording::archive::{ArchiveError, Archiver, Pass};
-use rollcall::recording::{Service, hash_file};
+use rollcall::recording::archive::{ArchiveError, Archiver, Pass, Unfit};
+use rollcall::recording::retention::{Cleaner, give_up, lost};
+use rollcall::recording::{Reserve, Service, hash_file};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,8 +48,15 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
     fs::write(object(&house, 2), b"half").expect("written");
     let whole = fs::read(house.file(4)).expect("there");
     fs::write(house.file(4), b"altered").expect("written");
-    let error = house.archive().expect_err("one is altered");
-    assert!(matches!(error, ArchiveError::Altered { count: 1, .. }), "{error}");
+    let mut archiver = Archiver::new(&house.config, &house.journal).expect("readable").expect("there is an archive");
+    let mut pass = |house: &House| {
+        let done = archiver.run(&house.config, &house.journal, Pass::ClosedDays, &AtomicBool::new(false));
+        (done.expect("all else is archived").segments, archiver.status().clone())
+    };
+    let (done, status) = pass(&house);
+    let altered = Some(Unfit { segments: 1, first: house.segments[4].path.clone() });
+    assert_eq!((done, status.unfit, status.problem), (5, altered.clone(), None));
+    assert_eq!((pass(&house).0, pass(&house).1.unfit), (0, altered.clone()), "it is told as long as it is so");
     assert_eq!(fs::metadata(&first).expect("there").modified().expect("a time"), sent, "not sent again");
     for at in [0, 1, 2, 3, 5] {
         let expected = (house.segments[at].bytes, house.segments[at].sha256.clone());
@@ -57,11 +65,11 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
     assert!(!object(&house, 4).exists());
     // One that cannot be read at all is no reason to archive nothing else either.
     fs::remove_file(house.file(4)).and_then(|()| fs::create_dir(house.file(4))).expect("made");
-    let error = house.archive().expect_err("one cannot be read");
-    assert!(matches!(error, ArchiveError::Altered { count: 1, .. }), "{error}");
+    assert_eq!((pass(&house).0, pass(&house).1.unfit), (0, altered));
     fs::remove_dir(house.file(4)).expect("removed");
     fs::write(house.file(4), &whole).expect("written");
-    assert_eq!(house.archive().expect("archived"), 1);
+    let (done, status) = pass(&house);
+    assert_eq!((done, status.unfit), (1, None));
     assert_eq!(house.archive().expect("nothing is left to do"), 0);
     let manifest = object(&house, 5).with_file_name("manifest.json");
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).expect("there")).expect("JSON");
@@ -87,6 +95,44 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
     let error = archiver.run(&house.config, &house.journal, Pass::WithToday, &AtomicBool::new(false));
     assert!(matches!(error, Err(ArchiveError::Unmarked(_))), "{error:?}");
     assert!(archiver.status().problem.as_ref().is_some_and(|problem| problem.contains("mounted")));
+}
+
+#[test]
+fn what_is_lost_is_given_up_with_a_record_and_takes_nothing_of_the_budget_any_more() {
+    let mut house = house("[archive]\nname = \"nas\"\nfolder = \"nas\"\n");
+    let nas = house.path.join("nas");
+    fs::create_dir(&nas).expect("made");
+    Archiver::init(house.config.archive.as_ref().expect("configured")).expect("marked");
+    let bytes: u64 = house.segments.iter().map(|row| row.bytes).sum();
+    house.config.retention.budget_bytes = Some(bytes - house.segments[2].bytes);
+    fs::remove_file(house.file(2)).expect("removed");
+    let mut archiver = Archiver::new(&house.config, &house.journal).expect("readable").expect("there is an archive");
+    let mut unfit = |house: &House| {
+        let done = archiver.run(&house.config, &house.journal, Pass::ClosedDays, &AtomicBool::new(false));
+        done.map(|_| archiver.status().unfit.as_ref().map(|unfit| unfit.segments))
+    };
+    let marker = house.config.recordings().join("rollcall-recordings");
+    fs::rename(&marker, house.path.join("away")).expect("moved");
+    assert!(unfit(&house).is_err() && lost(&house.config, &house.journal).is_err(), "the disk is not mounted");
+    fs::rename(house.path.join("away"), &marker).expect("moved");
+    assert_eq!(unfit(&house).expect("archived"), Some(1));
+
+    let found = lost(&house.config, &house.journal).expect("looked");
+    assert_eq!((found.segments.len(), found.not_countersigned), (0, 1), "the bureau has not seen it");
+    house.countersign(1_790_000_000);
+    let mut cleaner = Cleaner::start(&house.config, &house.journal).expect("starts");
+    let found = lost(&house.config, &house.journal).expect("looked").segments;
+    assert_eq!(found.iter().map(|row| row.segment.seq).collect::<Vec<_>>(), [house.segments[2].seq]);
+    assert_eq!(give_up(&house.journal, found).expect("journalled").segments, 1);
+    let data = house.data();
+    let Some(Data::Deletion(deletion)) = data.last() else { panic!("{data:?}") };
+    assert_eq!((deletion.reason, deletion.archived), (DeletionReason::Lost, false));
+    assert_eq!(unfit(&house).expect("archived"), None);
+    assert_eq!(house.problems(), []);
+    // The cleaner that runs meanwhile deletes nothing in its place.
+    let room = Reserve::new(&house.config).look().expect("a disk");
+    let cleaned = cleaner.run(&house.config, &house.journal, room).expect("runs");
+    assert_eq!((cleaned.deleted.segments, cleaner.kept()["back"].segments), (0, 5));
 }
 
 /// Every file below a folder, by its path there.

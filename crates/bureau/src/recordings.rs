@@ -222,6 +222,9 @@ impl Recordings {
     fn deletion(&self, segment: u64) -> String {
         let Some(deleted) = self.deleted.get(&segment) else { return String::new() };
         let Deleted { seq, time, reason, archived } = &**deleted;
+        if *reason == DeletionReason::Lost {
+            return format!("record {seq} of {time} says that its file was lost and staff have given it up");
+        }
         let reason = serde_json::to_value(reason).unwrap_or_default();
         let archived = if *archived { "the archive holds it" } else { "no archive holds it" };
         let reason = reason.as_str().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! `rollcall recording status`, `archive` and `init`: what is kept here, and what the archive holds.
+//! `rollcall recording status`, `archive`, `give-up` and `init`: what is kept here, what the archive holds, what is lost.
 
 use crate::commands::appliance::open;
 use crate::config::Config;
-use crate::recording::archive::{Archiver, Pass};
-use crate::recording::retention::{Held, survey};
+use crate::recording::archive::{Archiver, Pass, Unfit};
+use crate::recording::retention::{Held, Lost, give_up, lost, survey};
 use crate::recording::{Keeping, keeping, mark};
 use crate::store::Amount;
 use anyhow::{Context, Result};
@@ -29,6 +29,14 @@ pub struct ArchiveArgs {
     /// Mark the folder as an archive (or try the store), and copy nothing
     #[arg(long, conflicts_with = "now")]
     init: bool,
+}
+
+/// `rollcall recording give-up`
+#[derive(Debug, clap::Args)]
+pub struct GiveUpArgs {
+    /// Do it; without, what is lost is only listed
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -85,7 +93,38 @@ impl ArchiveArgs {
         println!("{} segments, {} MB archived and read back", done.segments, done.bytes >> 20);
         let waiting = archiver.status().waiting;
         println!("{} segments, {} MB wait for their day to be closed", waiting.segments, waiting.bytes >> 20);
-        Ok(ExitCode::SUCCESS)
+        let Some(Unfit { segments, first }) = &archiver.status().unfit else { return Ok(ExitCode::SUCCESS) };
+        eprintln!(
+            "rollcall: {segments} of them are gone, or not what was recorded; the first is {first}: look with `rollcall check`"
+        );
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+impl GiveUpArgs {
+    /// Lists what is lost, or gives it up. Exit code 1: something is lost and was not given up.
+    pub(super) fn run(self, path: &Path) -> Result<ExitCode> {
+        let (config, journal) = open(path)?;
+        let Lost { segments, not_countersigned } = lost(&config, &journal)?;
+        for row in &segments {
+            let archived = if row.archived.is_some() { "the archive holds it" } else { "no archive holds it" };
+            println!("record {}  {}  {archived}", row.segment.seq, row.segment.path);
+        }
+        if not_countersigned > 0 {
+            eprintln!(
+                "rollcall: {not_countersigned} more are gone, and not countersigned by the bureau: they can be given up after \
+                 `rollcall sync`"
+            );
+        }
+        let count = segments.len();
+        if self.yes {
+            let given_up = give_up(&journal, segments)?;
+            println!("{} segments are given up; a record says so", given_up.segments);
+        } else {
+            println!("{count} segments are gone; with --yes they are given up, and a record says so");
+        }
+        let is_left = not_countersigned > 0 || (count > 0 && !self.yes);
+        Ok(if is_left { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

@@ -36,6 +36,8 @@ enum RecordingCommand {
     Status(keep::StatusArgs),
     /// Archive closed days now
     Archive(keep::ArchiveArgs),
+    /// Give up segments whose files are gone: a record says so, and they count as deleted
+    GiveUp(keep::GiveUpArgs),
     /// Mark a new disk that is mounted in the place of the one with the recordings
     Init,
 }
@@ -76,6 +78,7 @@ impl RecordingArgs {
             Some(RecordingCommand::Bench(command)) => return command.run().map(|()| ExitCode::SUCCESS),
             Some(RecordingCommand::Status(command)) => return command.run(path),
             Some(RecordingCommand::Archive(command)) => return command.run(path),
+            Some(RecordingCommand::GiveUp(command)) => return command.run(path),
             Some(RecordingCommand::Init) => return keep::init(path),
             None => {}
         }

@@ -9,17 +9,18 @@ mod target;
 pub use pace::Pace;
 pub use target::Target;
 
-use super::{hash_file, plan::Plan};
+use super::{hash_file, marker, plan::Plan};
 use crate::config::{ArchiveConfig, Config};
 use crate::journal::{Journal, JournalError};
 use crate::store::{Amount, SegmentRow, StoreError};
 use evidence::record::{Archive, Data};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 /// Segments named by one `archive` record, at most: a record has its longest length.
 const RECORD_SEGMENTS: usize = 2000;
@@ -65,16 +66,6 @@ pub enum ArchiveError {
         /// The object.
         key: String,
     },
-    /// Files here are not what was recorded; all others are archived.
-    #[error(
-        "{count} segments are not archived, because their files are not what was recorded; the first is {first}. `rollcall check` tells more"
-    )]
-    Altered {
-        /// How many.
-        count: usize,
-        /// The first file.
-        first: String,
-    },
     /// Somebody else archives at the moment.
     #[error("another process of this appliance archives at the moment")]
     Busy,
@@ -100,6 +91,18 @@ pub struct ArchiveStatus {
     pub waiting: Amount,
     /// Why the last try has failed, if it has.
     pub problem: Option<String>,
+    /// What cannot be archived any more, if there is such a thing. All else is.
+    #[serde(default)]
+    pub unfit: Option<Unfit>,
+}
+
+/// Segments that no archive holds and that are gone here, or not what was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    /// How many.
+    pub segments: usize,
+    /// The first file, below the recordings' folder.
+    pub first: String,
 }
 
 impl ArchiveStatus {
@@ -137,7 +140,13 @@ pub struct Archiver {
     from: u64,
     /// Read back, but not journalled yet.
     verified: HashSet<u64>,
+    /// Read, and found not to be what was recorded; their length and time then, so that they are read again only when
+    /// something has become of them.
+    altered: HashMap<u64, Looks>,
 }
+
+/// A file's length, and when it was last changed.
+type Looks = (u64, SystemTime);
 
 impl Archiver {
     /// `None` where there is no archive.
@@ -149,6 +158,7 @@ impl Archiver {
             status,
             from: 0,
             verified: HashSet::new(),
+            altered: HashMap::new(),
         }))
     }
 
@@ -162,7 +172,8 @@ impl Archiver {
         Target::open(config)?.init()
     }
 
-    /// Archives what is due; tells how much that was.
+    /// Archives what is due; tells how much that was. What is gone here, or altered, stands in the status and holds up
+    /// nothing else.
     pub fn run(
         &mut self,
         config: &Config,
@@ -205,13 +216,13 @@ impl Archiver {
             None => Target::open(&self.settings)?,
         };
         let mut pace = Pace::new(self.settings.max_bytes_per_second, stop);
-        let mut altered: Vec<String> = Vec::new();
+        let mut unfit: Vec<String> = Vec::new();
         let mut result = target.check();
         for ((date, camera), rows) in &days {
             if result.is_err() {
                 break;
             }
-            let day = self.day(config, journal, &target, camera, date, rows, &mut altered, &mut pace);
+            let day = self.day(config, journal, &target, camera, date, rows, &mut unfit, &mut pace);
             result = day.map(|more| {
                 done.segments += more.segments;
                 done.bytes += more.bytes;
@@ -225,13 +236,13 @@ impl Archiver {
         let rows = journal.store().read()?.unarchived(self.from)?;
         self.status.look(journal, &rows)?;
         result?;
-        match altered.first() {
-            Some(first) => Err(ArchiveError::Altered { count: altered.len(), first: first.clone() }),
-            None => Ok(done),
-        }
+        // Only a pass that came to its end has seen them all.
+        let segments = unfit.len();
+        self.status.unfit = unfit.into_iter().next().map(|first| Unfit { segments, first });
+        Ok(done)
     }
 
-    /// One camera's day; what cannot be vouched for any more joins `altered`.
+    /// One camera's day; what cannot be vouched for any more joins `unfit`.
     #[allow(clippy::too_many_arguments)]
     fn day(
         &mut self,
@@ -241,7 +252,7 @@ impl Archiver {
         camera: &str,
         date: &str,
         rows: &[SegmentRow],
-        altered: &mut Vec<String>,
+        unfit: &mut Vec<String>,
         pace: &mut Pace<'_>,
     ) -> Result<Amount, ArchiveError> {
         let mut whole = Vec::new();
@@ -249,7 +260,7 @@ impl Archiver {
             if self.copy(config, journal, target, row, pace)? {
                 whole.push(row.clone());
             } else {
-                altered.push(row.path.clone());
+                unfit.push(row.path.clone());
             }
         }
         self.finish(journal, target, camera, date, &whole)?;
@@ -273,14 +284,8 @@ impl Archiver {
         let is_there = target.length(&key)? == Some(row.bytes) && target.hash(&key, pace)? == expected;
         if !is_there {
             let path = config.recordings().join(&row.path);
-            match hash_file(&path) {
-                Ok(found) if found == expected => {}
-                Ok(_) => return Ok(false),
-                // One bad sector must not keep all that follows from being archived.
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a segment cannot be read, and is not archived");
-                    return Ok(false);
-                }
+            if !self.is_whole(&config.recordings(), &path, row)? {
+                return Ok(false);
             }
             target.put(&key, &path, pace)?;
             if target.hash(&key, pace)? != expected {
@@ -289,6 +294,28 @@ impl Archiver {
         }
         self.verified.insert(row.seq);
         Ok(true)
+    }
+
+    /// Whether the file is what was recorded. One bad sector must not keep all that follows from being archived; on a disk
+    /// that is not mounted nothing is lost.
+    fn is_whole(&mut self, root: &Path, path: &Path, row: &SegmentRow) -> Result<bool, ArchiveError> {
+        let looks = path.metadata().and_then(|file| Ok((file.len(), file.modified()?))).ok();
+        if looks.is_some() && self.altered.get(&row.seq) == looks.as_ref() {
+            return Ok(false);
+        }
+        let found = hash_file(path);
+        if found.as_ref().is_ok_and(|found| *found == (row.bytes, row.sha256.clone())) {
+            self.altered.remove(&row.seq);
+            return Ok(true);
+        }
+        marker::check(root).map_err(|source| ArchiveError::Io { path: root.to_owned(), source })?;
+        let problem = found.err().map_or("it is not what was recorded".into(), |error| error.to_string());
+        let is_known = self.altered.contains_key(&row.seq);
+        self.altered.insert(row.seq, looks.unwrap_or((0, SystemTime::UNIX_EPOCH)));
+        if !is_known {
+            tracing::error!(file = %path.display(), problem, "a segment cannot be archived");
+        }
+        Ok(false)
     }
 
     /// Manifest, then records.

@@ -141,6 +141,8 @@ pub enum DeletionReason {
     Reserve,
     /// Their term was over.
     Expired,
+    /// Their files were gone already; staff have given them up.
+    Lost,
 }
 
 /// Somebody looked at a recording, or took a copy of it.
