@@ -18,6 +18,7 @@ pub mod config;
 pub mod coverage;
 pub mod journal;
 mod lasting;
+mod pulse;
 pub mod recording;
 pub mod status;
 pub mod store;

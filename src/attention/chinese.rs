@@ -53,6 +53,8 @@ pub fn chinese(attention: &Attention) -> String {
             format!("正在上课，但摄像头 {camera} 自 {} 起没有录像：{}。", minute(since), cause_words(*cause))
         }
         Attention::RecorderHangs { camera } => format!("摄像头 {camera} 的录像程序停滞：请检查录像磁盘。"),
+        Attention::WatchHangs => "画面检查程序停滞，摄像头画面无人检查：请检查磁盘，并联系维护人员。".into(),
+        Attention::CleanerHangs => "录像清理程序停滞：请检查录像磁盘。".into(),
         Attention::NotJournalled { camera, facts } => {
             format!("摄像头 {camera} 有 {facts} 条录像记录无法写入：请检查磁盘，并联系维护人员。")
         }

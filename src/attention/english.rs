@@ -48,6 +48,13 @@ impl std::fmt::Display for Attention {
             Attention::RecorderHangs { camera } => {
                 write!(f, "the recorder of camera {camera} hangs: look at the recordings' disk")
             }
+            Attention::WatchHangs => write!(
+                f,
+                "the watch over the pictures hangs: nobody looks at what the cameras show; look at the disk, and at the log"
+            ),
+            Attention::CleanerHangs => {
+                write!(f, "whoever deletes recordings hangs: look at the recordings' disk")
+            }
             Attention::NotJournalled { camera, facts } => {
                 write!(f, "{facts} facts about camera {camera} cannot be journalled: look at the disk, and at the log")
             }

@@ -17,6 +17,8 @@ const LOW_DISK: f64 = 0.05;
 const LOW_DISK_BYTES: u64 = 2 << 30;
 /// A recorder that was not at work for this long hangs.
 const HANGING_SECONDS: f64 = 10.0;
+/// The watch over the pictures and who deletes recordings hang when they were not at work for this long.
+const HANGING_WITH_MUCH_TO_DO_SECONDS: f64 = 30.0;
 /// Records may wait this long for the bureau before staff are told.
 const UNSENT_SECONDS: i64 = 24 * 3600;
 
@@ -47,6 +49,10 @@ pub enum Attention {
         /// The camera.
         camera: String,
     },
+    /// The watch over the pictures is not at work any more: what the cameras show is not looked at.
+    WatchHangs,
+    /// Who deletes recordings is not at work any more: it hangs, as on a disk that does not answer.
+    CleanerHangs,
     /// What a camera's recording, or the watch over it, has to tell cannot be journalled.
     NotJournalled {
         /// The camera.
@@ -175,6 +181,9 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
             found.push(Attention::NotJournalled { camera: recording.camera.clone(), facts });
         }
     }
+    if status.coverage.iter().any(|watch| watch.idle_seconds > HANGING_WITH_MUCH_TO_DO_SECONDS) {
+        found.push(Attention::WatchHangs);
+    }
     for watch in status.coverage.iter().filter(|watch| watch.blind) {
         let camera = status.cameras.iter().find(|camera| camera.name == watch.camera);
         if camera.is_some_and(|camera| camera.state == CameraState::Live) {
@@ -222,6 +231,9 @@ fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
             found.push(Attention::RecordingsDiskFull { free_bytes, reserve_bytes: keeping.reserve_bytes });
         }
         Some(_) => {}
+    }
+    if keeping.idle_seconds as f64 > HANGING_WITH_MUCH_TO_DO_SECONDS {
+        found.push(Attention::CleanerHangs);
     }
     found.extend(keeping.cannot_delete.clone().map(|message| Attention::CannotDelete { message }));
     if let Some(first) = keeping.foreign.first() {

@@ -1,7 +1,7 @@
 //! `rollcall run`: the appliance as a service.
 
 use super::appliance::{Models, open};
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, Lessons};
 use anyhow::{Context, Result};
 use sd_notify::NotifyState;
 use std::path::Path;
@@ -20,6 +20,9 @@ pub struct RunArgs {
 
 /// The check-in's loop and the recorders' turn several times a second; standing still for this long means that one hangs.
 const HANGING: Duration = Duration::from_secs(20);
+
+/// The watch over the pictures and who deletes recordings turn as often, but may have more to do at once.
+const HANGING_WITH_MUCH_TO_DO: Duration = Duration::from_secs(60);
 
 impl RunArgs {
     /// Runs until SIGTERM or SIGINT.
@@ -55,8 +58,7 @@ impl RunArgs {
                     if now != turns {
                         (turns, moved) = (now, Instant::now());
                     }
-                    let recording = lessons.get().map_or(Duration::ZERO, |lessons| lessons.recording.idle());
-                    if moved.elapsed() < HANGING && recording < HANGING {
+                    if moved.elapsed() < HANGING && lessons.get().is_none_or(are_looked_after) {
                         notify(&[NotifyState::Watchdog]);
                     }
                 }
@@ -75,6 +77,12 @@ impl RunArgs {
             }
         })
     }
+}
+
+/// Whether all who look after lessons are at work.
+fn are_looked_after(lessons: &Lessons) -> bool {
+    let (recording, coverage) = (&lessons.recording, &lessons.coverage);
+    recording.idle() < HANGING && recording.cleaner_idle().max(coverage.idle()) < HANGING_WITH_MUCH_TO_DO
 }
 
 /// Tells systemd, if it started this.

@@ -11,6 +11,7 @@ use crate::class::ClassId;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::lasting::Lasting;
+use crate::pulse::Pulse;
 use crate::recording::{Lesson, Plan};
 use crate::store::StoreError;
 use jiff::Timestamp;
@@ -47,6 +48,9 @@ pub struct CameraWatch {
     /// It sends pictures, but too few of them can be judged.
     #[serde(default)]
     pub blind: bool,
+    /// How long ago the watch over the pictures was last at work, seconds. It is several times a second, unless it hangs.
+    #[serde(default)]
+    pub idle_seconds: f64,
 }
 
 /// A lesson that goes on, and the cameras that it names; none means all.
@@ -66,6 +70,7 @@ pub struct Service {
 struct Shared {
     state: Mutex<Vec<CameraWatch>>,
     progress: Arc<Progress>,
+    pulse: Pulse,
     stop: AtomicBool,
 }
 
@@ -80,7 +85,8 @@ impl Service {
             .map(|(at, camera)| Watch::new(at, camera.name(), &config.coverage))
             .collect();
         let state = watches.iter().map(|watch| watch.status(None)).collect();
-        let shared = Arc::new(Shared { state: Mutex::new(state), progress: Arc::default(), stop: AtomicBool::new(false) });
+        let (progress, pulse, stop) = (Arc::default(), Pulse::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { state: Mutex::new(state), progress, pulse, stop });
         let (plan, minutes) = (Plan::new(config), config.recording.rollcall_minutes);
         let mut run = Run { shared: shared.clone(), journal, cameras, watches, plan, minutes, lessons: Vec::new() };
         let thread = Builder::new().name("coverage".into()).spawn(move || run.run())?;
@@ -89,7 +95,16 @@ impl Service {
 
     /// How each camera's watch stands.
     pub fn status(&self) -> Vec<CameraWatch> {
-        lock(&self.shared.state).clone()
+        let idle_seconds = self.idle().as_secs_f64();
+        let mut state = lock(&self.shared.state).clone();
+        // Told by who asks: one that hangs says nothing of itself.
+        state.iter_mut().for_each(|watch| watch.idle_seconds = idle_seconds);
+        state
+    }
+
+    /// For how long the watch has not been at work.
+    pub fn idle(&self) -> Duration {
+        self.shared.pulse.idle()
     }
 
     /// How far it has come, for who makes the lessons' accounts.
@@ -147,8 +162,10 @@ impl Run {
                 };
                 let lesson = self.lessons.iter().find(wants);
                 watch.turn(&self.journal, camera, lesson);
+                self.shared.pulse.beat();
             }
             self.tell();
+            self.shared.pulse.beat();
             std::thread::sleep(TURN);
         }
         for watch in &mut self.watches {
@@ -178,4 +195,33 @@ fn current(journal: &Journal, plan: &mut Plan, now: Timestamp) -> Result<Vec<Cur
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_watch_that_hangs_gives_no_sign_of_life_until_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+        let service = Service::start(&config, Arc::new(journal), Arc::default()).expect("started");
+        let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
+            let end = Instant::now() + Duration::from_secs(30);
+            while !is_so() {
+                assert!(Instant::now() < end, "never {what}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        let hold = lock(&service.shared.state);
+        wait_for("idle", &|| service.idle() > TURN * 6);
+        drop(hold);
+        wait_for("at work again", &|| service.idle() < TURN * 2);
+    }
 }

@@ -118,6 +118,7 @@ impl Watch {
             seconds: self.sights.seconds().map(|(name, state, s)| (name.to_owned(), state.to_owned(), s)).collect(),
             waiting: self.waiting.len(),
             blind: lessons.is_some() && self.lesson.is_some() && self.is_blind(),
+            idle_seconds: 0.0,
         }
     }
 

@@ -7,6 +7,7 @@ use super::space::{DiskStatus, Reserve, Room};
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::lasting::Lasting;
+use crate::pulse::Pulse;
 use crate::store::Amount;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,9 @@ pub struct Keeping {
     /// Files among the recordings that no recorder can have written, found at the start.
     #[serde(default)]
     pub foreign: Vec<String>,
+    /// How long ago whoever deletes was last at work, seconds. It is several times a second, unless it hangs.
+    #[serde(default)]
+    pub idle_seconds: u64,
 }
 
 /// What is kept of one camera.
@@ -60,19 +64,27 @@ pub(super) struct Keeper {
     journal: Arc<Journal>,
     reserve: Reserve,
     status: Mutex<Keeping>,
+    /// Of who deletes.
+    pulse: Pulse,
 }
 
 impl Keeper {
     pub(super) fn new(config: &Config, journal: Arc<Journal>, foreign: Vec<String>) -> Keeper {
-        let keeper =
-            Keeper { config: config.clone(), journal, reserve: Reserve::new(config), status: Mutex::default() };
+        let (reserve, status, pulse) = (Reserve::new(config), Mutex::default(), Pulse::default());
+        let keeper = Keeper { config: config.clone(), journal, reserve, status, pulse };
         let room = keeper.reserve.look().ok();
         keeper.tell(|status| (status.disk, status.foreign) = (room.map(|room| room.disk), foreign));
         keeper
     }
 
     pub(super) fn status(&self) -> Keeping {
-        self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let status = self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        Keeping { idle_seconds: self.idle().as_secs(), ..status }
+    }
+
+    /// For how long who deletes has not been at work.
+    pub(super) fn idle(&self) -> Duration {
+        self.pulse.idle()
     }
 
     fn tell(&self, change: impl FnOnce(&mut Keeping)) {
@@ -83,6 +95,7 @@ impl Keeper {
     pub(super) fn clean(&self, stop: &AtomicBool) {
         let (mut next, mut cleaner, mut trouble) = (Instant::now(), None, Lasting::default());
         while !stop.load(Ordering::Relaxed) {
+            self.pulse.beat();
             if Instant::now() >= next {
                 let is_stuck = self.clean_once(&mut cleaner, &mut trouble);
                 next = Instant::now() + if is_stuck { STUCK_EVERY } else { CLEAN_EVERY };
@@ -136,7 +149,7 @@ impl Keeper {
     fn run_cleaner(&self, known: &mut Option<Cleaner>, room: Room) -> Result<Option<String>, RecordingError> {
         let cleaner = match known {
             Some(cleaner) => cleaner,
-            None => known.insert(Cleaner::start(&self.config, &self.journal)?),
+            None => known.insert(Cleaner::start_with(&self.config, &self.journal, self.pulse.clone())?),
         };
         let cleaned = cleaner.run(&self.config, &self.journal, room)?;
         Ok(problem(&cleaned, cleaner.doomed()))
@@ -186,5 +199,39 @@ pub fn keeping(config: &Config, journal: &Journal) -> Result<Keeping, RecordingE
         cannot_delete: None,
         archive: ArchiveStatus::of(config, journal)?,
         foreign: Vec::new(),
+        idle_seconds: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_cleaner_that_hangs_gives_no_sign_of_life_until_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+        let (keeper, stop) = (Keeper::new(&config, Arc::new(journal), Vec::new()), AtomicBool::new(false));
+        let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
+            let end = Instant::now() + Duration::from_secs(30);
+            while !is_so() {
+                assert!(Instant::now() < end, "never {what}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        std::thread::scope(|scope| {
+            let hold = keeper.status.lock().expect("free");
+            scope.spawn(|| keeper.clean(&stop));
+            wait_for("idle", &|| keeper.idle() > PULSE * 6);
+            drop(hold);
+            wait_for("at work again", &|| keeper.idle() < PULSE * 2);
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
 }

@@ -9,6 +9,7 @@ use super::space::Room;
 use super::{RecordingError, files, marker};
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
+use crate::pulse::Pulse;
 use crate::store::{Amount, FindingRow, KeptRow, SegmentRow, StoreError};
 use evidence::record::{ClockQuality, Data, Deletion, DeletionReason};
 use jiff::{SignedDuration, Timestamp};
@@ -175,12 +176,19 @@ pub struct Cleaner {
     today: Option<String>,
     /// The newest record of a deletion that is in the count.
     newest: Option<u64>,
+    /// Its sign of life, also while there is much to do.
+    pulse: Pulse,
 }
 
 impl Cleaner {
     /// Counts what is here, and removes the files whose deletion an earlier run has recorded but not done. The disk must
     /// be mounted.
     pub fn start(config: &Config, journal: &Journal) -> Result<Cleaner, RecordingError> {
+        Cleaner::start_with(config, journal, Pulse::default())
+    }
+
+    /// Likewise; `pulse` beats while it works.
+    pub(super) fn start_with(config: &Config, journal: &Journal, pulse: Pulse) -> Result<Cleaner, RecordingError> {
         let root = config.recordings();
         let mut cleaner = Cleaner {
             plan: Plan::new(config),
@@ -190,11 +198,13 @@ impl Cleaner {
             doomed: Vec::new(),
             today: None,
             newest: None,
+            pulse,
             root,
         };
         let named = |source| RecordingError::Io { path: cleaner.root.clone(), source };
         for path in files(&cleaner.root).map_err(named)? {
             let relative = path.strip_prefix(&cleaner.root).unwrap_or(&path).to_string_lossy().into_owned();
+            cleaner.pulse.beat();
             if journal.store().read()?.deletion_of(&relative)?.is_some() {
                 tracing::warn!(file = relative, "its deletion is on record; it is removed now");
                 cleaner.doomed.push(path);
@@ -287,6 +297,7 @@ impl Cleaner {
     ) -> Result<u64, JournalError> {
         let (mut freed, mut from) = (0, self.oldest.clone());
         loop {
+            self.pulse.beat();
             let mut rows = Vec::new();
             for camera in cameras {
                 let since = from.get(camera).copied().unwrap_or(Timestamp::MIN);
@@ -369,6 +380,7 @@ impl Cleaner {
     fn remove(&mut self) {
         self.doomed.retain(|path| match fs::remove_file(path) {
             Ok(()) => {
+                self.pulse.beat();
                 // Its day's folder, when it was the last one in it and no more can come.
                 let day = path.parent().filter(|day| day.file_name().and_then(|name| name.to_str()) < self.today.as_deref());
                 if let Some(folder) = day {

@@ -192,6 +192,11 @@ impl Service {
         turned.map(|turned| turned.elapsed()).max().unwrap_or_default()
     }
 
+    /// For how long who deletes recordings has not been at work.
+    pub fn cleaner_idle(&self) -> Duration {
+        self.keeper.idle()
+    }
+
     /// From now on a lesson's account waits for the watch over the pictures, which tells of its progress here.
     pub fn wait_for(&self, watch: Arc<Progress>) {
         // A second one has nothing to say.

@@ -149,6 +149,8 @@ fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
         let reserve = keeping.reserve_bytes as i64;
         gauge(registry, "recordings_reserve_bytes", "Bytes that recording leaves free there", reserve);
     }
+    let idle = keeping.idle_seconds as i64;
+    gauge(registry, "retention_idle_seconds", "How long ago whoever deletes recordings was last at work", idle);
     let is_stuck = i64::from(keeping.cannot_delete.is_some());
     gauge(registry, "recordings_cannot_delete", "1 when recordings should be deleted and may not be", is_stuck);
     if let Some(archive) = &keeping.archive {
@@ -187,12 +189,14 @@ fn coverage(registry: &mut Registry, status: &Status) {
     let watching = Family::<Labels, Gauge>::default();
     let blind = Family::<Labels, Gauge>::default();
     let waiting = Family::<Labels, Gauge>::default();
+    let idle = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     for watch in &status.coverage {
         let label = || ("camera".to_owned(), watch.camera.clone());
         samples.get_or_create(&vec![label()]).inc_by(watch.samples);
         watching.get_or_create(&vec![label()]).set(i64::from(watch.watching));
         blind.get_or_create(&vec![label()]).set(i64::from(watch.blind));
         waiting.get_or_create(&vec![label()]).set(watch.waiting as i64);
+        idle.get_or_create(&vec![label()]).set(watch.idle_seconds);
         for (workstation, state, length) in &watch.seconds {
             let labels = vec![label(), ("workstation".into(), workstation.clone()), ("state".into(), state.clone())];
             seconds.get_or_create(&labels).inc_by(*length);
@@ -202,6 +206,7 @@ fn coverage(registry: &mut Registry, status: &Status) {
     registry.register("coverage_watching", "1 while a lesson goes on that the camera has to show", watching);
     registry.register("coverage_blind", "1 while too few of its pictures can be judged", blind);
     registry.register("coverage_waiting", "Findings that cannot be journalled yet", waiting);
+    registry.register("coverage_idle_seconds", "How long ago the watch over the pictures was last at work", idle);
     registry.register(
         "coverage_workstation_seconds",
         "Seconds since start that a workstation was visible, hidden or unknown, as judged at the time",

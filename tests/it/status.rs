@@ -6,7 +6,7 @@ use rollcall::config::Config;
 use rollcall::coverage::CameraWatch;
 use rollcall::journal::testing::class;
 use rollcall::journal::{Journal, PlanSource};
-use rollcall::recording::CameraRecording;
+use rollcall::recording::{CameraRecording, Keeping};
 use rollcall::status::{Running, gather};
 use rollcall::sync::SyncStatus;
 use std::sync::Arc;
@@ -73,4 +73,30 @@ fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
     assert_eq!(attention(0.5, 0, 0), []);
     assert_eq!(attention(11.0, 0, 0), [Attention::RecorderHangs { camera: "back".into() }]);
     assert_eq!(attention(0.5, 2, 1), [Attention::NotJournalled { camera: "back".into(), facts: 3 }]);
+}
+
+#[test]
+fn a_watch_or_a_cleaner_that_hangs_needs_attention() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rollcall.toml");
+    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
+    let config = Config::load(&file).expect("a config");
+    let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
+    let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
+        .expect("initialised");
+    let attention = |watch: f64, cleaner: u64| {
+        let running = Running {
+            coverage: ["back", "front"]
+                .map(|camera| CameraWatch { camera: camera.into(), idle_seconds: watch, ..CameraWatch::default() })
+                .into(),
+            keeping: Some(Keeping { idle_seconds: cleaner, ..Keeping::default() }),
+            ..Running::default()
+        };
+        let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
+        let is_about_it = |one: &Attention| matches!(one, Attention::WatchHangs | Attention::CleanerHangs);
+        status.attention.into_iter().filter(is_about_it).collect::<Vec<_>>()
+    };
+    assert_eq!(attention(1.0, 1), []);
+    assert_eq!(attention(31.0, 1), [Attention::WatchHangs], "one thread looks at all cameras");
+    assert_eq!(attention(1.0, 31), [Attention::CleanerHangs]);
 }
