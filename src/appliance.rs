@@ -87,7 +87,7 @@ pub struct Appliance {
     /// What looks after lessons; not before the start is on record.
     pub lessons: Late,
     /// The look for people, where there is a model for it.
-    people: Option<PeopleService>,
+    people: Arc<OnceLock<PeopleService>>,
     has_failed: bool,
     stop: watch::Sender<bool>,
     pages: Option<JoinHandle<()>>,
@@ -102,6 +102,9 @@ const BEGIN_EVERY: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether a class is over.
 const CLOSE_EVERY: Duration = Duration::from_secs(600);
+
+/// How often it is looked whether lessons are looked after by now.
+const LESSONS_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the wall clock is held against the monotonic one.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -186,7 +189,7 @@ impl Appliance {
                 }
             }));
         }
-        let people = None;
+        let people = Arc::default();
         let has_failed = false;
         Ok(Appliance { config, journal, live, cameras, sync, checkin, lessons, people, has_failed, stop, pages, tasks })
     }
@@ -201,11 +204,21 @@ impl Appliance {
         self.lessons.get().map(|lessons| &lessons.coverage)
     }
 
-    /// Begins to look for people at the workstations; without, nothing is known of them.
+    /// Begins to look for people at the workstations, once lessons are looked after: what an earlier run has left open is
+    /// ended before. Without, nothing is known of people.
     pub fn look_for_people(&mut self, detector: PersonDetector) -> Result<(), ApplianceError> {
-        let (journal, cameras) = (self.journal.clone(), self.cameras.clone());
-        let people = PeopleService::start(&self.config, journal, cameras, detector);
-        self.people = Some(people.map_err(ApplianceError::People)?);
+        let (config, journal, cameras) = (self.config.clone(), self.journal.clone(), self.cameras.clone());
+        let people = self.people.clone();
+        let begin =
+            move || PeopleService::start(&config, journal, cameras, detector).map(|begun| drop(people.set(begun)));
+        if self.lessons.get().is_some() {
+            return begin().map_err(ApplianceError::People);
+        }
+        self.tasks.push(tokio::spawn(after(self.lessons.clone(), move || {
+            if let Err(error) = begin() {
+                tracing::error!(error = %ApplianceError::People(error), "nobody looks for people");
+            }
+        })));
         Ok(())
     }
 
@@ -239,7 +252,7 @@ impl Appliance {
             // What it was doing is done, or will not be.
             let _ = task.await;
         }
-        let (lessons, people) = (self.lessons.clone(), self.people.take());
+        let (lessons, people) = (self.lessons.clone(), std::mem::take(&mut self.people));
         let has_failed = self.has_failed;
         let stop = move || {
             drop(people);
@@ -331,6 +344,14 @@ async fn begin_later(mut start: Start, cameras: Arc<Vec<Camera>>, live: Arc<Live
             }
         }
     }
+}
+
+/// Does it once lessons are looked after.
+async fn after(lessons: Late, work: impl FnOnce() + Send) {
+    while lessons.get().is_none() {
+        tokio::time::sleep(LESSONS_EVERY).await;
+    }
+    work();
 }
 
 async fn watch_clock(journal: Arc<Journal>) {

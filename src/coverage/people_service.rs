@@ -8,12 +8,12 @@ use super::people::{FewPeople, LOOK_EVERY, in_room, look_rows};
 use crate::camera::{Camera, Frame};
 use crate::class::{ClassId, LessonKind, Span};
 use crate::config::Config;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, NewFinding};
 use crate::picture::Picture;
 use crate::recording::Plan;
 use crate::store::{FindingRow, LookRow, Reader, StoreError};
 use crate::vision::{PersonBox, PersonDetector};
-use evidence::record::{Data, Finding, FindingKind, WindowKind};
+use evidence::record::{FindingKind, WindowKind};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -304,45 +304,35 @@ fn journal_change(
     change: &Change,
     thumbnail: Option<&[u8]>,
 ) -> Result<Option<(u64, Timestamp)>, JournalError> {
-    let mut finding = Finding {
-        what: FindingKind::FewPeople,
-        camera: None,
-        workstation: None,
-        class: Some(class.to_string()),
-        start: String::new(),
-        end: None,
-        begun: None,
-        measured: BTreeMap::new(),
-        thumbnail: None,
-    };
     match change {
         Change::Begun { since, measured, .. } => {
-            finding.start = journal.time_text(*since);
-            finding.measured = measured.clone();
-            finding.thumbnail = thumbnail.map(evidence::sha256_hex);
-            let hash = finding.thumbnail.clone();
-            let appended = journal.append_with(Data::Finding(finding), |write, seq| {
-                let row = FindingRow {
-                    seq,
-                    what: FindingKind::FewPeople,
-                    camera: None,
-                    workstation: None,
-                    class: Some(class.to_string()),
-                    start: *since,
-                    end: None,
-                    thumbnail: hash,
-                };
-                write.put_finding(&row, thumbnail)
-            })?;
-            Ok(Some((appended.seq, *since)))
+            let new = NewFinding {
+                what: FindingKind::FewPeople,
+                camera: None,
+                workstation: None,
+                class: Some(class.clone()),
+                start: *since,
+                measured: measured.clone(),
+            };
+            Ok(Some((journal.begin_finding(new, thumbnail)?.seq, *since)))
         }
         Change::Ended { end, measured, .. } => {
-            let Some((seq, since)) = begun else { return Ok(None) };
-            finding.start = journal.time_text(since);
-            finding.end = Some(journal.time_text(*end));
-            finding.begun = Some(seq);
-            finding.measured = measured.clone();
-            journal.append_with(Data::Finding(finding), |write, ended| write.end_finding(seq, *end, ended))?;
+            let Some((seq, start)) = begun else { return Ok(None) };
+            let row = FindingRow {
+                seq,
+                what: FindingKind::FewPeople,
+                camera: None,
+                workstation: None,
+                class: Some(class.to_string()),
+                start,
+                end: None,
+                thumbnail: None,
+            };
+            match journal.end_finding(&row, *end, measured.clone()) {
+                Ok(_) => {}
+                Err(JournalError::FindingEnded(seq)) => tracing::warn!(seq, "a finding had ended already"),
+                Err(error) => return Err(error),
+            }
             Ok(None)
         }
     }
@@ -361,4 +351,47 @@ fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
     let long = picture.width.max(picture.height);
     let side = |length: u32| (u64::from(length) * u64::from(THUMBNAIL_SIDE.min(long)) / u64::from(long.max(1))) as u32;
     picture.scaled(side(picture.width).max(1), side(picture.height).max(1)).to_jpeg(75).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, TestClock};
+    use crate::coverage::close_left_open;
+    use crate::journal::{PlanSource, testing};
+    use evidence::record::Data;
+
+    #[test]
+    fn a_finding_that_somebody_else_has_ended_does_not_end_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let clock = Arc::new(TestClock::at("2026-11-23T01:00:00Z".parse().expect("a time")));
+        let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock.clone(), config.timezone());
+        let journal = Arc::new(journal.expect("initialised"));
+        let class = testing::class("2026-001", &["1"], &["T1"]);
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        let new = NewFinding {
+            what: FindingKind::FewPeople,
+            camera: None,
+            workstation: None,
+            class: Some(class.id.clone()),
+            start: clock.now(),
+            measured: BTreeMap::new(),
+        };
+        journal.begin_finding(new, None).expect("begins");
+        // An earlier run's, which the start ends after the look has learnt of it.
+        let mut looker = Looker::new(&config, journal.clone());
+        looker.resume().expect("reads");
+        close_left_open(&journal).expect("ended");
+        looker.take(clock.now(), &[]).expect("nothing is left to end");
+        let records = journal.store().read().expect("reads").records(0, 100, usize::MAX).expect("reads");
+        let ends = records.iter().filter(|record| {
+            let data = evidence::jws::read_unverified(record.as_str()).expect("a record").data;
+            matches!(data, Data::Finding(finding) if finding.end.is_some())
+        });
+        assert_eq!(ends.count(), 1);
+    }
 }

@@ -337,8 +337,11 @@ fn journal_change(
         }
         Change::Ended { what, workstation, end, measured } => {
             let Some(at) = open.iter().position(|row| is(row, *what, workstation.as_ref())) else { return Ok(()) };
-            journal.end_finding(&open[at], *end, measured.clone())?;
-            tracing::info!(camera, ?what, workstation, "a finding has ended");
+            match journal.end_finding(&open[at], *end, measured.clone()) {
+                Ok(_) => tracing::info!(camera, ?what, workstation, "a finding has ended"),
+                Err(JournalError::FindingEnded(seq)) => tracing::warn!(camera, seq, "a finding had ended already"),
+                Err(error) => return Err(error),
+            }
             open.swap_remove(at);
         }
     }

@@ -43,6 +43,9 @@ pub enum JournalError {
         /// The roster number.
         person: String,
     },
+    /// A finding that has ended does not end again.
+    #[error("the finding of record {0} has ended already")]
+    FindingEnded(u64),
     /// What is asked for breaks a rule.
     #[error("{0}")]
     Refused(String),

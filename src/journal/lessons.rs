@@ -166,7 +166,7 @@ impl Journal {
     }
 
     /// Journals that a finding has ended. An end before its beginning, as a clock that was put back tells it, counts as
-    /// its beginning.
+    /// its beginning. One that has ended already is refused, whoever ended it.
     pub fn end_finding(
         &self,
         row: &FindingRow,
@@ -185,7 +185,14 @@ impl Journal {
             measured,
             thumbnail: None,
         });
-        self.append_with(data, |write, seq| write.end_finding(row.seq, end, seq))
+        self.transaction(|batch| {
+            if !batch.is_open_finding(row.seq)? {
+                return Err(JournalError::FindingEnded(row.seq));
+            }
+            let appended = batch.append(data)?;
+            batch.end_finding(row.seq, end, appended.seq)?;
+            Ok(appended)
+        })
     }
 
     /// Journals that somebody has looked at a recording, or taken a copy.
@@ -223,7 +230,7 @@ fn check_workstations(workstations: &[MarkedWorkstation]) -> Result<(), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::TestClock;
+    use crate::clock::{Clock, TestClock};
     use crate::journal::{PlanSource, testing};
     use jiff::tz::TimeZone;
     use std::sync::Arc;
@@ -260,6 +267,26 @@ mod tests {
             panic!("not a roll call");
         };
         assert_eq!((rollcall.expected, rollcall.present), (2, 1));
+    }
+
+    #[test]
+    fn a_finding_ends_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, clock) = journal(folder.path());
+        let new = NewFinding {
+            what: FindingKind::Covered,
+            camera: Some("back".into()),
+            workstation: None,
+            class: None,
+            start: clock.now(),
+            measured: BTreeMap::new(),
+        };
+        let row = journal.begin_finding(new, None).expect("begins");
+        journal.end_finding(&row, clock.now(), BTreeMap::new()).expect("ends");
+        let size = journal.size();
+        let error = journal.end_finding(&row, clock.now(), BTreeMap::new()).expect_err("it has ended");
+        assert!(matches!(error, JournalError::FindingEnded(seq) if seq == row.seq), "{error}");
+        assert_eq!(journal.size(), size, "no record says so a second time");
     }
 
     #[test]

@@ -147,6 +147,13 @@ impl View {
         Ok(found)
     }
 
+    /// Whether the finding that begins with record `seq` goes on.
+    pub fn is_open_finding(&self, seq: u64) -> Result<bool, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM findings WHERE seq = ?1 AND end_ms IS NULL")?;
+        Ok(statement.query_row([sql(seq)], |_| Ok(())).optional()?.is_some())
+    }
+
     /// A finding's small picture (JPEG).
     pub fn thumbnail(&self, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT jpeg FROM thumbnails WHERE sha256 = ?1")?;
