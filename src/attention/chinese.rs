@@ -61,6 +61,10 @@ pub fn chinese(attention: &Attention) -> String {
         Attention::NotWatched { camera } => format!(
             "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后请重新设定基准画面。"
         ),
+        Attention::KeyFramesRare { camera, milliseconds } => format!(
+            "摄像头 {camera} 用于录像，但关键帧间隔为 {:.1} 秒，画面异常会发现得晚：请在摄像头中将关键帧（I 帧、GOP）间隔设为 2 秒以内。",
+            *milliseconds as f64 / 1000.0
+        ),
         Attention::SyncAlarm { message } => format!("监管平台核验未通过，已停止上传：{message}"),
         Attention::NotRegistered => "尚未在监管平台注册：向区人社局索取注册码，运行 rollcall register 注册码。".into(),
         Attention::Unsent { records } => format!("{records} 条记录超过一天未获签认：请检查网络。记录不会丢失。"),

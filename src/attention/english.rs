@@ -63,6 +63,12 @@ impl std::fmt::Display for Attention {
                 "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
                  a new reference picture if its format has changed"
             ),
+            Attention::KeyFramesRare { camera, milliseconds } => write!(
+                f,
+                "camera {camera} is recorded, and its key frames come {:.1} s apart: what is wrong with its picture is found \
+                 late; set its key frame interval (GOP, I-frame interval) to 2 s or less",
+                *milliseconds as f64 / 1000.0
+            ),
             Attention::SyncAlarm { message } => write!(f, "sending to the bureau has stopped: {message}"),
             Attention::NotRegistered => write!(f, "not registered with a bureau; `rollcall register CODE`"),
             Attention::Unsent { records } => write!(f, "{records} records have waited for the bureau for over a day"),

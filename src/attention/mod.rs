@@ -19,6 +19,8 @@ const LOW_DISK_BYTES: u64 = 2 << 30;
 const HANGING_SECONDS: f64 = 10.0;
 /// The watch over the pictures and who deletes recordings hang when they were not at work for this long.
 const HANGING_WITH_MUCH_TO_DO_SECONDS: f64 = 30.0;
+/// Key frames of a recorded camera may be so far apart: samples follow each other by as much.
+const KEY_FRAME_SECONDS: f64 = 2.5;
 /// Records may wait this long for the bureau before staff are told.
 const UNSENT_SECONDS: i64 = 24 * 3600;
 
@@ -64,6 +66,13 @@ pub enum Attention {
     NotWatched {
         /// The camera.
         camera: String,
+    },
+    /// A camera is recorded, and its key frames come too far apart: what is wrong with its picture is found late.
+    KeyFramesRare {
+        /// The camera.
+        camera: String,
+        /// How far apart, ms.
+        milliseconds: u64,
     },
     /// Sending has stopped until staff have acted.
     SyncAlarm {
@@ -190,6 +199,13 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
             found.push(Attention::NotWatched { camera: watch.camera.clone() });
         }
     }
+    let is_recorded = |name: &str| status.recordings.iter().any(|recording| recording.camera == name);
+    for camera in status.cameras.iter().filter(|camera| is_recorded(&camera.name)) {
+        if let Some(seconds) = camera.key_frame_seconds.filter(|seconds| *seconds > KEY_FRAME_SECONDS) {
+            let milliseconds = (seconds * 1000.0) as u64;
+            found.push(Attention::KeyFramesRare { camera: camera.name.clone(), milliseconds });
+        }
+    }
     match status.disk {
         None => found.push(Attention::DiskUnknown),
         Some(disk) => {
@@ -244,4 +260,49 @@ fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
     let unfit = keeping.archive.as_ref().and_then(|archive| archive.unfit.clone());
     found.extend(unfit.map(|Unfit { segments, first }| Attention::NotArchivable { segments, first }));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::config::Config;
+    use crate::journal::Journal;
+    use crate::status::{Running, gather};
+    use crate::sync::SyncStatus;
+    use std::sync::Arc;
+
+    #[test]
+    fn key_frames_of_a_recorded_camera_that_are_too_far_apart_need_attention() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
+        let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, config.timezone());
+        let journal = journal.expect("initialised");
+        let running = Some(Running::default());
+        let mut status = gather(&config, &journal, running, SyncStatus::unknown(), None).expect("gathered");
+        let recording = serde_json::json!({
+            "camera": "back", "wanted": false, "recording": false, "gap": null, "waiting": 0
+        });
+        status.recordings = vec![serde_json::from_value(recording).expect("a recording")];
+        let mut told = |name: &str, seconds: Option<f64>| {
+            let camera = serde_json::json!({
+                "name": name, "kind": "rtsp", "state": "live", "last_frame_age_seconds": 0.1, "frames": 100, "fps": 25.0,
+                "width": 1280, "height": 720, "key_frame_seconds": seconds, "problem": null
+            });
+            status.cameras = vec![serde_json::from_value(camera).expect("a camera")];
+            let found = attention(&status, 0, None);
+            found.into_iter().find(|one| matches!(one, Attention::KeyFramesRare { .. }))
+        };
+        for (name, seconds) in [("back", None), ("back", Some(2.0)), ("back", Some(2.5)), ("door", Some(5.0))] {
+            assert_eq!(told(name, seconds), None, "{name} {seconds:?}");
+        }
+        let rare = told("back", Some(5.04)).expect("told");
+        assert_eq!(rare, Attention::KeyFramesRare { camera: "back".into(), milliseconds: 5040 });
+        assert!(rare.to_string().contains("come 5.0 s apart") && rare.to_string().contains("to 2 s or less"), "{rare}");
+        assert!(chinese::chinese(&rare).contains("关键帧间隔为 5.0 秒"));
+    }
 }

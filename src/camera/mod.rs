@@ -102,6 +102,8 @@ struct News {
     units: u64,
     /// Size of those.
     size: Option<(u32, u32)>,
+    /// Key frames that came, each decoded or not.
+    keys: u64,
     /// Nothing comes: whether its host answers, once that was asked.
     is_reached: Option<bool>,
 }
@@ -268,7 +270,7 @@ impl Shared {
         while !self.stopping() {
             let read = source.read(&mut picture, PATIENCE);
             let news = source.take_news();
-            if news.lost > 0 || news.units > 0 || news.is_reached.is_some() {
+            if news.lost > 0 || news.units > 0 || news.keys > 0 || news.is_reached.is_some() {
                 self.health().news(Instant::now(), &news);
             }
             match read? {

@@ -175,6 +175,7 @@ impl RtspSource {
             self.last_frame = Instant::now();
         }
         let is_key = frame.is_random_access_point() || (self.is_h265 && has_irap(frame.data()));
+        self.news.keys += u64::from(is_key);
         let decoded = self.decode(&frame, is_key);
         if let Some(format) = self.format.clone() {
             self.tap.put(Unit {

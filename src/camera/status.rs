@@ -33,6 +33,10 @@ pub struct CameraStatus {
     pub frames: u64,
     /// Frames a second over the last few seconds.
     pub fps: f64,
+    /// How far apart its key frames come, seconds: the median of the last few. Only of network cameras, and not before some
+    /// have come.
+    #[serde(default)]
+    pub key_frame_seconds: Option<f64>,
     /// Network packets lost on the way since start; always 0 where there is no network.
     #[serde(default)]
     pub lost_packets: u64,
@@ -53,6 +57,9 @@ pub struct CameraStatus {
 /// Span over which the frame rate is counted.
 const RATE_SPAN: Duration = Duration::from_secs(3);
 
+/// Key frames whose distances are told of.
+const KEY_FRAMES: usize = 8;
+
 /// What the camera's thread notes down, from which the state follows.
 pub(super) struct Health {
     /// When the camera, or its present connection, was begun.
@@ -67,6 +74,8 @@ pub(super) struct Health {
     frames: u64,
     lost_packets: u64,
     arrivals: VecDeque<Instant>,
+    /// When the last key frames of this connection came.
+    keys: VecDeque<Instant>,
     size: (u32, u32),
     problem: Option<Failure>,
 }
@@ -83,6 +92,7 @@ impl Health {
             frames: 0,
             lost_packets: 0,
             arrivals: VecDeque::new(),
+            keys: VecDeque::new(),
             size: (0, 0),
             problem: None,
         }
@@ -92,6 +102,7 @@ impl Health {
         self.connected = true;
         self.since = now;
         self.is_reached = None;
+        self.keys.clear();
     }
 
     pub(super) fn disconnected(&mut self, problem: Failure) {
@@ -104,6 +115,13 @@ impl Health {
     pub(super) fn news(&mut self, now: Instant, news: &News) {
         self.lost_packets += news.lost;
         self.is_reached = news.is_reached.or(self.is_reached);
+        // Those that come at once are told of at once: what lies between them cannot be known.
+        if news.keys > 0 {
+            self.keys.push_back(now);
+            if self.keys.len() > KEY_FRAMES {
+                self.keys.pop_front();
+            }
+        }
         let (width, height) = news.size.unwrap_or(self.size);
         for _ in 0..news.units {
             self.frame(now, width, height);
@@ -125,6 +143,17 @@ impl Health {
         while self.arrivals.front().is_some_and(|first| now.duration_since(*first) > RATE_SPAN) {
             self.arrivals.pop_front();
         }
+    }
+
+    /// How far apart key frames come, as soon as it can be told.
+    fn key_frame_seconds(&self) -> Option<f64> {
+        if self.keys.len() < KEY_FRAMES / 2 {
+            return None;
+        }
+        let pairs = self.keys.iter().zip(self.keys.iter().skip(1));
+        let mut apart: Vec<Duration> = pairs.map(|(one, next)| next.saturating_duration_since(*one)).collect();
+        apart.sort_unstable();
+        Some(apart[apart.len() / 2].as_secs_f64())
     }
 
     fn state(&self, stall: Duration, now: Instant) -> CameraState {
@@ -165,6 +194,7 @@ impl Health {
             state,
             last_frame_age_seconds: age,
             frames: self.frames,
+            key_frame_seconds: self.key_frame_seconds(),
             lost_packets: self.lost_packets,
             fps: if recent > 1 && span > 0.0 { (recent - 1) as f64 / span.min(RATE_SPAN.as_secs_f64()) } else { 0.0 },
             width: self.size.0,
@@ -236,6 +266,25 @@ mod tests {
         health.disconnected("no such device".into());
         let status = health.status("door", "v4l2", STALL, start);
         assert_eq!((status.state, status.problem.as_deref()), (CameraState::Absent, Some("no such device")));
+    }
+
+    #[test]
+    fn key_frames_are_told_of_by_the_median_of_the_last_and_anew_for_each_connection() {
+        let start = Instant::now();
+        let mut health = Health::new(start);
+        health.connected(start);
+        let key = |health: &mut Health, second: f64| {
+            let now = start + Duration::from_secs_f64(second);
+            health.news(now, &News { keys: 1, ..News::default() });
+            health.status("door", "rtsp", STALL, now).key_frame_seconds
+        };
+        assert_eq!([0.0, 5.0, 10.0].map(|second| key(&mut health, second)), [None; 3], "too few to tell");
+        assert_eq!(key(&mut health, 15.0), Some(5.0));
+        assert_eq!(key(&mut health, 15.1), Some(5.0), "one that the camera sends besides changes nothing");
+        let told = [17.0, 19.0, 21.0, 23.0, 25.0].map(|second| key(&mut health, second));
+        assert_eq!(told[4], Some(2.0), "it was set anew");
+        health.connected(start + Duration::from_secs(30));
+        assert_eq!(key(&mut health, 31.0), None);
     }
 
     #[test]

@@ -118,8 +118,11 @@ impl WatchArgs {
                     let age = status
                         .last_frame_age_seconds
                         .map_or("—".into(), |seconds| format!("{:.0} ms", seconds * 1e3));
+                    let keys = status
+                        .key_frame_seconds
+                        .map_or(String::new(), |seconds| format!("  key frames {seconds:.1} s apart"));
                     println!(
-                        "{:7.1} s  {state:8}{:>6} frames  {}×{} at {:.1}/s  age {age}  {} lost  {problem}",
+                        "{:7.1} s  {state:8}{:>6} frames  {}×{} at {:.1}/s{keys}  age {age}  {} lost  {problem}",
                         began.elapsed().as_secs_f64(),
                         status.frames,
                         status.width,

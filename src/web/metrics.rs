@@ -97,6 +97,7 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     let frames = Family::<Labels, Counter>::default();
     let age = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     let fps = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    let keys = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     for camera in cameras {
         let label = || vec![("camera".to_owned(), camera.name.clone())];
         for known in [CameraState::Live, CameraState::Stalled, CameraState::Absent, CameraState::Unknown] {
@@ -106,6 +107,9 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
         }
         frames.get_or_create(&label()).inc_by(camera.frames);
         fps.get_or_create(&label()).set(camera.fps);
+        if let Some(seconds) = camera.key_frame_seconds {
+            keys.get_or_create(&label()).set(seconds);
+        }
         if let Some(seconds) = camera.last_frame_age_seconds {
             age.get_or_create(&label()).set(seconds);
         }
@@ -113,6 +117,7 @@ fn cameras(registry: &mut Registry, cameras: &[crate::camera::CameraStatus]) {
     registry.register("camera_state", "1 for the state that a camera is in", state);
     registry.register("camera_frames", "Frames since start", frames);
     registry.register("camera_last_frame_age_seconds", "Age of the last frame", age);
+    registry.register("camera_key_frame_seconds", "How far apart key frames come", keys);
     registry.register("camera_frames_per_second", "Frames a second over the last seconds", fps);
 }
 

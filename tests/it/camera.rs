@@ -119,6 +119,9 @@ fn h264_and_h265_arrive_over_tcp_and_udp() {
             );
             let frame = camera.frames().get().expect("30 of them");
             assert!(frame.picture.rgb.iter().any(|value| *value > 200), "the ball is white");
+            let status = wait(&camera, 20, "key frames", |status| status.key_frame_seconds.is_some());
+            let apart = status.key_frame_seconds.expect("told");
+            assert!((0.7..1.5).contains(&apart), "{codec} {transport:?}: a second apart, but {apart:.2} s");
         }
     }
 }

@@ -102,6 +102,7 @@ fn status(state: CameraState) -> CameraStatus {
         last_frame_age_seconds: None,
         frames: 0,
         fps: 0.0,
+        key_frame_seconds: None,
         lost_packets: 0,
         width: 0,
         height: 0,
