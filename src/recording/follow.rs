@@ -297,6 +297,7 @@ mod tests {
             class: ClassId::new("2026-001").expect("valid"),
             start: span.from,
             span,
+            topic: String::new(),
             kind: LessonKind::Theory,
             cameras: vec!["back".into()],
             workstations: Vec::new(),
