@@ -391,3 +391,30 @@ async fn watch_log(journal: Arc<Journal>, status: watch::Sender<SyncStatus>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_after_lessons_are_looked_after_waits_for_that() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Arc::new(Config::load(&file).expect("a config"));
+        let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+        let (lessons, is_done) = (Late::default(), Arc::new(AtomicBool::new(false)));
+        let done = is_done.clone();
+        let task = tokio::spawn(after(lessons.clone(), move || done.store(true, Ordering::Relaxed)));
+        tokio::time::sleep(LESSONS_EVERY * 2).await;
+        assert!(!is_done.load(Ordering::Relaxed));
+        let mut start = Start { config, journal: Arc::new(journal), is_told: false, full_since: None };
+        assert!(lessons.set(start.begin(&Arc::default()).expect("begun")).is_ok());
+        tokio::time::timeout(Duration::from_secs(30), task).await.expect("in time").expect("not aborted");
+        assert!(is_done.load(Ordering::Relaxed));
+    }
+}

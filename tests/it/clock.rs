@@ -1,7 +1,7 @@
 //! A wall clock that is wrong, and is set right while the appliance runs.
 
 use crate::camera::free_port;
-use crate::coverage::{assert_adds_up, records, wait_for};
+use crate::coverage::{assert_adds_up, assert_log_adds_up, records, wait_for};
 use evidence::record::{Coverage, Data, GapCause};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -94,6 +94,7 @@ fn what_the_clock_jumps_over_after_a_start_with_an_old_time_is_told_of() {
     });
     service.stop();
     accounts.iter().for_each(assert_adds_up);
+    assert_log_adds_up(&journal);
     let [past, present] = [0, 1].map(|at: usize| &accounts[at].cameras[0]);
     assert_eq!((past.unexplained_ms, past.gaps_ms[&GapCause::ClockStep]), (0, past.required_ms), "{past:?}");
     assert_eq!(present.unexplained_ms, 0, "{present:?}");

@@ -4,6 +4,7 @@
 use crate::camera::{Server, free_port};
 use crate::clock::{SteppedClock, noon};
 use crate::pace::{at_most, found_in_time};
+use evidence::account::Accounts;
 use evidence::jws::{SignedRecord, read_unverified};
 use evidence::record::{
     Coverage, Data, Finding, FindingKind, GapCause, HiddenCause, MarkedWorkstation, WorkstationCoverage,
@@ -168,12 +169,23 @@ pub fn wait_for<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>
 
 /// The account of the lesson, which ends within so many seconds.
 pub fn wait_coverage(journal: &Journal, seconds: u64) -> Coverage {
-    wait_for("account", seconds, || {
+    let coverage = wait_for("account", seconds, || {
         records(journal).into_iter().find_map(|data| match data {
             Data::Coverage(coverage) => Some(coverage),
             _ => None,
         })
-    })
+    });
+    assert_log_adds_up(journal);
+    coverage
+}
+
+/// What the bureau adds up offline is what each account says.
+pub fn assert_log_adds_up(journal: &Journal) {
+    let records = journal.store().read().expect("reads").records(0, usize::MAX >> 1, usize::MAX).expect("reads");
+    let mut accounts = Accounts::default();
+    for record in &records {
+        assert_eq!(accounts.take(&read_unverified(record.as_str()).expect("a record")), []);
+    }
 }
 
 pub fn assert_adds_up(coverage: &Coverage) {
