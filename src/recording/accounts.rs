@@ -28,9 +28,12 @@ pub fn cameras_accounted(view: &View, class: &ClassId, start: Timestamp) -> Resu
 
 /// One camera's account of `span`, from what is journalled.
 pub fn account_of(journal: &Journal, camera: &str, span: Span) -> Result<Account, StoreError> {
-    let reader = journal.store().read()?;
-    let segments = reader.segments(camera, span.from, span.until)?;
-    Ok(account_from(span, &segments, reader.gaps(camera, span.from, span.until)?))
+    account_in(&*journal.store().read()?, camera, span)
+}
+
+fn account_in(view: &View, camera: &str, span: Span) -> Result<Account, StoreError> {
+    let segments = view.segments(camera, span.from, span.until)?;
+    Ok(account_from(span, &segments, view.gaps(camera, span.from, span.until)?))
 }
 
 /// Likewise, from what is given. Of gaps that overlap the newest counts: when a clock that was put forward is put back,
@@ -55,32 +58,13 @@ pub(super) fn close_lessons(
     now: Timestamp,
 ) -> Result<(), JournalError> {
     for lesson in plan.over(journal, now - AFTER)?.into_iter().filter(is_told) {
-        let mut accounts = Vec::new();
-        let mut complete = !lesson.cameras.is_empty();
-        for camera in &lesson.cameras {
-            let mut account = account_of(journal, camera, lesson.span)?;
-            if !recorded.contains(camera) && !account.unexplained.is_empty() {
-                for span in &account.unexplained {
-                    journal_gap(journal, camera, span.from, span.until, GapCause::CameraAbsent)?;
-                }
-                account = account_of(journal, camera, lesson.span)?;
+        for camera in lesson.cameras.iter().filter(|camera| !recorded.contains(camera)) {
+            for span in account_of(journal, camera, lesson.span)?.unexplained {
+                journal_gap(journal, camera, span.from, span.until, GapCause::CameraAbsent)?;
             }
-            accounts.push(coverage_of(camera, &account));
         }
-        let mut shown = coverage::shown(journal, &lesson, rollcall_minutes)?;
-        for account in &mut accounts {
-            account.impaired_ms = shown.impaired.remove(&account.camera).unwrap_or_default();
-            let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
-            let is_enough = share(visible, account.required_ms) >= required_share;
-            account.complete = Some(account.unexplained_ms == 0 && is_enough);
-        }
-        for account in &mut shown.workstations {
-            account.complete = Some(share(account.visible_ms, account.required_ms) >= required_share);
-        }
-        let verdicts = accounts.iter().map(|account| account.complete);
-        let all = verdicts.chain(shown.workstations.iter().map(|account| account.complete));
-        complete &= shown.is_roll_call_recorded && all.into_iter().all(|verdict| verdict == Some(true));
-        journal_coverage(journal, &lesson, accounts, shown, required_share, complete)?;
+        let shown = coverage::shown(journal, &lesson, rollcall_minutes)?;
+        let complete = journal_coverage(journal, &lesson, shown, required_share)?;
         tracing::info!(class = %lesson.class, complete, "the lesson is over; its account is made");
     }
     Ok(())
@@ -103,15 +87,30 @@ fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
     }
 }
 
+/// Makes a lesson's account of what is journalled, and journals it: nothing comes in between. Tells whether the lesson is
+/// complete.
 fn journal_coverage(
     journal: &Journal,
     lesson: &Lesson,
-    cameras: Vec<CameraCoverage>,
-    shown: coverage::Shown,
+    mut shown: coverage::Shown,
     required_share: f64,
-    complete: bool,
-) -> Result<(), JournalError> {
+) -> Result<bool, JournalError> {
     journal.transaction(|batch| {
+        let mut cameras = Vec::new();
+        for camera in &lesson.cameras {
+            let mut account = coverage_of(camera, &account_in(batch, camera, lesson.span)?);
+            account.impaired_ms = shown.impaired.remove(camera).unwrap_or_default();
+            let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
+            let is_enough = share(visible, account.required_ms) >= required_share;
+            account.complete = Some(account.unexplained_ms == 0 && is_enough);
+            cameras.push(account);
+        }
+        for account in &mut shown.workstations {
+            account.complete = Some(share(account.visible_ms, account.required_ms) >= required_share);
+        }
+        let verdicts = cameras.iter().map(|account| account.complete);
+        let mut all = verdicts.chain(shown.workstations.iter().map(|account| account.complete));
+        let complete = !cameras.is_empty() && shown.is_roll_call_recorded && all.all(|verdict| verdict == Some(true));
         let data = Data::Coverage(Coverage {
             class: lesson.class.to_string(),
             start: journal.time_text(lesson.start),
@@ -130,6 +129,6 @@ fn journal_coverage(
         });
         let seq = batch.append(data)?.seq;
         batch.put_coverage(seq, &lesson.class, lesson.start)?;
-        Ok(())
+        Ok(complete)
     })
 }
