@@ -94,7 +94,7 @@ fn a_whole_appliance_is_good() {
     assert_eq!((report.records, report.countersigned, report.receipts), (27, 20, 2));
     assert_eq!((report.checkins, report.photos, report.templates), (20, 20, 2));
     // People who leave, change or withdraw leave nothing behind that contradicts the log.
-    let mut changed = class("2026-001", &["1", "3"], &["T1"]);
+    let mut changed = class("2026-001", &["2", "3"], &["T1"]);
     changed.trainees[0].name = "李一".into();
     journal.import_class(&changed, &"33".repeat(32), PlanSource::File).expect("imported");
     journal.give_consent(&changed.id, "3", &"11".repeat(32), "cli").expect("consented");
