@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rollcall::appliance::Appliance;
 use rollcall::checkin::live::{Enrolling, Expectation, Live, Outcome, PendingQr, Trouble};
-use rollcall::clock::{SystemClock, local};
+use rollcall::clock::{SystemClock, TestClock, local};
 use rollcall::commands::appliance::Models;
 use rollcall::commands::demo::{class, film};
 use rollcall::config::Config;
@@ -41,11 +41,19 @@ fn main() -> Result<()> {
     let wanted = std::env::args().nth(1).context("none, qr, or a photo")?;
     let folder = tempfile::tempdir()?;
     let config_file = folder.path().join("rollcall.toml");
-    let head = "[appliance]\nsite = \"南开实训基地\"\nroom = \"301\"\nstate_dir = \"state\"\n[web]\nlisten = \"127.0.0.1:0\"\n";
+    let head = "[appliance]\nsite = \"南开实训基地\"\nroom = \"301\"\nstate_dir = \"state\"\n\
+                [web]\nlisten = \"127.0.0.1:0\"\n[checkin]\nclose_after_days = 65535\n";
     std::fs::write(&config_file, head)?;
     let config = Config::load(&config_file)?;
     let (clock, zone) = (Arc::new(SystemClock::default()), config.timezone());
-    let journal = Journal::initialise(&config.appliance.state_dir, "南开实训基地", "301", clock.clone(), zone.clone())?;
+    // It was set up before the day that may be staged.
+    let (state, before) = (&config.appliance.state_dir, TestClock::at("2026-03-01T00:00:00Z".parse()?));
+    let journal = Journal::initialise(state, "南开实训基地", "301", Arc::new(before), zone.clone())?;
+    if wanted == "recordings" {
+        day::lessons(&journal)?;
+    }
+    drop(journal);
+    let journal = Journal::open_state(state, clock.clone(), zone.clone())?;
     let names = ["张三", "李四", "欧阳小梅", "王五"].map(String::from);
     let now = local(&*clock, &zone);
     let class =
@@ -57,7 +65,6 @@ fn main() -> Result<()> {
     match wanted.as_str() {
         "none" => {}
         "recordings" => {
-            day::lessons(&journal)?;
             day::record(&journal, &config.recordings())?;
             let mut moving = Picture::black(1280, 720);
             for (at, pixel) in moving.rgb.chunks_exact_mut(3).enumerate() {
