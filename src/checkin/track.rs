@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A track that was not seen for this long has ended.
 pub const LOST_AFTER: Duration = Duration::from_millis(1200);
+/// Without a frame for this long, the camera had a pause.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// Least cosine between a good frame and the mean of the track that it continues.
 ///
@@ -140,14 +142,24 @@ impl Track {
 pub struct Tracker {
     tracks: Vec<Track>,
     next_id: u64,
+    /// The frame before: its connection to the camera, and when it came.
+    last: Option<(u64, Instant)>,
 }
 
 impl Tracker {
     /// Takes one frame's faces. Returns, for each, the id of the track that it belongs to, and the tracks that ended.
     pub fn update(&mut self, observations: Vec<Observation>, frame: &Arc<Frame>) -> (Vec<u64>, Vec<Track>) {
         let now = frame.captured;
-        // What was lost is never found again: after a pause somebody else may stand there.
-        let (ended, alive) = self.tracks.drain(..).partition(|track| now.duration_since(track.seen) > LOST_AFTER);
+        // What was lost is never found again, and after a pause of the camera somebody else may stand there. Who was in the
+        // frame before goes on, however long the machine took for that.
+        let last = self.last.replace((frame.connection, now));
+        let is_anew =
+            last.is_some_and(|(connection, at)| connection != frame.connection || now.duration_since(at) > PAUSE);
+        let is_lost = |track: &Track| {
+            let was_there = last.is_some_and(|(_, at)| at == track.seen);
+            is_anew || (!was_there && now.duration_since(track.seen) > LOST_AFTER)
+        };
+        let (ended, alive) = self.tracks.drain(..).partition(is_lost);
         self.tracks = alive;
         let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
         for (at, observation) in observations.iter().enumerate() {

@@ -81,7 +81,9 @@ fn after_a_pause_of_the_camera_nobody_goes_on_with_a_track_of_before() {
     for next in [refused(100.0, RefusalReason::Turned), good(100.0, &face_at(0.0))] {
         let (film, mut tracker) = (Film::begin(), Tracker::default());
         let before = tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(0)).0[0];
-        let (ids, ended) = tracker.update(vec![next], &film.frame(1201));
+        let mut frame = Arc::into_inner(film.frame(1201)).expect("nobody else has it");
+        frame.connection += 1;
+        let (ids, ended) = tracker.update(vec![next], &Arc::new(frame));
         assert_eq!(ended.iter().map(|track| track.id).collect::<Vec<_>>(), [before]);
         assert_ne!(ids[0], before);
         assert!(tracker.track_mut(ids[0]).expect("followed").good_frames <= 1, "it begins with nothing");
@@ -105,4 +107,12 @@ fn the_reason_that_spoiled_most_frames_is_the_one_that_is_told() {
         assert_eq!(track.main_refusal().map(|refusal| refusal.reason), Some(RefusalReason::TooDark));
         assert_eq!(track.age(), Duration::from_millis(500));
     });
+}
+
+#[test]
+fn a_machine_that_is_slow_still_follows_a_face() {
+    let (film, mut tracker) = (Film::begin(), Tracker::default());
+    let mut ids = (0..4).map(|at| tracker.update(vec![good(100.0, &face_at(0.0))], &film.frame(9000 * at)).0[0]);
+    let first = ids.next().expect("four");
+    assert!(ids.all(|id| id == first));
 }
