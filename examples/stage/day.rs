@@ -30,7 +30,7 @@ pub fn lessons(journal: &Journal) -> Result<()> {
     for lesson in &mut class.lessons {
         lesson.workstations = vec!["01".into(), "02".into()];
     }
-    journal.import_class(&class, &import.sha256, PlanSource::File)?;
+    journal.import_class(&class, &import.sha256, PlanSource::File, "301")?;
     journal.store().set_pin(&class.id, "T1", "2580")?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use evidence::account::Accounts;
 use evidence::checkpoint::Log;
 use evidence::jws::{JwsError, Verifier};
 use evidence::record::Record;
+use evidence::timetable::Timetable;
 use evidence::tree::{Hash, frontier_at};
 use evidence::verdict::{Finding, LogVerifier, Verdict};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -45,7 +46,7 @@ pub(super) fn check(
     let mut people = People::default();
     let mut recordings = Recordings::default();
     let mut coverage = Coverage::default();
-    let mut accounts = Accounts::default();
+    let (mut accounts, mut timetable) = (Accounts::default(), Timetable::default());
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -68,7 +69,7 @@ pub(super) fn check(
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
         records.iter().for_each(|(seq, record)| recordings.take(*seq, *record, found));
         records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
-        records.iter().for_each(|(_, record)| add_up(&mut accounts, *record, found));
+        records.iter().for_each(|(_, record)| add_up(&mut accounts, &mut timetable, *record, found));
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }
@@ -87,15 +88,29 @@ pub(super) fn check(
         recordings.files(store, &rows, files, found);
     }
     let segments = rows.len() as u64;
-    Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
+    let verdict = tree.finish();
+    if let Some(now) = verdict.to.as_ref().and_then(|time| time.parse().ok()) {
+        timetable.finish(now).into_iter().for_each(|finding| of_log(finding, found));
+    }
+    Ok((verdict, Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
 }
 
-/// Holds lessons' accounts against the segments and gaps before them.
-fn add_up(accounts: &mut Accounts, record: Option<&Record>, found: &mut Found) {
-    let Some(record) = record else { return accounts.take_bad() };
-    for Finding { severity, code, seq, message } in accounts.take(record) {
-        found.add(severity, code, "log", seq, message);
+/// Holds lessons' accounts against the segments and gaps before them, and against the plan.
+fn add_up(accounts: &mut Accounts, timetable: &mut Timetable, record: Option<&Record>, found: &mut Found) {
+    match record {
+        Some(record) => {
+            let wrong = accounts.take(record).into_iter().chain(timetable.take(record));
+            wrong.for_each(|finding| of_log(finding, found));
+        }
+        None => {
+            accounts.take_bad();
+            timetable.take_bad();
+        }
     }
+}
+
+fn of_log(Finding { severity, code, seq, message }: Finding, found: &mut Found) {
+    found.add(severity, code, "log", seq, message);
 }
 
 /// Takes a record into the tree and compares the nodes that were kept with it.

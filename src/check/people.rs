@@ -12,6 +12,8 @@ type Who = (String, String);
 #[derive(Default)]
 pub(super) struct People {
     plans: BTreeMap<String, (u64, Plan)>,
+    /// Classes that are closed, by the record that says so.
+    closed: BTreeMap<String, u64>,
     consents: BTreeMap<Who, (u64, String, Consent)>,
     enrolled: BTreeMap<Who, (u64, Enrolment)>,
     /// Records that do not verify: what hangs on them cannot be judged.
@@ -28,7 +30,11 @@ impl People {
         let who = |class: &String, person: &String| (class.clone(), person.clone());
         match &record.data {
             Data::Plan(plan) => {
+                self.closed.remove(&plan.class);
                 self.plans.insert(plan.class.clone(), (seq, plan.clone()));
+            }
+            Data::Closing(closing) => {
+                self.closed.insert(closing.class.clone(), seq);
             }
             Data::Consent(consent) => {
                 let at = who(&consent.class, &consent.person);
@@ -79,6 +85,14 @@ impl People {
                     }
                 }
                 _ => wrong(row.seq, format!("class {id} is not as the newest record of its plan says")),
+            }
+        }
+        for row in rows.iter().filter(|_| self.bad.is_empty()) {
+            let id = row.class.id.as_str();
+            match (&row.closed, self.closed.get(id)) {
+                (Some(_), None) => wrong(row.seq, format!("class {id} is closed, but no record says so")),
+                (None, Some(seq)) => wrong(*seq, format!("class {id} is open, though record {seq} closed it")),
+                _ => {}
             }
         }
         for (id, (seq, _)) in &self.plans {

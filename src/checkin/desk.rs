@@ -385,7 +385,7 @@ mod tests {
         let (clock, zone) = (Arc::new(SystemClock::default()), jiff::tz::TimeZone::UTC);
         let journal = Arc::new(Journal::initialise(folder.path(), "site", "301", clock, zone).expect("made"));
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, "00", PlanSource::File).expect("imported");
+        journal.import_class(&class, "00", PlanSource::File, "301").expect("imported");
         journal.store().set_pin(&class.id, "T1", "2580").expect("set");
         let desk = Desk::new(journal.clone(), Arc::default(), std::sync::mpsc::channel().0);
         let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };

@@ -391,7 +391,7 @@ mod tests {
         let zone = jiff::tz::TimeZone::UTC;
         let journal = Journal::initialise(folder.path(), "site", "301", clock.clone(), zone.clone()).expect("made");
         let class = testing::class("2026-001", &["1", "2"], &["T1"]);
-        journal.import_class(&class, "00", crate::journal::PlanSource::File).expect("imported");
+        journal.import_class(&class, "00", crate::journal::PlanSource::File, "301").expect("imported");
         for number in ["1", "2"] {
             journal.give_consent(&class.id, number, "notice", "cli").expect("consented");
         }

@@ -133,7 +133,7 @@ mod tests {
         let now = local(&**journal.clock(), journal.zone());
         let mut class = testing::class("A", &["1"], &["T1"]);
         class.lessons[0].date = now.date();
-        journal.import_class(&class, "00", PlanSource::File).expect("imported");
+        journal.import_class(&class, "00", PlanSource::File, "301").expect("imported");
         let mut people = People::load(journal.clone(), config, "model", 3, &now).expect("readable");
         let member = people.directory(&now).expect("readable").member_here(&class.id, "1").expect("on the roster");
         // Whoever reads next has to look at the file.

@@ -46,18 +46,18 @@ pub(super) struct Waiting {
 }
 
 impl Worker {
-    /// Looks whether a QR code has been shown: decides at once, or waits for the teacher's PIN.
+    /// Looks whether QR codes have been shown: decides on each at once, or waits for the teacher's PIN.
     pub(super) fn look_at_qr(&mut self) {
-        let token = self.token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let Some(token) = token else { return };
-        if self.answered.holds(&token, Instant::now()) {
-            return;
-        }
-        if self.waiting.is_some() || self.session.is_some() || self.troubles.holds() {
-            return;
-        }
-        if let Err(error) = self.qr(&token) {
-            self.troubles.cannot_save(&error);
+        let mut tokens = std::mem::take(&mut *self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let now = Instant::now();
+        tokens.retain(|token| !self.answered.holds(token, now));
+        for token in tokens {
+            if self.waiting.is_some() || self.session.is_some() || self.troubles.holds() {
+                return;
+            }
+            if let Err(error) = self.qr(&token) {
+                self.troubles.cannot_save(&error);
+            }
         }
     }
 

@@ -12,29 +12,31 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Width that a frame is reduced to before it is searched, px: a code of 6 cm at 60 cm is still 100 px wide.
 const WIDTH: usize = 960;
 
-/// Scans until `stop`; hands over each token that it reads, again and again while it is shown.
-pub(super) fn run(frames: &LatestFrame, stop: &Arc<AtomicBool>, mut found: impl FnMut(QrToken)) {
+/// Scans until `stop`; hands over the tokens that each look finds, again and again while they are shown.
+pub(super) fn run(frames: &LatestFrame, stop: &Arc<AtomicBool>, mut found: impl FnMut(Vec<QrToken>)) {
     let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(PAUSE);
         let Some(frame) = frames.get().filter(|frame| frame.number != last) else { continue };
         last = frame.number;
-        if let Some(token) = read(&frame.picture) {
-            found(token);
+        let tokens = read(&frame.picture);
+        if !tokens.is_empty() {
+            found(tokens);
         }
     }
 }
 
-/// The first of our QR codes in a picture.
-pub fn read(picture: &Picture) -> Option<QrToken> {
+/// All of our QR codes in a picture: two may hold theirs up at once, or one badge may hang beside another.
+pub fn read(picture: &Picture) -> Vec<QrToken> {
     let step = (picture.width as usize).div_ceil(WIDTH).max(1);
     let (width, height) = (picture.width as usize / step, picture.height as usize / step);
     if width < 21 || height < 21 {
-        return None;
+        return Vec::new();
     }
     let row = picture.width as usize * 3;
     // Green alone: nearest to brightness, and good enough for black on white.
     let grey = |x: usize, y: usize| picture.rgb[y * step * row + x * step * 3 + 1];
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, grey);
-    image.detect_grids().iter().filter_map(|grid| grid.decode().ok()).find_map(|(_, text)| QrToken::from_text(&text))
+    let texts = image.detect_grids().into_iter().filter_map(|grid| grid.decode().ok());
+    texts.filter_map(|(_, text)| QrToken::from_text(&text)).collect()
 }

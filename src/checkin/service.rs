@@ -35,7 +35,7 @@ impl Service {
         let (sender, commands) = mpsc::channel();
         let desk = Desk::new(journal.clone(), live.clone(), sender);
         let (stop, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
-        let (faces, token) = (Arc::new(Faces::default()), Arc::new(Mutex::new(None)));
+        let (faces, tokens) = (Arc::new(Faces::default()), Arc::new(Mutex::new(Vec::new())));
         let shared = Shared {
             config: config.clone(),
             journal,
@@ -44,7 +44,7 @@ impl Service {
             faces: faces.clone(),
             progress: progress.clone(),
             commands,
-            token: token.clone(),
+            tokens: tokens.clone(),
             stop: stop.clone(),
         };
         let worker = Worker::new(shared, vision, camera)?;
@@ -62,7 +62,7 @@ impl Service {
             thread("qr")
                 .spawn(move || {
                     scan::run(&frames, &scan_stop, |found| {
-                        *token.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(found);
+                        *tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = found;
                     })
                 })
                 .ok(),

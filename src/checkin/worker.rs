@@ -88,7 +88,7 @@ pub(super) struct Worker {
     pub(super) faces: Arc<Faces>,
     pub(super) progress: Arc<Progress>,
     pub(super) commands: Receiver<Command>,
-    pub(super) token: Arc<Mutex<Option<QrToken>>>,
+    pub(super) tokens: Arc<Mutex<Vec<QrToken>>>,
     pub(super) stop: Arc<AtomicBool>,
     vision: Vision,
     pub(super) people: People,
@@ -118,13 +118,13 @@ pub(super) struct Shared {
     pub(super) faces: Arc<Faces>,
     pub(super) progress: Arc<Progress>,
     pub(super) commands: Receiver<Command>,
-    pub(super) token: Arc<Mutex<Option<QrToken>>>,
+    pub(super) tokens: Arc<Mutex<Vec<QrToken>>>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Shared, vision: Vision, camera: &str) -> Result<Worker, WorkerError> {
-        let Shared { config, journal, live, frames, faces, progress, commands, token, stop } = shared;
+        let Shared { config, journal, live, frames, faces, progress, commands, tokens, stop } = shared;
         let now = local(&**journal.clock(), journal.zone());
         let people = People::load(journal.clone(), config.clone(), vision.model(), vision.dimensions(), &now)?;
         let settings = config.cameras.iter().find(|known| known.name == camera);
@@ -139,7 +139,7 @@ impl Worker {
             faces,
             progress,
             commands,
-            token,
+            tokens,
             stop,
             vision,
             people,

@@ -17,7 +17,7 @@ pub use spans::{RecordedSpan, Span, lessons_in, recorded_span, recorded_spans, r
 pub use template::{csv as template_csv, xlsx as template_xlsx};
 pub use windows::{Window, WindowPolicy, windows};
 
-pub use evidence::record::Role;
+pub use evidence::record::{LessonKind, Role};
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
@@ -125,16 +125,6 @@ pub enum SoundPolicy {
     },
 }
 
-/// The two kinds of lesson.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LessonKind {
-    /// 理论
-    Theory,
-    /// 实操实训
-    Practice,
-}
-
 /// A trainee or a teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -149,6 +139,13 @@ pub struct Person {
     /// 备案号 of a registered teacher.
     #[serde(default)]
     pub registration: Option<String>,
+}
+
+impl Lesson {
+    /// Whether it is given in `room`.
+    pub fn is_in(&self, room: &str) -> bool {
+        self.room.is_empty() || self.room == room
+    }
 }
 
 impl Class {

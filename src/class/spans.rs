@@ -24,7 +24,7 @@ impl Span {
 
 /// The lessons of `class` on `date` that are given in `room`, in order of time.
 pub fn lessons_in<'c>(class: &'c Class, date: Date, room: &str) -> impl Iterator<Item = &'c Lesson> {
-    class.lessons.iter().filter(move |lesson| lesson.date == date && (lesson.room.is_empty() || lesson.room == room))
+    class.lessons.iter().filter(move |lesson| lesson.date == date && lesson.is_in(room))
 }
 
 /// The span of one lesson that must be recorded: it begins `lead_minutes` earlier, with the roll call.

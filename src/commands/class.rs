@@ -107,8 +107,8 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
         println!("class {} {} is good: {counts}; nothing was imported", class.id, class.name);
         return Ok(ExitCode::SUCCESS);
     }
-    let (_, journal) = appliance::open(config)?;
-    let appended = journal.import_class(class, &import.sha256, PlanSource::File)?;
+    let (config, journal) = appliance::open(config)?;
+    let appended = journal.import_class(class, &import.sha256, PlanSource::File, &config.appliance.room)?;
     tell("erased");
     println!("class {} {} imported: {counts}; record {}", class.id, class.name, appended.seq);
     Ok(ExitCode::SUCCESS)
@@ -116,7 +116,7 @@ fn import(config: &Path, file: &Path, dry_run: bool) -> Result<ExitCode> {
 
 /// Lessons of the plan that are in another room than this appliance, compared as check-in compares them.
 fn elsewhere(room: &str, class: &Class) -> Option<String> {
-    let is_here = |lesson: &&Lesson| lesson.room.is_empty() || lesson.room == room;
+    let is_here = |lesson: &&Lesson| lesson.is_in(room);
     let lessons: Vec<&Lesson> = class.lessons.iter().filter(|lesson| !is_here(lesson)).collect();
     if lessons.is_empty() {
         return None;

@@ -44,7 +44,7 @@ mod tests {
         let journal = journal.expect("initialised");
         // A lesson on 23 November that has no account.
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         let write = journal.store().begin().expect("begins");
         for day in ["2026-11-10T00:00:00Z", "2026-11-23T01:00:00Z"].map(time) {
             let (workstation, camera) = ("1".to_owned(), "back".to_owned());

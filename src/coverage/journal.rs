@@ -129,7 +129,7 @@ mod tests {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
         let journal = Journal::initialise(folder.path(), "site", "301", clock, zone).expect("initialised");
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         let start = at("00:00:00");
         let lesson = Lesson {
             class: class.id.clone(),

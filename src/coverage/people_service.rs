@@ -372,7 +372,7 @@ mod tests {
         let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock.clone(), config.timezone());
         let journal = Arc::new(journal.expect("initialised"));
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         let new = NewFinding {
             what: FindingKind::FewPeople,
             camera: None,

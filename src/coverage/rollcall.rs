@@ -74,7 +74,7 @@ mod tests {
         let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock.clone(), zone);
         let journal = journal.expect("initialised");
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         let mut open_at = |text: &str| {
             clock.step_to(time(text));
             look(&journal, &mut plan, 15, time(text)).expect("looks");

@@ -4,9 +4,9 @@
 //! without consent, no templates left of somebody who was erased.
 
 use super::{Appended, Batch, Journal, JournalError};
-use crate::class::{Class, ClassId, IdNumber, Person};
+use crate::class::{Class, ClassId, IdNumber, Lesson, Person, SoundPolicy, recorded_span};
 use crate::store::{StoreError, Template, View};
-use evidence::record::{Checkin, ClockQuality, Consent, Data, Enrolment, Erasure, Export, Plan};
+use evidence::record::{self, Checkin, ClockQuality, Closing, Consent, Data, Enrolment, Erasure, Export, Plan};
 use jiff::SignedDuration;
 
 /// Where a class came from.
@@ -44,7 +44,14 @@ impl Journal {
     ///
     /// Who is no longer on the roster, or whose number is now somebody else's, is erased. The number of somebody who
     /// has checked in is refused to anybody else, then and ever after: records tell people by their numbers.
-    pub fn import_class(&self, class: &Class, sha256: &str, source: PlanSource) -> Result<Appended, JournalError> {
+    /// `room` is where this appliance stands: what the plan gives in others is recorded by others.
+    pub fn import_class(
+        &self,
+        class: &Class,
+        sha256: &str,
+        source: PlanSource,
+        room: &str,
+    ) -> Result<Appended, JournalError> {
         let refused = || JournalError::Refused(format!("class {} has no lessons", class.id));
         let (first_day, last_day) = class.days().ok_or_else(refused)?;
         self.transaction(|batch| {
@@ -83,17 +90,51 @@ impl Journal {
                     PlanSource::Bureau => "bureau".into(),
                 },
             }))?;
+            for lesson in &class.lessons {
+                batch.append(Data::Lesson(self.lesson(class, appended.seq, lesson, room)?))?;
+            }
             batch.put_class(class, sha256, &appended.time, appended.seq)?;
             Ok(appended)
         })
     }
 
-    /// Closes a class: erases the templates of all its people, each with a record of its own. Its lessons that have begun
-    /// are recorded to their end, and accounted for.
+    /// What a lesson of a plan demands, as the log tells it.
+    fn lesson(&self, class: &Class, plan: u64, lesson: &Lesson, room: &str) -> Result<record::Lesson, JournalError> {
+        let span = recorded_span(lesson, self.zone(), 0).ok_or_else(|| {
+            let when = format!("{} {}", lesson.date, lesson.start.strftime("%H:%M"));
+            JournalError::Refused(format!("the lesson of class {} on {when} takes no time", class.id))
+        })?;
+        Ok(record::Lesson {
+            class: class.id.to_string(),
+            plan,
+            start: self.time_text(span.from),
+            end: self.time_text(span.until),
+            kind: lesson.kind,
+            teacher: lesson.teacher.clone(),
+            elsewhere: !lesson.is_in(room),
+            cameras: lesson.cameras.clone(),
+            workstations: lesson.workstations.clone(),
+            sound_consent: match &lesson.sound {
+                SoundPolicy::Recorded => None,
+                SoundPolicy::Dropped { consent } => Some(consent.clone()),
+            },
+        })
+    }
+
+    /// Closes a class, and erases the templates of all its people, each with a record of its own. Its lessons that have
+    /// begun are recorded to their end, and accounted for. Refused where it is closed already.
     pub fn close_class(&self, id: &ClassId) -> Result<(), JournalError> {
+        self.close(id, "staff")
+    }
+
+    fn close(&self, id: &ClassId, reason: &str) -> Result<(), JournalError> {
         self.transaction(|batch| {
             let row = batch.class(id)?.ok_or_else(|| JournalError::Refused(format!("class {id} is not known")))?;
+            if let Some(closed) = row.closed {
+                return Err(JournalError::Refused(format!("class {id} is closed since {closed}")));
+            }
             self.keep_begun(batch, &row, None)?;
+            batch.append(Data::Closing(Closing { class: id.to_string(), reason: reason.into() }))?;
             for person in row.class.people() {
                 batch.erase(id, &person.number, "class_closed")?;
             }
@@ -118,7 +159,7 @@ impl Journal {
         let over: Vec<ClassId> =
             classes.into_iter().map(|row| row.class).filter(is_over).map(|class| class.id).collect();
         for id in &over {
-            self.close_class(id)?;
+            self.close(id, "over")?;
         }
         Ok(over)
     }

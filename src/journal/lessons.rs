@@ -241,7 +241,7 @@ mod tests {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
         let journal = Journal::initialise(folder, "site", "301", clock.clone(), zone).expect("initialised");
         let class = testing::class("2026-001", &["1", "2"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         (journal, clock)
     }
 

@@ -170,7 +170,7 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
     let (_folder, _, journal) = fresh();
     let roster = class("2026-001", &["1", "2"], &["T1"]);
     let id = &roster.id;
-    journal.import_class(&roster, "00", PlanSource::File).expect("imported");
+    journal.import_class(&roster, "00", PlanSource::File, "301").expect("imported");
     let face = EnrolledFace { photo: "ab".repeat(32), embedding: vec![0; 768] };
     let enrol = |number: &str| {
         journal.enrol(id, number, std::slice::from_ref(&face), "model", "cli", |_| Ok::<_, JournalError>(()))
@@ -195,7 +195,7 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
     // Number 2 is somebody else now: the old face must not be theirs.
     let mut changed = roster.clone();
     changed.trainees[1].name = "李二".into();
-    journal.import_class(&changed, "01", PlanSource::File).expect("imported");
+    journal.import_class(&changed, "01", PlanSource::File, "301").expect("imported");
     assert_eq!(templates("model"), 1);
     assert!(matches!(enrol("2"), Err(JournalError::Refused(_))), "their consent was another's");
 
@@ -215,7 +215,7 @@ fn faces_are_kept_only_with_consent_and_only_as_long_as_it_holds() {
 fn a_class_that_is_over_is_closed_by_itself_and_its_faces_are_erased() {
     let (_folder, clock, journal) = fresh();
     let roster = class("2026-001", &["1"], &["T1"]);
-    journal.import_class(&roster, "00", PlanSource::File).expect("imported");
+    journal.import_class(&roster, "00", PlanSource::File, "301").expect("imported");
     journal.give_consent(&roster.id, "1", "notice", "cli").expect("consented");
     let face = EnrolledFace { photo: "ab".repeat(32), embedding: vec![0; 768] };
     let admitted = |_: &crate::store::View| Ok::<_, JournalError>(());
@@ -242,7 +242,7 @@ fn the_number_of_somebody_who_has_checked_in_passes_to_nobody_else() {
         class
     };
     let (one, other) = ("110105198503150019", "110105198503150027");
-    let import = |class: &Class| journal.import_class(class, "00", PlanSource::File);
+    let import = |class: &Class| journal.import_class(class, "00", PlanSource::File, "301");
     import(&with("张三", one)).expect("imported");
     import(&with("李四", other)).expect("nobody has checked in");
     journal.check_in(checkin("c", "1", "2026-11-23"), None).expect("appended");
@@ -281,7 +281,7 @@ fn a_teacher_whose_name_is_corrected_stays_the_same_by_registration() {
         class.teachers[0].registration = registration.map(str::to_owned);
         class
     };
-    let import = |class: &Class| drop(journal.import_class(class, "00", PlanSource::File).expect("imported"));
+    let import = |class: &Class| drop(journal.import_class(class, "00", PlanSource::File, "301").expect("imported"));
     let id = ClassId::new("c").expect("valid");
     let has_consent = || {
         let reader = journal.store().read().expect("open");
@@ -317,7 +317,7 @@ fn an_id_card_number_never_gets_into_the_log() {
 fn who_declines_is_on_record_with_the_notice_and_only_a_consent_can_be_withdrawn() {
     let (_folder, _, journal) = fresh();
     let roster = class("2026-001", &["1"], &["T1"]);
-    journal.import_class(&roster, "00", PlanSource::File).expect("imported");
+    journal.import_class(&roster, "00", PlanSource::File, "301").expect("imported");
     let (id, notice) = (&roster.id, "11".repeat(32));
     let error = journal.withdraw_consent(id, "1", "cli").expect_err("nothing was given");
     assert!(error.to_string().contains("no consent that could be withdrawn"), "{error}");

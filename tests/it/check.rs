@@ -35,7 +35,7 @@ fn appliance() -> (TempDir, Journal) {
     let zone = jiff::tz::TimeZone::UTC;
     let journal = Journal::initialise(folder.path(), "site", "301", clock.clone(), zone).expect("made");
     let roster = class("2026-001", &["1", "2"], &["T1"]);
-    journal.import_class(&roster, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&roster, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     for number in ["1", "2"] {
         journal.give_consent(&roster.id, number, &"11".repeat(32), "cli").expect("consented");
     }
@@ -96,7 +96,7 @@ fn a_whole_appliance_is_good() {
     // People who leave, change or withdraw leave nothing behind that contradicts the log.
     let mut changed = class("2026-001", &["2", "3"], &["T1"]);
     changed.trainees[0].name = "李一".into();
-    journal.import_class(&changed, &"33".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&changed, &"33".repeat(32), PlanSource::File, "301").expect("imported");
     journal.give_consent(&changed.id, "3", &"11".repeat(32), "cli").expect("consented");
     journal.withdraw_consent(&changed.id, "3", "cli").expect("withdrawn");
     let report = look(folder.path()).expect("readable");

@@ -19,7 +19,7 @@ fn appliance() -> TempDir {
     let zone = jiff::tz::TimeZone::UTC;
     let journal = Journal::initialise(folder.path(), "site", "301", clock.clone(), zone).expect("made");
     let class = class("2026-001", &["1", "2"], &["T1"]);
-    journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     let polygon = vec![[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]];
     let marked = [MarkedWorkstation { workstation: "A1".into(), polygon }];
     let picture = rollcall::picture::Picture::black(64, 48).to_jpeg(80).expect("encodes");

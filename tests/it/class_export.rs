@@ -40,7 +40,9 @@ fn codes(verdict: &Verdict) -> Vec<&str> {
 fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
     let (server, _state, journal, config) = registered(10);
     for id in ["A", "B"] {
-        journal.import_class(&class(id, &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File).expect("imported");
+        journal
+            .import_class(&class(id, &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File, "301")
+            .expect("imported");
     }
     for day in 0..20 {
         for id in ["A", "B"] {
@@ -160,7 +162,9 @@ impl Nodes for MadeUp {
 fn a_record_that_was_signed_again_is_never_called_countersigned() {
     let (server, state, journal, config) = registered(10);
     let id = class("A", &[], &[]).id;
-    journal.import_class(&class("A", &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File).expect("imported");
+    journal
+        .import_class(&class("A", &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File, "301")
+        .expect("imported");
     let consent = journal.give_consent(&id, "1", &"11".repeat(32), "cli").expect("given").seq;
     for day in 0..10 {
         journal.check_in(checkin("A", "1", &format!("day {day}")), None).expect("appended");

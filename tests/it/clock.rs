@@ -77,7 +77,7 @@ fn what_the_clock_jumps_over_after_a_start_with_an_old_time_is_told_of() {
         (lesson.date, lesson.start, lesson.end) = (end.date(), (end - hour).time(), end.time());
         lesson.room = String::new();
     }
-    journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
 
     let journal = Arc::new(journal);
     let cameras: Vec<_> = config.cameras.iter().map(|camera| Camera::start(camera, Decode::KeyFrames)).collect();

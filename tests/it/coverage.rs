@@ -115,7 +115,7 @@ pub fn room(folder: &Path, camera: u16, receiver: u16, since: SignedDuration, re
     (lesson.date, lesson.room) = (now.date(), String::new());
     (lesson.start, lesson.end) = ((&now - since).time(), (&now + rest).time());
     lesson.workstations = vec!["1".into(), "2".into(), "9".into()];
-    journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     let start = rollcall::class::recorded_span(&class.lessons[0], journal.zone(), 0).expect("a span").from;
     Room { config, journal: Some(journal), clock, class, start }
 }

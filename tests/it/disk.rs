@@ -150,7 +150,7 @@ fn a_start_that_cannot_be_recorded_is_told_and_recorded_when_there_is_room() {
     let journal = Journal::open_state(&state, clock, config.timezone()).expect("it opens");
     let mut class = testing::class("2026-001", &["1"], &["T1"]);
     class.lessons = vec![lesson_in(&config.timezone(), Timestamp::now(), -60, 3600)];
-    journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     let started = |journal: &Journal| {
         let records = journal.store().read().expect("open").records(0, 100, 1 << 20).expect("readable");
         let is_start = |record: &&evidence::jws::SignedRecord| {

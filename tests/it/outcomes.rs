@@ -8,6 +8,7 @@ use evidence::record::{CheckinOutcome, Data};
 use rollcall::appliance::Appliance;
 use rollcall::checkin::live::{Outcome, Outside};
 use rollcall::checkin::{DeskError, EnrolRequest, Staff};
+use rollcall::class::Class;
 use rollcall::config::QualityConfig;
 use rollcall::picture::Picture;
 use rollcall::vision::{RefusalReason, judge};
@@ -291,23 +292,15 @@ fn code(text: &str) -> Picture {
     picture
 }
 
-#[test]
-fn a_qr_code_that_stays_in_view_is_answered_once_and_an_outdated_one_is_told_so() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let stage = Stage::new(folder.path(), "");
-    let class = stage.class("A", 0);
-    let token = |number: &str| {
-        let token = stage.journal.store().read().expect("open").qr_token(&class.id, number).expect("readable");
-        token.expect("on the roster").to_text()
-    };
-    let outdated = ["0", "1"].map(|digit| format!("ROLLCALL:{}", digit.repeat(32)));
-    let actors = [&outdated[0], &outdated[1], &token("01")].map(|text| Actor::flat(code(text)));
-    let shown = [(Some(0), 2.0), (Some(1), 8.0), (Some(2), 10.0), (None, 6.0), (Some(2), 4.0)];
-    let shots = shown.map(|(which, seconds)| {
-        let held = which.map(|which: usize| actors[which].at(640.0, 360.0, 1.0, 1.0));
-        Shot { faces: held.into_iter().collect(), seconds }
-    });
-    shoot(&shots, &stage.film());
+/// What the code of somebody on the roster says.
+fn code_of(stage: &Stage, class: &Class, number: &str) -> String {
+    let token = stage.journal.store().read().expect("open").qr_token(&class.id, number).expect("readable");
+    token.expect("on the roster").to_text()
+}
+
+/// Plays a film of codes, with a teacher who confirms none. Gives whom the kiosk asked for a PIN about, and what it
+/// told, in their order.
+fn dismiss_all(stage: Stage) -> (Vec<String>, Vec<Arc<Outcome>>) {
     let Stage { config, journal, vision, turn: _turn, .. } = stage;
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let appliance = Appliance::start(config, journal, Some(vision), None).expect("started");
@@ -323,12 +316,43 @@ fn a_qr_code_that_stays_in_view_is_answered_once_and_an_outdated_one_is_told_so(
         }
         let told = appliance.live.recent();
         appliance.stop().await.expect("stopped");
-        use CheckinOutcome::{Unconfirmed, Unknown};
-        let (unknown, unconfirmed) = ((Unknown, None), (Unconfirmed, Some("01")));
-        assert_eq!(brief(&told), [unknown, unknown, unconfirmed, unconfirmed], "each outdated code has its answer");
-        assert_eq!(asked, ["01", "01"], "it is asked for again only when the code has been put away");
-        assert!(told.iter().all(|outcome| outcome.method == evidence::record::Method::Qr));
+        (asked, told)
+    })
+}
+
+#[test]
+fn a_qr_code_that_stays_in_view_is_answered_once_and_an_outdated_one_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    let outdated = ["0", "1"].map(|digit| format!("ROLLCALL:{}", digit.repeat(32)));
+    let actors = [&outdated[0], &outdated[1], &code_of(&stage, &class, "01")].map(|text| Actor::flat(code(text)));
+    let shown = [(Some(0), 2.0), (Some(1), 8.0), (Some(2), 10.0), (None, 6.0), (Some(2), 4.0)];
+    let shots = shown.map(|(which, seconds)| {
+        let held = which.map(|which: usize| actors[which].at(640.0, 360.0, 1.0, 1.0));
+        Shot { faces: held.into_iter().collect(), seconds }
     });
+    shoot(&shots, &stage.film());
+    let (asked, told) = dismiss_all(stage);
+    use CheckinOutcome::{Unconfirmed, Unknown};
+    let (unknown, unconfirmed) = ((Unknown, None), (Unconfirmed, Some("01")));
+    assert_eq!(brief(&told), [unknown, unknown, unconfirmed, unconfirmed], "each outdated code has its answer");
+    assert_eq!(asked, ["01", "01"], "it is asked for again only when the code has been put away");
+    assert!(told.iter().all(|outcome| outcome.method == evidence::record::Method::Qr));
+}
+
+#[test]
+fn of_two_qr_codes_held_up_at_once_each_has_its_turn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::new(folder.path(), "");
+    let class = stage.class("A", 0);
+    let [left, right] = ["01", "02"].map(|number| Actor::flat(code(&code_of(&stage, &class, number))));
+    let faces = vec![left.at(400.0, 360.0, 1.0, 1.0), right.at(900.0, 360.0, 1.0, 1.0)];
+    shoot(&[Shot { faces, seconds: 8.0 }], &stage.film());
+    let (mut asked, told) = dismiss_all(stage);
+    asked.sort();
+    assert_eq!(asked, ["01", "02"]);
+    assert!(told.iter().all(|outcome| outcome.outcome == CheckinOutcome::Unconfirmed));
 }
 
 /// Frames of a real clip in which somebody turns the head; skipped where ../shared is absent.

@@ -71,7 +71,7 @@ pub fn room_at(folder: &Path, url: &str, rest: SignedDuration, more: &str) -> Ro
             class.lessons[0].start = (&now - SignedDuration::from_hours(1)).time();
             class.lessons[0].end = (&now + rest).time();
             class.lessons[0].room = String::new();
-            journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+            journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
             class
         }
     };

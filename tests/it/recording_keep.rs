@@ -338,7 +338,7 @@ fn a_lesson_without_its_account_keeps_its_recordings() {
     let today = Timestamp::now().to_zoned_datetime(house.journal.zone().clone()).date();
     let (start, end) = (jiff::civil::time(0, 30, 0, 0), jiff::civil::time(23, 59, 59, 0));
     (plan.lessons[0].date, plan.lessons[0].start, plan.lessons[0].end) = (today, start, end);
-    house.journal.import_class(&plan, &"00".repeat(32), PlanSource::File).expect("imported");
+    house.journal.import_class(&plan, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     house.record(today, 0);
     house.countersign(1_790_000_000);
     let cleaned = house.clean();

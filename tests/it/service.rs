@@ -54,7 +54,7 @@ fn the_watchdog_is_not_fed_while_a_recorder_hangs() {
     let mut class = testing::class("2026-002", &["1"], &["T1"]);
     class.lessons[0].date = Timestamp::now().to_zoned_datetime(room.config.timezone()).date();
     (class.lessons[0].start, class.lessons[0].end) = (Time::midnight(), Time::constant(23, 59, 59, 0));
-    room.journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+    room.journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     let file = folder.path().join("disk.img");
     let made = image(&file, 100, &["mkfs.ext4", "-q", "-F"]);
     let Some(disk) = made.and_then(|()| Mounted::new(&file, room.config.recordings())) else {

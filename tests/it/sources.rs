@@ -54,7 +54,7 @@ impl Room {
         let journal = Journal::initialise(state, "site", "301", clock, noon()).expect("initialised");
         let mut class = testing::class("2026-001", &["1"], &["T1"]);
         class.lessons = lessons;
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File).expect("imported");
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
         Room { config, journal: Arc::new(journal), began: Timestamp::now() }
     }
 

@@ -22,7 +22,7 @@ fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
     let clock = Arc::new(TestClock::at(format!("{lesson}T04:00:00Z").parse().expect("a time")));
     let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
         .expect("initialised");
-    journal.import_class(&roster, &"00".repeat(32), PlanSource::File).expect("imported");
+    journal.import_class(&roster, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     let unenrolled = || {
         let status = gather(&config, &journal, None, SyncStatus::unknown(), None).expect("gathered");
         let of_class = |attention: &Attention| match attention {

@@ -2,14 +2,15 @@
 //! offline with nothing but the folder.
 //!
 //! The proofs show that the records are in the log that was countersigned. That none of the class was left out is
-//! shown by the whole log only, and the verdict says so.
+//! shown by the whole log only, and the verdict says so; but a lesson of the plan without an account is missed.
 
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
-use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, read};
+use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, moment_of, read, time_of};
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
 use evidence::key::VerifyingKey;
+use evidence::timetable::Timetable;
 use evidence::tree::{Hash, inclusion_proof, leaf_hash};
 use evidence::verdict::{Finding, Severity, Verdict};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,7 @@ struct Judge<'a> {
     last_seq: Option<u64>,
     from: Option<String>,
     to: Option<String>,
+    timetable: Timetable,
     failures: usize,
 }
 
@@ -158,6 +160,7 @@ impl<'a> Judge<'a> {
             last_seq: None,
             from: None,
             to: None,
+            timetable: Timetable::default(),
             failures: 0,
         }
     }
@@ -167,7 +170,10 @@ impl<'a> Judge<'a> {
         self.records = line;
         let record = match self.verifier.verify(jws) {
             Ok(record) => record,
-            Err(error) => return self.fail("bad_record", None, format!("line {line} of records.jws: {error}")),
+            Err(error) => {
+                self.timetable.take_bad();
+                return self.fail("bad_record", None, format!("line {line} of records.jws: {error}"));
+            }
         };
         let seq = record.seq;
         if record.device != self.foundation.log.origin {
@@ -182,6 +188,8 @@ impl<'a> Judge<'a> {
             self.fail("wrong_place", Some(seq), format!("record {seq}: is there twice, or out of order"));
         }
         self.last_seq = Some(seq);
+        let found = self.timetable.take(&record);
+        self.foundation.findings.extend(found);
         self.from.get_or_insert_with(|| record.time.clone());
         self.to = Some(record.time);
         let Some(proof) = proof.and_then(Inclusion::parse) else {
@@ -240,9 +248,7 @@ impl<'a> Judge<'a> {
         }
         let note = |code, message| Finding { severity: Severity::Note, code, seq: None, message };
         if let (Some(receipt), Some(witness)) = (receipt, &witness) {
-            let time = i64::try_from(receipt.unix_seconds()).ok();
-            let time = time.and_then(|time| jiff::Timestamp::from_second(time).ok());
-            let time = time.map_or("an impossible time".into(), |time| time.to_string());
+            let time = time_of(receipt);
             let size = receipt.checkpoint().size;
             findings.push(note(
                 "countersigned",
@@ -252,6 +258,10 @@ impl<'a> Judge<'a> {
                 ),
             ));
         }
+        // The newest moment that is known to have come: an account may be among the records that were left out.
+        let last = self.to.as_ref().and_then(|time| time.parse().ok());
+        let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
+        findings.extend(now.map(|now| self.timetable.finish(now)).into_iter().flatten());
         findings.push(note(
             "part_of_log",
             format!(

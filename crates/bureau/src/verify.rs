@@ -10,6 +10,7 @@ use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::record::Record;
+use evidence::timetable::Timetable;
 use evidence::tree::Frontier;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
@@ -77,7 +78,9 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let mut lines = Lines::open(folder.join("records.jws"))?;
     let signatures = Verifier::new(log.key);
-    let (mut recordings, mut accounts) = (Recordings::default(), Accounts::default());
+    let (mut recordings, mut accounts, mut timetable) =
+        (Recordings::default(), Accounts::default(), Timetable::default());
+    let mut last = None;
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
     let is_receipts = |tree: &Frontier| {
@@ -90,6 +93,9 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         if batch.is_empty() {
             let since = Since::new(&receipts);
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
+            let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
+            let missing = now.map(|now| timetable.finish(now));
+            missing.into_iter().flatten().for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
@@ -98,10 +104,12 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             let found = match outcome.as_ref().ok().filter(is_its_own) {
                 Some(record) => {
                     recordings.take(record);
-                    accounts.take(record)
+                    last = record.time.parse().ok();
+                    accounts.take(record).into_iter().chain(timetable.take(record)).collect()
                 }
                 None => {
                     accounts.take_bad();
+                    timetable.take_bad();
                     Vec::new()
                 }
             };
@@ -198,8 +206,12 @@ fn finish(
 
 /// When a receipt was given.
 pub(crate) fn time_of(receipt: &Countersigned) -> String {
-    let time = i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok());
-    time.map_or("an impossible time".into(), |time| time.to_string())
+    moment_of(receipt).map_or("an impossible time".into(), |time| time.to_string())
+}
+
+/// Likewise; `None` for a time that cannot be.
+pub(crate) fn moment_of(receipt: &Countersigned) -> Option<jiff::Timestamp> {
+    i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok())
 }
 
 /// A verdict that fits a screen: of many findings the worst, and among those the first, which are nearest the cause.

@@ -118,8 +118,21 @@ fn facts() -> Vec<Data> {
             expected: "2026-11-24T08:30:00.000+08:00".into(),
             observed: "2026-11-24T07:30:00.000+08:00".into(),
         }),
-        Data::Erasure(Erasure { class, person, reason: "consent_withdrawn".into() }),
-        Data::Export(Export { what: "log".into(), size: 10, claim: None }),
+        Data::Erasure(Erasure { class: class.clone(), person, reason: "consent_withdrawn".into() }),
+        Data::Lesson(Lesson {
+            class: class.clone(),
+            plan: 1,
+            start: "2026-11-24T08:30:00.000+08:00".into(),
+            end: "2026-11-24T11:30:00.000+08:00".into(),
+            kind: LessonKind::Practice,
+            teacher: "T01".into(),
+            elsewhere: false,
+            cameras: vec!["前".into(), "后".into()],
+            workstations: vec!["01".into(), "02".into()],
+            sound_consent: None,
+        }),
+        Data::Closing(Closing { class, reason: "over".into() }),
+        Data::Export(Export { what: "log".into(), size: 12, claim: None }),
     ]
 }
 

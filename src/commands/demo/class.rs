@@ -34,7 +34,7 @@ pub fn import(
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the demonstration's class is wrong: {}", problems.join("; "))
     })?;
-    journal.import_class(&import.class, &import.sha256, PlanSource::File)?;
+    journal.import_class(&import.class, &import.sha256, PlanSource::File, room)?;
     Ok(import.class)
 }
 

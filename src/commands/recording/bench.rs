@@ -154,7 +154,7 @@ fn journal(config: &Config, seconds: u64) -> Result<Journal> {
         end: (&local + lasting).time(),
         kind: LessonKind::Theory,
         topic: "bench".into(),
-        teacher: String::new(),
+        teacher: "bench".into(),
         room: String::new(),
         cameras: Vec::new(),
         workstations: Vec::new(),
@@ -170,7 +170,7 @@ fn journal(config: &Config, seconds: u64) -> Result<Journal> {
         trainees: Vec::new(),
         teachers: Vec::new(),
     };
-    journal.import_class(&class, &"0".repeat(64), PlanSource::File)?;
+    journal.import_class(&class, &"0".repeat(64), PlanSource::File, "bench")?;
     Ok(journal)
 }
 

@@ -35,7 +35,7 @@ impl Room {
     }
 
     fn import(&self) {
-        self.journal.import_class(&self.class, &"00".repeat(32), PlanSource::File).expect("imported");
+        self.journal.import_class(&self.class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
     }
 
     fn hours(&self, hours: u64) {

@@ -1,5 +1,5 @@
-//! What was done with people, plans and the appliance: `enrolment`, `consent`, `plan`, `erasure`, `clock`,
-//! `appliance`, `export`.
+//! What was done with people, plans and the appliance: `enrolment`, `consent`, `plan`, `lesson`, `closing`, `erasure`,
+//! `clock`, `appliance`, `export`.
 
 use super::Role;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub struct Consent {
     pub by: String,
 }
 
-/// A class's plan and roster were imported.
+/// A class's plan and roster were imported. A [`Lesson`] for each of its lessons follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -60,6 +60,57 @@ pub struct Plan {
     pub last_day: String,
     /// `file`, or `bureau`.
     pub source: String,
+}
+
+/// A lesson of the plan that was imported right before it: what has to be recorded, so that it can be told from the log
+/// alone whether it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lesson {
+    /// The class.
+    pub class: String,
+    /// The record of the plan.
+    pub plan: u64,
+    /// When it begins, RFC 3339 with offset and milliseconds.
+    pub start: String,
+    /// When it ends, likewise.
+    pub end: String,
+    /// Theory or practice.
+    pub kind: LessonKind,
+    /// Roster number of the teacher.
+    pub teacher: String,
+    /// Whether it is given in another room, where another appliance records it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
+    /// The cameras that the plan names; none: all that are recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cameras: Vec<String>,
+    /// The workstations that must stay in the picture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workstations: Vec<String>,
+    /// The number of the bureau's consent (同意文号) by which no sound is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound_consent: Option<String>,
+}
+
+/// The two kinds of lesson.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LessonKind {
+    /// 理论
+    Theory,
+    /// 实操实训
+    Practice,
+}
+
+/// A class was closed: its lessons that had not begun are given up, its face templates erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// The class.
+    pub class: String,
+    /// `staff` (`rollcall class close`), or `over`: by itself, when its last lesson was long ago.
+    pub reason: String,
 }
 
 /// A person's templates and photos were erased. Names no template.

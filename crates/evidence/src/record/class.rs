@@ -10,6 +10,8 @@ impl Data {
             Data::Enrolment(data) => Some(&data.class),
             Data::Consent(data) => Some(&data.class),
             Data::Plan(data) => Some(&data.class),
+            Data::Lesson(data) => Some(&data.class),
+            Data::Closing(data) => Some(&data.class),
             Data::Erasure(data) => Some(&data.class),
             Data::Coverage(data) => Some(&data.class),
             Data::Viewing(data) => Some(&data.class),

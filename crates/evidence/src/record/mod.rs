@@ -66,6 +66,10 @@ pub enum Data {
     Consent(Consent),
     /// `plan`
     Plan(Plan),
+    /// `lesson`
+    Lesson(Lesson),
+    /// `closing`
+    Closing(Closing),
     /// `erasure`
     Erasure(Erasure),
     /// `clock`
@@ -151,6 +155,8 @@ impl Data {
             Data::Enrolment(_) => "enrolment",
             Data::Consent(_) => "consent",
             Data::Plan(_) => "plan",
+            Data::Lesson(_) => "lesson",
+            Data::Closing(_) => "closing",
             Data::Erasure(_) => "erasure",
             Data::Clock(_) => "clock",
             Data::Appliance(_) => "appliance",
@@ -174,6 +180,8 @@ impl Data {
             Data::Enrolment(data) => serde_json::to_string(data),
             Data::Consent(data) => serde_json::to_string(data),
             Data::Plan(data) => serde_json::to_string(data),
+            Data::Lesson(data) => serde_json::to_string(data),
+            Data::Closing(data) => serde_json::to_string(data),
             Data::Erasure(data) => serde_json::to_string(data),
             Data::Clock(data) => serde_json::to_string(data),
             Data::Appliance(data) => serde_json::to_string(data),
@@ -201,6 +209,8 @@ impl Data {
             "enrolment" => Data::Enrolment(read(&kind, data)?),
             "consent" => Data::Consent(read(&kind, data)?),
             "plan" => Data::Plan(read(&kind, data)?),
+            "lesson" => Data::Lesson(read(&kind, data)?),
+            "closing" => Data::Closing(read(&kind, data)?),
             "erasure" => Data::Erasure(read(&kind, data)?),
             "clock" => Data::Clock(read(&kind, data)?),
             "appliance" => Data::Appliance(read(&kind, data)?),
@@ -223,6 +233,7 @@ impl Data {
         match self {
             Data::Segment(data) => vec![&data.start, &data.end],
             Data::Gap(data) => vec![&data.start, &data.end],
+            Data::Lesson(data) => vec![&data.start, &data.end],
             Data::Coverage(data) => {
                 let roll_call = data.roll_call.iter().flat_map(|span| std::iter::once(&span.start).chain(&span.end));
                 [&data.start, &data.end, &data.from].into_iter().chain(roll_call).map(String::as_str).collect()
@@ -248,6 +259,11 @@ impl Data {
             Data::Consent(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Erasure(data) => found.extend([("class", &*data.class), ("person", &*data.person)]),
             Data::Plan(data) => found.push(("class", &data.class)),
+            Data::Lesson(data) => {
+                found.extend([("class", &*data.class), ("teacher", &*data.teacher)]);
+                found.extend(data.workstations.iter().map(|workstation| ("workstation", &**workstation)));
+            }
+            Data::Closing(data) => found.push(("class", &data.class)),
             Data::Coverage(data) => {
                 found.push(("class", &data.class));
                 found.extend(data.workstations.iter().map(|row| ("workstation", &*row.workstation)));
