@@ -280,8 +280,7 @@ impl Start {
     /// Records the start, once.
     fn tell(&mut self) -> Result<(), ApplianceError> {
         if !self.is_told {
-            let place = &self.config.appliance;
-            let told = self.journal.append_event("started", &place.site, &place.room);
+            let told = self.journal.append_start(&self.config);
             self.noted(told.map_err(ApplianceError::from))?;
             self.is_told = true;
         }

@@ -89,6 +89,7 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
         | Attention::ClockUnset
         | Attention::NotEnrolled { .. }
         | Attention::NoClass
+        | Attention::NothingRecorded
         | Attention::KeyFramesRare { .. }
         | Attention::AlarmUndelivered { .. } => false,
         _ => true,

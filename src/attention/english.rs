@@ -100,6 +100,11 @@ impl std::fmt::Display for Attention {
             Attention::NotEnrolled { class, people } => {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
             }
+            Attention::NothingRecorded => write!(
+                f,
+                "no camera is recorded: today's lessons will have no video, and none of them is complete; give the config a \
+                 [[camera]] that is recorded"
+            ),
             Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
             Attention::Finding { what, camera, workstation, class, since } => {
                 match (camera, workstation, class) {

@@ -137,6 +137,8 @@ pub enum Attention {
     },
     /// There is no class.
     NoClass,
+    /// A class has lessons here today, and no camera is recorded.
+    NothingRecorded,
     /// Something is wrong with what a recording shows, or with a lesson.
     Finding {
         /// What.
@@ -229,6 +231,10 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     }
     if status.classes.is_empty() {
         found.push(Attention::NoClass);
+    }
+    // `keeping`: it runs.
+    if status.keeping.is_some() && status.recordings.is_empty() && status.classes.iter().any(|class| class.today) {
+        found.push(Attention::NothingRecorded);
     }
     for class in status.classes.iter().filter(|class| class.today) {
         let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);

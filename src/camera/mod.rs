@@ -10,6 +10,7 @@ mod flac;
 mod frame;
 mod rtsp;
 mod status;
+mod timeline;
 mod unit;
 mod v4l2;
 

@@ -6,6 +6,7 @@
 
 use super::decoder::Decoder;
 use super::flac::{self, Law};
+use super::timeline::Timeline;
 use super::unit::{AudioFormat, Format, Tap, Track, Unit, VideoFormat};
 use super::{Decode, Failure, News, Read, Source};
 use crate::config::RtspTransport;
@@ -67,6 +68,7 @@ pub(super) struct RtspSource {
     decoder: Decoder,
     is_h265: bool,
     format: Option<Arc<Format>>,
+    timeline: Timeline,
     /// VPS, SPS and PPS in Annex B form.
     parameter_sets: Vec<u8>,
     /// One access unit in Annex B form; its buffer is used again.
@@ -132,6 +134,7 @@ impl RtspSource {
             decoder: Decoder::of_codec(codec)?,
             is_h265: codec == Id::HEVC,
             format: None,
+            timeline: Timeline::default(),
             parameter_sets: Vec::new(),
             annex_b: Vec::new(),
             in_sync: false,
@@ -178,16 +181,17 @@ impl RtspSource {
         self.news.keys += u64::from(is_key);
         let decoded = self.decode(&frame, is_key);
         if let Some(format) = self.format.clone() {
+            let (given, arrived) = (frame.timestamp().elapsed(), Instant::now());
             self.tap.put(Unit {
+                time: self.timeline.place(Track::Video, given, format.video.clock_rate, arrived),
                 format,
                 connection: self.connection,
                 track: Track::Video,
                 is_key,
-                time: frame.timestamp().elapsed(),
                 lost: u32::from(frame.loss()),
                 skipped: 0,
                 data: frame.into_data(),
-                arrived: Instant::now(),
+                arrived,
             });
         }
         decoded
@@ -197,7 +201,9 @@ impl RtspSource {
         self.news.lost += u64::from(frame.loss());
         let Some((_, coding)) = self.streams.audio else { return };
         let Some(format) = self.format.clone().filter(|format| format.audio.is_some()) else { return };
-        let mut lost = u32::from(frame.loss());
+        let (mut lost, arrived) = (u32::from(frame.loss()), Instant::now());
+        let rate = format.audio.as_ref().map_or(1, |audio| audio.clock_rate);
+        let time = self.timeline.place(Track::Audio, frame.timestamp().elapsed(), rate, arrived);
         let mut put = |time: i64, data: Vec<u8>| {
             self.tap.put(Unit {
                 format: format.clone(),
@@ -208,10 +214,9 @@ impl RtspSource {
                 lost: std::mem::take(&mut lost),
                 skipped: 0,
                 data,
-                arrived: Instant::now(),
+                arrived,
             });
         };
-        let time = frame.timestamp().elapsed();
         match coding {
             Coding::Aac => put(time, frame.data().to_vec()),
             Coding::G711(law) => {

@@ -143,11 +143,19 @@ impl TryFrom<RawCamera> for CameraConfig {
             other => return Err(format!("camera {name:?}: kind {other:?} is not one of \"v4l2\", \"rtsp\", \"file\"")),
         };
         let record = raw.record.unwrap_or(!matches!(source, CameraSource::File { .. }));
-        Ok(CameraConfig { name: raw.name, source, stall_seconds: raw.stall_seconds.unwrap_or(3.0), record })
+        Ok(CameraConfig {
+            name: raw.name,
+            source,
+            stall_seconds: raw.stall_seconds.unwrap_or(CameraConfig::STALL_SECONDS),
+            record,
+        })
     }
 }
 
 impl CameraConfig {
+    /// A camera that sends no picture for so long is stalled, unless the config says otherwise.
+    pub(super) const STALL_SECONDS: f64 = 3.0;
+
     /// The word for the kind, as in the config.
     pub fn kind(&self) -> &'static str {
         match self.source {
@@ -163,8 +171,8 @@ impl CameraConfig {
         if self.name.is_empty() || self.name.len() > 32 || !self.name.chars().all(plain) {
             return wrong("name", "use 1 to 32 of a-z, 0-9, - and _".into());
         }
-        if !(0.5..=60.0).contains(&self.stall_seconds) {
-            return wrong("stall_seconds", format!("{} is not between 0.5 and 60", self.stall_seconds));
+        if !(0.5..=10.0).contains(&self.stall_seconds) {
+            return wrong("stall_seconds", format!("{} is not between 0.5 and 10", self.stall_seconds));
         }
         match &self.source {
             CameraSource::V4l2 { width, height, fps, .. }

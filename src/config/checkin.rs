@@ -1,9 +1,9 @@
 //! `[checkin]`: which faces are good enough, when two are the same, and when a check-in counts.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[checkin]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckinConfig {
     /// The check-in camera; the first camera when absent.
@@ -34,7 +34,7 @@ impl Default for CheckinConfig {
 }
 
 /// `[checkin.quality]`: a face outside any of these limits is not used, and the kiosk says why.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QualityConfig {
     /// Least distance between the pupils, px.
@@ -56,7 +56,7 @@ pub struct QualityConfig {
 }
 
 /// `[checkin.decision]`: see docs/faces.md for where the figures come from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecisionConfig {
     /// Least cosine of a track's mean embedding with the best template.
@@ -74,7 +74,7 @@ pub struct DecisionConfig {
 }
 
 /// `[checkin.windows]`: minutes around a day's lessons, which are the plan's.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WindowConfig {
     /// The arrival window opens this long before the day's first lesson.
@@ -87,7 +87,7 @@ pub struct WindowConfig {
 
 /// `[checkin.enrolment]`: stricter limits for the picture that all others are compared with; the rest are those of
 /// `[checkin.quality]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrolmentConfig {
     /// Least distance between the pupils, px.

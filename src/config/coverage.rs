@@ -1,9 +1,9 @@
 //! `[coverage]`: when a picture, or a workstation in it, is not as it should be.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Limits of what a recording must show. docs/coverage.md says how each is measured and where its default comes from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoverageConfig {
     /// Seconds between two looks at a camera's picture.

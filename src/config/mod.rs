@@ -10,6 +10,7 @@ mod checkin;
 mod coverage;
 mod recording;
 mod retention;
+mod told;
 
 pub use alarm::{AlarmConfig, AlarmKind, AlarmTarget, Language, SecretText, check_url};
 pub use archive::{ArchiveConfig, S3Config};
@@ -268,6 +269,9 @@ impl Config {
         }
         for camera in &self.cameras {
             camera.check()?;
+        }
+        if let Some(key) = self.endless_limit() {
+            return wrong(&key, "must be a finite number".into());
         }
         self.checkin.check()?;
         self.recording.check()?;

@@ -1,10 +1,10 @@
 //! `[recording]`: what is kept of the lessons, and where.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How lessons are recorded. Which, the plan says.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordingConfig {
     /// Where segments are kept; absent means `recordings` in the state directory.

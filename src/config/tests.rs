@@ -27,6 +27,7 @@ fn an_unknown_key_is_refused_with_its_line() {
 fn values_that_cannot_be_meant_name_their_key() {
     for (extra, key) in [
         ("[web]\nlisten = \"0.0.0.0:80\"\n", "web.listen"),
+        ("[checkin.quality]\nmin_sharpness = -inf\n", "checkin.quality.min_sharpness"),
         ("[checkin.decision]\nthreshold = 62\n", "checkin.decision.threshold"),
         ("[checkin.windows]\narrival_before_minutes = -3\n", "arrival_before_minutes"),
         ("[sync]\nbureau = \"http://bureau\"\nca = \"ca.pem\"\n", "sync.bureau"),
@@ -48,4 +49,26 @@ fn values_that_cannot_be_meant_name_their_key() {
 fn relative_paths_are_taken_from_the_config_files_folder() {
     let config = load("[appliance]\nsite = \"a\"\nroom = \"b\"\nstate_dir = \"state\"\n").expect("valid");
     assert!(config.appliance.state_dir.is_absolute() && config.appliance.state_dir.ends_with("state"));
+}
+
+#[test]
+fn the_log_is_told_the_cameras_and_each_limit_that_is_not_the_default() {
+    let other = "[checkin.decision]\nthreshold = 0.7\n[recording]\noutside_lessons = true\nrequired_share = 0.99\n\
+                 [coverage]\nvisible_share = 0.0\n[[camera]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n\
+                 stall_seconds = 5\n";
+    let config = load(&format!("{MINIMAL}{other}")).expect("valid");
+    let told: Vec<(String, f64)> = config.other_limits().into_iter().collect();
+    let told: Vec<(&str, f64)> = told.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    assert_eq!(
+        told,
+        [
+            ("camera.a.stall_seconds", 5.0),
+            ("checkin.decision.threshold", 0.7),
+            ("coverage.visible_share", 0.0),
+            ("recording.outside_lessons", 1.0)
+        ]
+    );
+    let cameras = config.cameras_in_use();
+    assert_eq!((cameras[0].kind.as_str(), cameras[0].recorded), ("file", false));
+    assert!(load(MINIMAL).expect("valid").other_limits().is_empty());
 }

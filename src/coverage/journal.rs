@@ -1,8 +1,9 @@
 //! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
 
 use super::account::account;
-use super::lesson::{CameraView, impaired, workstation_account};
+use super::lesson::{CameraView, Impaired, impaired, workstation_account};
 use super::people::people_seen;
+use super::sights::{LONGEST_PAUSE, WHOLE_PICTURE};
 use crate::class::Span;
 use crate::journal::{Journal, JournalError};
 use crate::recording::Lesson;
@@ -35,8 +36,8 @@ pub(crate) struct Shown {
     pub roll_call: Option<RollCallSpan>,
     /// Whether a camera has recorded the whole of it.
     pub is_roll_call_recorded: bool,
-    /// For each camera, how long its recording shows nothing of the lesson, by finding, ms.
-    pub impaired: BTreeMap<String, BTreeMap<FindingKind, u64>>,
+    /// For each camera, how long its recording does not show the lesson.
+    pub impaired: BTreeMap<String, Impaired>,
 }
 
 /// Puts together what a lesson's cameras have shown of it.
@@ -46,6 +47,7 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
     let mut shown = Shown::default();
     let (mut segments, mut marked) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
     let findings = reader.findings(span.from, span.until)?;
+    let watched = reader.sights(WHOLE_PICTURE, span.from, span.until)?;
     for camera in &lesson.cameras {
         let rows = reader.segments(camera, span.from, span.until)?;
         let spans: Vec<Span> = rows.iter().map(|row| Span { from: row.start, until: row.end }).collect();
@@ -53,8 +55,11 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
         let during = |end: Option<(Timestamp, u64)>| end.map_or(span.until, |(end, _)| end);
         let of_camera: Vec<_> =
             of_camera.map(|row| (Span { from: row.start, until: during(row.end) }, row.what)).collect();
-        let ms = impaired(span, &spans, &of_camera).into_iter().map(|(what, ms)| (what, unsigned(ms)));
-        shown.impaired.insert(camera.clone(), ms.collect());
+        let watched = watched.iter().filter(|row| &row.camera == camera);
+        // Before the first sample of many, and after the last, as little is missed as between two.
+        let watched: Vec<Span> =
+            watched.map(|row| Span { from: row.start - LONGEST_PAUSE, until: row.end + LONGEST_PAUSE }).collect();
+        shown.impaired.insert(camera.clone(), impaired(span, &spans, &of_camera, &watched));
         segments.insert(camera.clone(), spans);
         for workstation in reader.reference(camera)?.map(|row| row.workstations).unwrap_or_default() {
             marked.entry(workstation.workstation).or_default().insert(camera.clone());

@@ -81,17 +81,27 @@ pub fn workstation_account(span: Span, cameras: &[CameraView]) -> WorkstationAcc
     account
 }
 
-/// Of what `segments` show of `span`: how long the picture could not show the lesson, by what was found then, ms. Where
-/// findings overlap, the first given counts.
-pub fn impaired(span: Span, segments: &[Span], findings: &[(Span, FindingKind)]) -> BTreeMap<FindingKind, i64> {
+/// How long what was recorded does not show the lesson, ms.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Impaired {
+    /// By what was found then. Where findings overlap, the first given counts.
+    pub found: BTreeMap<FindingKind, i64>,
+    /// Of the rest: nobody could judge what it shows.
+    pub unwatched: i64,
+}
+
+/// Of what `segments` show of `span`: how long the picture could not show the lesson, or nobody knows whether it did.
+/// `watched`: when its pictures could be judged.
+pub fn impaired(span: Span, segments: &[Span], findings: &[(Span, FindingKind)], watched: &[Span]) -> Impaired {
     let mut open = Moments::of([span]).common(&Moments::of(segments.iter().copied()));
-    let mut impaired = BTreeMap::new();
+    let mut impaired = Impaired::default();
     for (during, what) in findings.iter().filter(|(_, what)| hides(*what).is_some()) {
         let taken = open.take(&Moments::of([*during]));
         if taken > 0 {
-            *impaired.entry(*what).or_default() += taken;
+            *impaired.found.entry(*what).or_default() += taken;
         }
     }
+    impaired.unwatched = open.without(&Moments::of(watched.iter().copied())).length();
     impaired
 }
 
@@ -236,8 +246,17 @@ mod tests {
             (span(200, 400), FindingKind::Dark),
             (span(0, 999), FindingKind::Moved),
         ];
-        let found = impaired(span(0, 1000), &[span(150, 350)], &findings);
+        let Impaired { found, unwatched } = impaired(span(0, 1000), &[span(150, 350)], &findings, &[span(0, 300)]);
+        assert_eq!(unwatched, 0);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [(FindingKind::Dark, 50), (FindingKind::Covered, 150)]);
+    }
+
+    #[test]
+    fn what_was_recorded_and_nobody_could_judge_is_unwatched() {
+        let covered = [(span(100, 300), FindingKind::Covered)];
+        let found = impaired(span(0, 1000), &[span(0, 800)], &covered, &[span(0, 150), span(400, 500)]);
+        assert_eq!(found.unwatched, 400);
+        assert_eq!(impaired(span(0, 1000), &[span(0, 800)], &[], &[]).unwatched, 800);
     }
 
     fn spans() -> impl Strategy<Value = Vec<Span>> {

@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 /// Between two samples that are farther apart than this, nobody knows.
 pub(super) const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
-/// One camera's sights of its workstations.
+/// Stands for a workstation's name where a row tells that the picture as a whole could be judged; no workstation has it.
+pub(super) const WHOLE_PICTURE: &str = "";
+
+/// One camera's sights of its workstations, and of the picture as a whole.
 pub(super) struct Sights {
     camera: String,
     runs: BTreeMap<String, Run>,
@@ -80,6 +83,10 @@ impl Sights {
             let run = Run { from: at, until: at, sight: self.sight(workstation, *seen) };
             self.runs.insert(workstation.clone(), run);
         }
+        if !sample.is_other_shape {
+            let run = Run { from: at, until: at, sight: Some(Sight::Visible) };
+            self.runs.insert(WHOLE_PICTURE.into(), run);
+        }
     }
 
     /// Findings have ended without a sample: nobody looks any more.
@@ -105,12 +112,14 @@ impl Sights {
 
     /// Each workstation's present state.
     pub fn now(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.runs.iter().map(|(workstation, run)| (workstation.as_str(), state(run.sight)))
+        let workstations = self.runs.iter().filter(|(name, _)| *name != WHOLE_PICTURE);
+        workstations.map(|(workstation, run)| (workstation.as_str(), state(run.sight)))
     }
 
     /// Seconds of each workstation in each state.
     pub fn seconds(&self) -> impl Iterator<Item = (&str, &'static str, f64)> {
-        self.seconds.iter().map(|((workstation, state), seconds)| (workstation.as_str(), *state, *seconds))
+        let workstations = self.seconds.iter().filter(|((name, _), _)| name != WHOLE_PICTURE);
+        workstations.map(|((workstation, state), seconds)| (workstation.as_str(), *state, *seconds))
     }
 
     fn apply(&mut self, change: &Change) {
@@ -234,6 +243,28 @@ mod tests {
         sights.take(at(12), &visible, &[]);
         sights.close(&[]);
         assert_eq!(written(&mut sights), ["0–4 Visible", "10–12 Visible", "30–32 Visible", "34–36 Visible"]);
+    }
+
+    #[test]
+    fn when_the_picture_could_be_judged_is_told_whatever_was_found() {
+        let mut sights = Sights::new("back");
+        let covered =
+            Change::Begun { what: FindingKind::Covered, workstation: None, since: at(2), measured: BTreeMap::new() };
+        sights.take(at(0), &Sample::default(), &[]);
+        sights.take(at(2), &Sample::default(), &[]);
+        sights.take(at(4), &Sample::default(), &[covered]);
+        sights.take(at(6), &Sample { is_other_shape: true, ..Sample::default() }, &[]);
+        for second in [8, 20, 32] {
+            sights.take(at(second), &Sample { is_other_shape: second == 8, ..Sample::default() }, &[]);
+        }
+        sights.take(at(34), &Sample::default(), &[]);
+        sights.close(&[]);
+        assert_eq!((sights.now().count(), sights.seconds().count()), (0, 0), "it is no workstation");
+        let rows = sights.take_rows();
+        let mut spans: Vec<_> = rows.iter().map(|row| (row.start.as_second(), row.end.as_second())).collect();
+        spans.dedup();
+        assert_eq!(spans, [(0, 6), (32, 34)], "key frames that come too seldom, or in another shape, show nothing");
+        assert!(rows.iter().all(|row| row.workstation == WHOLE_PICTURE && row.sight == Sight::Visible));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use error::JournalError;
 pub use lessons::NewFinding;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::store::keys::Keys;
 use crate::store::{FILE_NAME, Receipt, Store, StoreError, Write};
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
@@ -26,6 +27,7 @@ use evidence::key::SigningKey;
 use evidence::record::{ApplianceEvent, Data, Record};
 use evidence::tree::{Frontier, frontier_at};
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -188,15 +190,29 @@ impl Journal {
         })
     }
 
-    /// Appends an `appliance` record: `started`, `stopped` …
+    /// Appends an `appliance` record: `stopped`, `registered` …
     pub fn append_event(&self, event: &str, site: &str, room: &str) -> Result<Appended, JournalError> {
-        self.append(Data::Appliance(ApplianceEvent {
+        self.append(Data::Appliance(self.event(event, site, room)))
+    }
+
+    /// Appends that the appliance was started with this config.
+    pub fn append_start(&self, config: &Config) -> Result<Appended, JournalError> {
+        let (cameras, limits) = (config.cameras_in_use(), config.other_limits());
+        let event = self.event("started", &config.appliance.site, &config.appliance.room);
+        self.append(Data::Appliance(ApplianceEvent { cameras, limits, ..event }))
+    }
+
+    /// What an `appliance` record tells of this appliance.
+    pub(crate) fn event(&self, event: &str, site: &str, room: &str) -> ApplianceEvent {
+        ApplianceEvent {
             event: event.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             boot: self.clock.boot_id(),
             site: site.into(),
             room: room.into(),
-        }))
+            cameras: Vec::new(),
+            limits: BTreeMap::new(),
+        }
     }
 
     /// Appends records and writes rows in one transaction: all of it is on disk when this returns, or none.

@@ -26,7 +26,7 @@ pub fn class(id: &str, trainees: &[&str], teachers: &[&str]) -> Class {
             end: jiff::civil::time(11, 30, 0, 0),
             kind: LessonKind::Theory,
             topic: "安全教育".into(),
-            teacher: teachers.first().unwrap_or(&"").to_string(),
+            teacher: teachers.first().unwrap_or(&"T1").to_string(),
             room: String::new(),
             cameras: Vec::new(),
             workstations: Vec::new(),

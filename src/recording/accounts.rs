@@ -74,8 +74,11 @@ fn share(part_ms: u64, whole_ms: u64) -> f64 {
     if whole_ms == 0 { 1.0 } else { part_ms as f64 / whole_ms as f64 }
 }
 
+fn ms(length: i64) -> u64 {
+    u64::try_from(length).unwrap_or_default()
+}
+
 fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
-    let ms = |ms: i64| u64::try_from(ms).unwrap_or_default();
     CameraCoverage {
         camera: camera.into(),
         required_ms: ms(account.required_ms),
@@ -83,6 +86,7 @@ fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
         gaps_ms: account.gaps_ms.iter().map(|(cause, length)| (*cause, ms(*length))).collect(),
         unexplained_ms: ms(account.unexplained_ms()),
         impaired_ms: BTreeMap::new(),
+        unwatched_ms: None,
         complete: None,
     }
 }
@@ -99,8 +103,11 @@ fn journal_coverage(
         let mut cameras = Vec::new();
         for camera in &lesson.cameras {
             let mut account = coverage_of(camera, &account_in(batch, camera, lesson.span)?);
-            account.impaired_ms = shown.impaired.remove(camera).unwrap_or_default();
-            let visible = account.recorded_ms.saturating_sub(account.impaired_ms.values().sum());
+            let impaired = shown.impaired.remove(camera).unwrap_or_default();
+            let not_shown = impaired.found.values().sum::<i64>() + impaired.unwatched;
+            account.impaired_ms = impaired.found.into_iter().map(|(what, length)| (what, ms(length))).collect();
+            account.unwatched_ms = Some(ms(impaired.unwatched));
+            let visible = account.recorded_ms.saturating_sub(ms(not_shown));
             let is_enough = share(visible, account.required_ms) >= required_share;
             account.complete = Some(account.unexplained_ms == 0 && is_enough);
             cameras.push(account);

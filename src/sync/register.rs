@@ -8,7 +8,7 @@ use crate::store::Registration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use evidence::key::VerifyingKey;
-use evidence::record::{ApplianceEvent, Data};
+use evidence::record::Data;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -89,13 +89,7 @@ fn remember(
             _ => {}
         }
         batch.set_registration(&registration)?;
-        batch.append(Data::Appliance(ApplianceEvent {
-            event: "registered".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            boot: journal.clock().boot_id(),
-            site,
-            room,
-        }))?;
+        batch.append(Data::Appliance(journal.event("registered", &site, &room)))?;
         Ok(registration)
     })
 }

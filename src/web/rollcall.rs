@@ -67,6 +67,7 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::ClockUnset
             | Attention::NotEnrolled { .. }
             | Attention::NoClass
+            | Attention::NothingRecorded
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )

@@ -5,18 +5,22 @@ use crate::hostile::{BUREAU, bureau_key};
 use evidence::checkpoint::Witness;
 use evidence::record::{CameraCoverage, Coverage, Data, Gap, GapCause, Segment, Sound, VideoCodec};
 use evidence::verdict::Severity;
+use jiff::civil::time;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::check::check;
+use rollcall::class::Lesson;
 use rollcall::clock::TestClock;
 use rollcall::commands::export::export_log;
-use rollcall::journal::{Journal, JournalError};
+use rollcall::journal::{Journal, JournalError, PlanSource, testing};
 use rollcall::store::{GapRow, Registration, SegmentRow};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An appliance that records a lesson of ten minutes, from 8:00 on, but for the fifth.
 struct Appliance {
     folder: tempfile::TempDir,
     journal: Journal,
+    clock: Arc<TestClock>,
 }
 
 impl Appliance {
@@ -24,13 +28,14 @@ impl Appliance {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(TestClock::at("2026-11-23T08:30:00Z".parse().expect("a time")));
         let zone = jiff::tz::TimeZone::UTC;
-        let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock, zone).expect("made");
+        let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock.clone(), zone);
+        let journal = journal.expect("made");
         let bureau =
             Registration { url: "https://bureau".into(), name: BUREAU.into(), key: bureau_key().verifying_key() };
         let write = journal.store().begin().expect("begins");
         write.set_registration(&bureau).expect("kept");
         write.commit().expect("kept");
-        Appliance { folder, journal }
+        Appliance { folder, journal, clock }
     }
 
     fn at(minute: i64) -> Timestamp {
@@ -89,6 +94,7 @@ impl Appliance {
                 gaps_ms,
                 unexplained_ms: 0,
                 impaired_ms: Default::default(),
+                unwatched_ms: None,
                 complete: Some(is_complete),
             }],
             workstations: Vec::new(),
@@ -160,4 +166,22 @@ fn an_account_that_claims_more_than_was_recorded_does_not_verify() {
     let (failed, told) = appliance.failures();
     assert_eq!(failed, [("wrong_account", Some(seq))], "{told}");
     assert!(told.contains("recorded_ms is 600000, they add up to 540000"), "{told}");
+}
+
+#[test]
+fn a_lesson_of_the_plan_that_has_no_account_is_missed() {
+    let appliance = Appliance::new();
+    let mut class = testing::class("2026-002", &["1"], &["T1"]);
+    let lesson = Lesson { start: time(9, 0, 0, 0), end: time(10, 0, 0, 0), ..class.lessons[0].clone() };
+    let elsewhere = Lesson { room: "205".into(), start: time(10, 0, 0, 0), end: time(10, 30, 0, 0), ..lesson.clone() };
+    class.lessons = vec![lesson, elsewhere];
+    let plan = appliance.journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+    appliance.clock.advance(Duration::from_secs(3 * 3600));
+    appliance.journal.append_event("stopped", "site", "301").expect("appended");
+    let (failed, told) = appliance.failures();
+    assert_eq!(failed, [], "{told}");
+    let missed = format!("nothing tells whether they were: 2026-11-23T09:00:00.000+00:00 (record {})", plan.seq + 1);
+    assert!(told.contains(&missed), "{told}");
+    let report = check(appliance.journal.store(), appliance.journal.log().key, None).expect("readable");
+    assert!(report.ok && report.to_string().contains(&missed), "{report}");
 }

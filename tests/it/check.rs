@@ -27,7 +27,7 @@ fn bureau() -> (SigningKey, Witness) {
     (key, witness)
 }
 
-/// 0 initialised, 1 the plan, 2 and 3 consents, 4 and 5 enrolments, 6 to 25 check-ins with photos, 26 an event;
+/// 0 initialised, 1 the plan, 2 its lesson, 3 and 4 consents, 5 and 6 enrolments, 7 to 26 check-ins with photos, 27 an event;
 /// receipts for 10 and 20 records.
 fn appliance() -> (TempDir, Journal) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -91,7 +91,7 @@ fn a_whole_appliance_is_good() {
     let (folder, journal) = appliance();
     let report = look(folder.path()).expect("readable beside the one who writes");
     assert!(report.ok && report.problems.is_empty(), "{report}");
-    assert_eq!((report.records, report.countersigned, report.receipts), (27, 20, 2));
+    assert_eq!((report.records, report.countersigned, report.receipts), (28, 20, 2));
     assert_eq!((report.checkins, report.photos, report.templates), (20, 20, 2));
     // People who leave, change or withdraw leave nothing behind that contradicts the log.
     let mut changed = class("2026-001", &["2", "3"], &["T1"]);
@@ -160,20 +160,20 @@ fn whatever_is_changed_in_a_table_is_found_and_located() {
         ("UPDATE checkins SET outcome = 'nonsense' WHERE seq = 9", &["unreadable checkins 9"]),
         ("DELETE FROM checkins WHERE seq = 9", &["wrong_row checkins 9"]),
         (
-            "INSERT INTO checkins SELECT 26, '2026-12-01', outcome, class, person, window, method, time
+            "INSERT INTO checkins SELECT 27, '2026-12-01', outcome, class, person, window, method, time
              FROM checkins WHERE seq = 9",
-            &["wrong_row checkins 26"],
+            &["wrong_row checkins 27"],
         ),
         (
             "UPDATE captures SET jpeg = CAST(x'00' || substr(jpeg, 2) AS BLOB) WHERE seq = 9",
             &["wrong_photo captures 9"],
         ),
         ("DELETE FROM captures WHERE seq = 9", &["wrong_photo captures 9"]),
-        ("INSERT INTO captures SELECT 26, sha256, jpeg FROM captures WHERE seq = 9", &["wrong_photo captures 26"]),
-        ("UPDATE consents SET given = 0 WHERE seq = 3", &["wrong_row consents 3"]),
-        ("DELETE FROM consents WHERE seq = 3", &["wrong_row consents 3"]),
-        ("DELETE FROM templates WHERE seq = 5", &["wrong_row templates 5"]),
-        ("UPDATE templates SET number = '1' WHERE seq = 5", &["wrong_row templates 4", "wrong_row templates 5"]),
+        ("INSERT INTO captures SELECT 27, sha256, jpeg FROM captures WHERE seq = 9", &["wrong_photo captures 27"]),
+        ("UPDATE consents SET given = 0 WHERE seq = 4", &["wrong_row consents 4"]),
+        ("DELETE FROM consents WHERE seq = 4", &["wrong_row consents 4"]),
+        ("DELETE FROM templates WHERE seq = 6", &["wrong_row templates 6"]),
+        ("UPDATE templates SET number = '1' WHERE seq = 6", &["wrong_row templates 5", "wrong_row templates 6"]),
         ("UPDATE classes SET sha256 = 'other'", &["wrong_row classes 1"]),
         ("UPDATE receipts SET note = replace(note, '10', '11') WHERE size = 10", &["bad_receipt receipts"]),
         ("UPDATE receipts SET countersigned_at = 1 WHERE size = 10", &["bad_receipt receipts"]),
@@ -210,7 +210,7 @@ fn a_hole_of_thousands_of_records_is_told_and_the_check_ends() {
     let (folder, journal) = appliance();
     drop(journal);
     let moved = with_key(folder.path()).execute("UPDATE log SET seq = seq + 5000 WHERE seq >= 20", []);
-    assert_eq!(moved.expect("moved"), 7);
+    assert_eq!(moved.expect("moved"), 8);
     let report = look(folder.path()).expect("readable");
     assert!(!report.ok && words(&report).contains(&"lost_record log 20".to_owned()), "{report}");
 }
@@ -309,7 +309,7 @@ fn the_command_tells_by_its_exit_code() {
         (output.status.code(), json)
     };
     let (code, json) = run();
-    assert_eq!((code, &json["ok"], &json["records"]), (Some(0), &true.into(), &27.into()), "{json}");
+    assert_eq!((code, &json["ok"], &json["records"]), (Some(0), &true.into(), &28.into()), "{json}");
     with_key(folder.path()).execute("UPDATE captures SET jpeg = x'00' WHERE seq = 9", []).expect("altered");
     let (code, json) = run();
     assert_eq!((code, &json["problems"][0]["seq"]), (Some(1), &9.into()), "{json}");
@@ -331,7 +331,7 @@ fn another_appliances_key_is_told_once() {
 fn an_exported_log_verifies_without_the_appliance() {
     let (folder, journal) = appliance();
     let out = folder.path().join("out");
-    assert_eq!(export_log(&journal, &out).expect("exported"), 28);
+    assert_eq!(export_log(&journal, &out).expect("exported"), 29);
     let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("written");
     let about: serde_json::Value = serde_json::from_str(&read("appliance.json")).expect("JSON");
     assert_eq!(

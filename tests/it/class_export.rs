@@ -55,23 +55,23 @@ fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = |name: &str| folder.path().join(name);
 
-    // A plan and twenty check-ins; then a check-in that the bureau has not seen.
-    assert_eq!(export_class(&journal, "A", &out("all")).expect("exported"), 21);
+    // A plan, its lesson and twenty check-ins; then a check-in that the bureau has not seen.
+    assert_eq!(export_class(&journal, "A", &out("all")).expect("exported"), 22);
     let verdict = verify(&out("all"), Some(key)).expect("readable");
-    assert!(verdict.verified && verdict.records == 21, "{verdict}");
+    assert!(verdict.verified && verdict.records == 22, "{verdict}");
     assert_eq!(codes(&verdict), ["countersigned", "part_of_log"]);
     assert_eq!(independent(&out("all")), Some(0));
     journal.check_in(checkin("A", "1", "later"), None).expect("appended");
-    assert_eq!(export_class(&journal, "A", &out("more")).expect("exported"), 23, "the export is a record of the class");
+    assert_eq!(export_class(&journal, "A", &out("more")).expect("exported"), 24, "the export is a record of the class");
     let verdict = verify(&out("more"), Some(key)).expect("readable");
     assert!(verdict.verified, "{verdict}");
     assert_eq!(codes(&verdict), ["not_countersigned", "countersigned", "part_of_log"]);
-    assert!(verdict.to_string().contains("21 of these records are among the 44 that bureau/test"), "{verdict}");
+    assert!(verdict.to_string().contains("22 of these records are among the 46 that bureau/test"), "{verdict}");
     assert_eq!(independent(&out("more")), Some(0));
 
     // The bureau's own copy.
     let device = &journal.log().origin;
-    assert_eq!(export_at_bureau(&bureau, device, "B", &out("bureau")).expect("exported"), 21);
+    assert_eq!(export_at_bureau(&bureau, device, "B", &out("bureau")).expect("exported"), 22);
     assert!(verify(&out("bureau"), Some(key)).expect("readable").verified);
     assert_eq!(independent(&out("bureau")), Some(0));
     let records = std::fs::read_to_string(out("bureau").join("records.jws")).expect("written");

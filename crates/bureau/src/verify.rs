@@ -10,6 +10,7 @@ use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::record::Record;
+use evidence::setup::Setup;
 use evidence::timetable::Timetable;
 use evidence::tree::Frontier;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
@@ -80,7 +81,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let signatures = Verifier::new(log.key);
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
-    let mut last = None;
+    let (mut setup, mut last) = (Setup::default(), None);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
     let is_receipts = |tree: &Frontier| {
@@ -105,7 +106,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 Some(record) => {
                     recordings.take(record);
                     last = record.time.parse().ok();
-                    accounts.take(record).into_iter().chain(timetable.take(record)).collect()
+                    accounts.take(record).into_iter().chain(timetable.take(record)).chain(setup.take(record)).collect()
                 }
                 None => {
                     accounts.take_bad();

@@ -37,6 +37,8 @@ fn facts() -> Vec<Data> {
             boot: "b5d0d3f0-6f1c-4a53-9a55-2c0f1a5a6a11".into(),
             site: "南开区实训基地".into(),
             room: "301".into(),
+            cameras: Vec::new(),
+            limits: Default::default(),
         })
     };
     let accepted = Checkin {

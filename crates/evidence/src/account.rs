@@ -240,7 +240,7 @@ const SAME_SHARE: f64 = 1e-9;
 /// What a camera's verdict should be, where that is not what it is.
 fn wrong_verdict(claimed: &CameraCoverage, required_share: f64) -> Option<bool> {
     let impaired = claimed.impaired_ms.values().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
-    let visible = claimed.recorded_ms.saturating_sub(impaired);
+    let visible = claimed.recorded_ms.saturating_sub(impaired.saturating_add(claimed.unwatched_ms.unwrap_or_default()));
     let required = claimed.required_ms;
     let share = if required == 0 { 1.0 } else { visible as f64 / required as f64 };
     if (share - required_share).abs() < SAME_SHARE && claimed.unexplained_ms == 0 {
@@ -358,6 +358,7 @@ mod tests {
                 gaps_ms: gaps_ms.iter().copied().collect(),
                 unexplained_ms,
                 impaired_ms: BTreeMap::new(),
+                unwatched_ms: None,
                 complete: Some(is_complete),
             }],
             workstations: Vec::new(),
@@ -440,6 +441,9 @@ mod tests {
         assert_eq!(codes(log().account(strict.clone())), ["wrong_verdict"], "the lesson's is wrong now");
         strict.complete = false;
         assert_eq!(codes(log().account(strict)), [""; 0]);
+        let mut unwatched = coverage(8_000, &gaps, 0);
+        unwatched.cameras[0].unwatched_ms = Some(4_000);
+        assert_eq!(codes(log().account(unwatched)), ["wrong_verdict"], "4 s of 10 are shown");
         let mut without_roll_call = coverage(8_000, &gaps, 0);
         without_roll_call.roll_call_recorded = Some(false);
         assert_eq!(codes(log().account(without_roll_call)), ["wrong_verdict"]);

@@ -12,6 +12,7 @@ pub mod jws;
 pub mod key;
 pub mod note;
 pub mod record;
+pub mod setup;
 pub mod timetable;
 pub mod tree;
 pub mod verdict;

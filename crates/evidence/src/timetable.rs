@@ -266,6 +266,7 @@ mod tests {
                 gaps_ms: BTreeMap::new(),
                 unexplained_ms: 0,
                 impaired_ms: BTreeMap::new(),
+                unwatched_ms: None,
                 complete: Some(true),
             }],
             workstations: vec![WorkstationCoverage {

@@ -11,6 +11,8 @@ fn started(site: &str, room: &str) -> Data {
         boot: "11111111-2222-3333-4444-555555555555".into(),
         site: site.into(),
         room: room.into(),
+        cameras: Vec::new(),
+        limits: Default::default(),
     })
 }
 

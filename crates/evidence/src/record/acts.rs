@@ -3,6 +3,7 @@
 
 use super::Role;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A face was enrolled for a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,6 +150,24 @@ pub struct ApplianceEvent {
     pub site: String,
     /// The room.
     pub room: String,
+    /// The cameras that it was started with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cameras: Vec<CameraInUse>,
+    /// The limits that it was started with and are not the defaults, by their key in the config; a switch is 0 or 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, f64>,
+}
+
+/// A camera that an appliance was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraInUse {
+    /// Its name in the config.
+    pub name: String,
+    /// `v4l2`, `rtsp`, or `file`: a film that is played in a camera's place.
+    pub kind: String,
+    /// Whether lessons are recorded by it.
+    pub recorded: bool,
 }
 
 /// Records were exported.

@@ -237,6 +237,9 @@ pub struct CameraCoverage {
     /// Of what is recorded: the picture shows nothing of the lesson, by what was found then, ms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub impaired_ms: BTreeMap<FindingKind, u64>,
+    /// Of the rest: nobody could judge what the picture shows, ms. Absent in records of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwatched_ms: Option<u64>,
     /// Whether it has shown the lesson for the share that is required, and nothing is unexplained; absent in records of
     /// before this was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
