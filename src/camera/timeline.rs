@@ -28,6 +28,8 @@ struct Lane {
     shift: f64,
     /// By how much the clock was last set, s, and when.
     set: Option<(f64, Instant)>,
+    /// How often it was set.
+    times: u32,
 }
 
 impl Timeline {
@@ -48,8 +50,9 @@ impl Timeline {
                     let is_same = |(by, at): &(f64, Instant)| {
                         (by - jump).abs() < BACK && arrived.saturating_duration_since(*at) < TOGETHER
                     };
-                    lane.shift = if other.set.as_ref().is_some_and(is_same) { other.shift } else { lane.shift - jump };
-                    lane.set = Some((jump, arrived));
+                    let is_ahead = other.times == lane.times + 1 && other.set.as_ref().is_some_and(is_same);
+                    lane.shift = if is_ahead { other.shift } else { lane.shift - jump };
+                    (lane.set, lane.times) = (Some((jump, arrived)), lane.times + 1);
                     tracing::warn!(?track, seconds = jump, "the camera has set its clock; its times go on");
                     Some((given, arrived))
                 } else {
@@ -104,6 +107,19 @@ mod tests {
             [9_900, 9_940, 9_980, 9_980, 10_020],
             "where the picture of that time is, plus what it was behind"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_the_same_again_and_again_moves_nothing_either() {
+        let (mut timeline, mut at) = (Timeline::default(), Instant::now());
+        for round in 0..3 {
+            let given = [0.0, 0.04, 0.4, 0.8];
+            for (track, behind) in [(Track::Video, 0), (Track::Audio, 5)] {
+                let placed = placed(&mut timeline, track, at + Duration::from_millis(behind), &given);
+                assert!((placed[0] - 840 * round).abs() <= 5, "{track:?}, round {round}: {placed:?}");
+            }
+            at += Duration::from_millis(40 * 4);
+        }
     }
 
     #[test]
