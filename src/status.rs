@@ -116,7 +116,6 @@ pub fn gather(
                 .filter(|(id, number, window)| *id == class.id && *window == kind && of_trainee(number))
                 .count()
         };
-        let room = &config.appliance.room;
         let enrolled = reader.enrolled(&class.id)?;
         let mut qr_only = 0;
         for person in class.people().filter(|person| !enrolled.contains(&person.number)) {
@@ -125,10 +124,7 @@ pub fn gather(
         }
         classes.push(ClassStatus {
             class: class.id.to_string(),
-            today: class
-                .lessons
-                .iter()
-                .any(|lesson| lesson.date == now.date() && (lesson.room.is_empty() || &lesson.room == room)),
+            today: class.is_in(&config.appliance.room, now.date()),
             trainees: class.trainees.len(),
             teachers: class.teachers.len(),
             enrolled: enrolled.len(),

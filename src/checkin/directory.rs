@@ -103,10 +103,7 @@ impl Directory {
         let mut by_id_number: HashMap<String, usize> = HashMap::new();
         let mut today = Vec::new();
         for class in known.classes {
-            let is_here = class
-                .lessons
-                .iter()
-                .any(|lesson| lesson.date == date && (lesson.room.is_empty() || lesson.room == room));
+            let is_here = class.is_in(room, date);
             for person in class.people() {
                 let at = match person.id_number.as_ref().map(|id| id.as_str().to_owned()) {
                     Some(id_number) => *by_id_number.entry(id_number).or_insert(humans.len()),
@@ -124,7 +121,7 @@ impl Directory {
                 if is_here { human.here.push(member) } else { human.elsewhere.push(member) }
             }
             if is_here {
-                let windows = class::windows(class, date, now.time_zone(), policy);
+                let windows = class::windows(class, date, room, now.time_zone(), policy);
                 today.push((class.clone(), windows));
             }
         }

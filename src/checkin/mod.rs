@@ -21,6 +21,7 @@ mod trouble;
 mod worker;
 
 pub use desk::{DeclineRequest, Desk, DeskError, EnrolRequest, Enrolled, Reason, RosterEntry, Staff, admit, decline};
+pub(crate) use people::policy;
 pub use service::Service;
 pub use worker::{Progress, WorkerError};
 

@@ -104,7 +104,7 @@ fn build(
 }
 
 /// The windows as the config has them.
-pub(super) fn policy(config: &Config) -> WindowPolicy {
+pub(crate) fn policy(config: &Config) -> WindowPolicy {
     let windows = &config.checkin.windows;
     WindowPolicy {
         arrival_before_minutes: windows.arrival_before_minutes,

@@ -159,6 +159,11 @@ impl Class {
         self.people().find(|person| person.number == number)
     }
 
+    /// Whether it has a lesson in `room` on `date`.
+    pub fn is_in(&self, room: &str, date: Date) -> bool {
+        lessons_in(self, date, room).next().is_some()
+    }
+
     /// The first and the last lesson's date.
     pub fn days(&self) -> Option<(Date, Date)> {
         Some((self.lessons.first()?.date, self.lessons.last()?.date))

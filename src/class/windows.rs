@@ -1,12 +1,12 @@
-//! When a check-in counts: once around a day's first lesson, once after its last.
+//! When a check-in counts in a room: once around the first lesson of a day there, once after the last.
 
-use super::Class;
+use super::{Class, lessons_in};
 use evidence::record::WindowKind;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ZonedDateTime};
 
-/// Minutes around a day's lessons.
+/// Minutes around a day's lessons in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowPolicy {
     /// The arrival window opens this long before the first lesson …
@@ -28,12 +28,13 @@ pub struct Window {
     pub closes: ZonedDateTime,
 }
 
-/// The windows of `class` on `date`; none on a day without lessons.
+/// The windows of `class` on `date` in `room`; none on a day without lessons there. Lessons in other rooms, which have
+/// appliances of their own, move nothing: each room has its arrival and its departure.
 ///
 /// Where the two would overlap (a very short day), departure begins when arrival has closed. Both lie within the day:
 /// who was in is counted by date.
-pub fn windows(class: &Class, date: Date, zone: &TimeZone, policy: &WindowPolicy) -> Vec<Window> {
-    let today = || class.lessons.iter().filter(|lesson| lesson.date == date);
+pub fn windows(class: &Class, date: Date, room: &str, zone: &TimeZone, policy: &WindowPolicy) -> Vec<Window> {
+    let today = || lessons_in(class, date, room);
     let (Some(first), Some(last)) = (today().map(|lesson| lesson.start).min(), today().map(|lesson| lesson.end).max())
     else {
         return Vec::new();
@@ -99,13 +100,33 @@ mod tests {
     fn a_day_has_a_window_before_the_first_lesson_and_one_after_the_last() {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
         let class = class(&[(23, 8, 10), (23, 14, 16), (24, 9, 11)]);
-        let windows = windows(&class, date(2026, 11, 23), &zone, &POLICY);
+        let windows = windows(&class, date(2026, 11, 23), "301", &zone, &POLICY);
         let shown: Vec<String> = windows
             .iter()
             .map(|w| format!("{:?} {}–{}", w.kind, w.opens.strftime("%H:%M"), w.closes.strftime("%H:%M")))
             .collect();
         assert_eq!(shown, ["Arrival 07:30–08:10", "Departure 16:00–16:30"]);
-        assert!(super::windows(&class, date(2026, 11, 25), &zone, &POLICY).is_empty());
+        assert!(super::windows(&class, date(2026, 11, 25), "301", &zone, &POLICY).is_empty());
+    }
+
+    #[test]
+    fn a_day_in_two_rooms_has_an_arrival_and_a_departure_in_each() {
+        let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+        let mut class = class(&[(23, 8, 10), (23, 10, 11), (23, 13, 16)]);
+        (class.lessons[0].room, class.lessons[2].room) = ("301".into(), "205".into());
+        let told = |room| {
+            let windows = windows(&class, date(2026, 11, 23), room, &zone, &POLICY);
+            let minute = |moment: &ZonedDateTime| moment.strftime("%H:%M").to_string();
+            windows.iter().map(|w| (minute(&w.opens), minute(&w.closes))).collect::<Vec<_>>()
+        };
+        let spans =
+            |spans: &[(&str, &str)]| spans.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Vec<_>>();
+        // A lesson without a room is in the class's usual one, which 301 and 205 both take for theirs.
+        assert_eq!(told("301"), spans(&[("07:30", "08:10"), ("11:00", "11:30")]));
+        assert_eq!(told("205"), spans(&[("09:30", "10:10"), ("16:00", "16:30")]));
+        class.lessons[1].room = "301".into();
+        let windows = super::windows(&class, date(2026, 11, 23), "205", &zone, &POLICY);
+        assert_eq!(windows[0].opens.strftime("%H:%M").to_string(), "12:30");
     }
 
     #[test]
@@ -113,7 +134,7 @@ mod tests {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
         let policy = WindowPolicy { departure_after_minutes: 120, arrival_before_minutes: 120, ..POLICY };
         let class = class(&[(23, 1, 2), (23, 20, 23)]);
-        let windows = windows(&class, date(2026, 11, 23), &zone, &policy);
+        let windows = windows(&class, date(2026, 11, 23), "301", &zone, &policy);
         let ends = |window: &Window| (window.opens.to_string(), window.closes.to_string());
         let moment = |text: &str| format!("2026-11-{text}:00+08:00[Asia/Shanghai]");
         assert_eq!(ends(&windows[0]), (moment("23T00:00"), moment("23T01:10")));

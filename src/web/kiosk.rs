@@ -183,10 +183,7 @@ async fn teachers(State(app): State<Arc<App>>) -> Result<Response, Response> {
         let reader = app.journal.store().read().map_err(|error| internal(&error))?;
         let classes = reader.classes().map_err(|error| internal(&error))?;
         let mut classes: Vec<_> = classes.into_iter().map(|row| row.class).collect();
-        classes.sort_by_key(|class| {
-            let is_here = |lesson: &crate::class::Lesson| lesson.room.is_empty() || lesson.room == *room;
-            !class.lessons.iter().any(|lesson| lesson.date == today && is_here(lesson))
-        });
+        classes.sort_by_key(|class| !class.is_in(room, today));
         let entry = |class: crate::class::Class| {
             let teachers = class.teachers.iter().map(|teacher| json!([teacher.number, mask(&teacher.name)]));
             json!({ "class": class.id.to_string(), "name": class.name, "teachers": teachers.collect::<Vec<_>>() })

@@ -6,7 +6,8 @@ use super::{App, asset, blocking, internal};
 use crate::attention::Attention;
 use crate::attention::chinese::chinese;
 use crate::camera::CameraState;
-use crate::class::{Role, Window, WindowPolicy, windows};
+use crate::checkin;
+use crate::class::{Role, Window, windows};
 use crate::clock::local;
 use crate::status::Status;
 use crate::store::CheckinRow;
@@ -183,20 +184,14 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
     let reader = app.journal.store().read()?;
     let accepted = reader.accepted_rows_on(now.date())?;
     let room = &app.config.appliance.room;
-    let settings = &app.config.checkin.windows;
-    let policy = WindowPolicy {
-        arrival_before_minutes: settings.arrival_before_minutes,
-        arrival_after_minutes: settings.arrival_after_minutes,
-        departure_after_minutes: settings.departure_after_minutes,
-    };
+    let policy = checkin::policy(&app.config);
     let mut views = Vec::new();
     for class in reader.classes()?.into_iter().map(|row| row.class) {
-        let is_here = |lesson: &crate::class::Lesson| lesson.room.is_empty() || lesson.room == *room;
-        if !class.lessons.iter().any(|lesson| lesson.date == now.date() && is_here(lesson)) {
+        if !class.is_in(room, now.date()) {
             continue;
         }
         let enrolled = reader.enrolled(&class.id)?;
-        let windows = windows(&class, now.date(), now.time_zone(), &policy);
+        let windows = windows(&class, now.date(), room, now.time_zone(), &policy);
         let mut qr_only = Vec::new();
         for person in class.people() {
             if reader.consent(&class.id, &person.number)?.is_some_and(|consent| !consent.given) {

@@ -105,6 +105,29 @@ fn of_two_classes_the_one_whose_window_is_open_counts_and_else_the_one_that_open
 }
 
 #[test]
+fn lessons_in_another_room_open_no_window_here_and_nobody_is_missing_for_them() {
+    let mut class = class("A", 8, 10, "205");
+    let mut afternoon = class.lessons[0].clone();
+    (afternoon.room, afternoon.start, afternoon.end) =
+        ("301".into(), jiff::civil::time(13, 30, 0, 0), jiff::civil::time(16, 30, 0, 0));
+    class.lessons.push(afternoon);
+    let mut directory = directory(&[class], &[], &[], &at(8, 0, 0));
+    let one = member(&directory, "A", "1");
+    let decided = |directory: &Directory, now| {
+        let decision = decide_member(std::slice::from_ref(&one), directory, &now);
+        (decision.outcome, decision.window, decision.outside, decision.next_opens)
+    };
+    let outside = CheckinOutcome::OutsideWindow;
+    let early = (outside, None, Some(Outside::BeforeArrival), Some("13:00".to_owned()));
+    assert_eq!(decided(&directory, at(8, 0, 0)), early, "they are in the other room");
+    assert_eq!(decided(&directory, at(10, 5, 0)), early, "and leave that one");
+    assert_eq!(decided(&directory, at(13, 10, 0)), (CheckinOutcome::Accepted, Some(Arrival), None, None));
+    directory.accept(&one, Arrival);
+    assert_eq!(decided(&directory, at(13, 10, 0)), (CheckinOutcome::AlreadyCheckedIn, Some(Arrival), None, None));
+    assert_eq!(decided(&directory, at(16, 40, 0)), (CheckinOutcome::Accepted, Some(Departure), None, None));
+}
+
+#[test]
 fn a_teacher_checks_in_like_a_trainee_and_the_decision_says_that_it_is_one() {
     let now = at(8, 5, 0);
     let templates = [template("A", "T1", face_at(0.0))];
