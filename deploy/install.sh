@@ -13,6 +13,28 @@ fail() { echo "install.sh: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "must be run as root"
 has_systemd() { [ -d /run/systemd/system ]; }
 
+# The models under /usr/share are Rollcall's own and are replaced by every upgrade. What somebody has changed there is not
+# replaced, nor removed: installed.sha256 tells what was put there.
+models_are_ours() {
+  local folder=$root/usr/share/rollcall/models
+  [ -f "$folder/models.toml" ] || return 0
+  if [ -f "$folder/installed.sha256" ]; then
+    (cd "$folder" && sha256sum --check --status installed.sha256) && return 0
+  elif cmp -s "$folder/models.toml" "$here/models/models.toml"; then
+    return 0
+  fi
+  cat >&2 <<CHANGED
+install.sh: nothing was done: the models in $folder are not those that were last installed.
+  If they are your own, keep them where no upgrade touches them:
+    cp -a $folder $root/etc/rollcall/models
+    and in $root/etc/rollcall/rollcall.toml:
+    [models]
+    manifest = "/etc/rollcall/models/models.toml"
+  Then, or if they are not your own, remove $folder/models.toml and run this again.
+CHANGED
+  exit 1
+}
+
 install_it() {
   local from=${1:-$here/target/release}
   for file in rollcall libonnxruntime.so; do
@@ -24,6 +46,7 @@ install_it() {
     x86_64:003e | aarch64:00b7) ;;
     *) fail "$from/rollcall is built for another kind of machine than this one ($(uname -m))" ;;
   esac
+  models_are_ours
   local missing=()
   for package in "${packages[@]}"; do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -40,6 +63,7 @@ install_it() {
   install -d "$root/usr/lib/rollcall" "$root/usr/share/rollcall/models/licences" "$root/usr/share/doc/rollcall"
   install -m 0644 "$from/libonnxruntime.so" "$root/usr/lib/rollcall/"
   install -m 0644 "$here"/models/models.toml "$here"/models/*.onnx "$root/usr/share/rollcall/models/"
+  (cd "$root/usr/share/rollcall/models" && sha256sum models.toml ./*.onnx >installed.sha256)
   install -m 0644 "$here"/models/licences/* "$root/usr/share/rollcall/models/licences/"
   install -m 0644 "$here/LICENSE" "$root/usr/share/doc/rollcall/"
   [ ! -f "$here/docs/operations.md" ] || install -m 0644 "$here/docs/operations.md" "$root/usr/share/doc/rollcall/"
@@ -70,6 +94,7 @@ remove_it() {
 case "${1:-}" in
   install) install_it "${2:-}" ;;
   remove)
+    models_are_ours
     remove_it
     echo "removed; config and records stay in /etc/rollcall and /var/lib/rollcall"
     ;;
