@@ -66,7 +66,7 @@ install_it() {
   (cd "$root/usr/share/rollcall/models" && sha256sum models.toml ./*.onnx >installed.sha256)
   install -m 0644 "$here"/models/licences/* "$root/usr/share/rollcall/models/licences/"
   install -m 0644 "$here/LICENSE" "$root/usr/share/doc/rollcall/"
-  [ ! -f "$here/docs/operations.md" ] || install -m 0644 "$here/docs/operations.md" "$root/usr/share/doc/rollcall/"
+  [ ! -d "$here/docs" ] || install -m 0644 "$here"/docs/*.md "$root/usr/share/doc/rollcall/"
   # The program last, under another name first: a running one is never written over.
   install -m 0755 "$from/rollcall" "$root/usr/bin/rollcall.new"
   mv "$root/usr/bin/rollcall.new" "$root/usr/bin/rollcall"
