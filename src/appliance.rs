@@ -128,6 +128,7 @@ impl Appliance {
             _ => {}
         }
         let live = Arc::new(Live::default());
+        let model = vision.as_ref().map(|vision| vision.model().to_owned());
         let checkin_camera = config.checkin_camera().map(|camera| camera.name.clone());
         let start = |camera: &CameraConfig| {
             let is_checkin = checkin_camera.as_ref() == Some(&camera.name);
@@ -171,6 +172,7 @@ impl Appliance {
             journal: journal.clone(),
             live: live.clone(),
             desk: checkin.as_ref().map(|checkin| checkin.desk().clone()),
+            model,
             progress: checkin.as_ref().map(|checkin| checkin.progress().clone()),
             cameras: cameras.clone(),
             lessons: lessons.clone(),

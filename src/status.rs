@@ -67,8 +67,11 @@ pub struct ClassStatus {
     pub trainees: usize,
     /// Teachers on the roster.
     pub teachers: usize,
-    /// Of both, those whose face is enrolled.
+    /// Of both, those whose face is enrolled with the embedding model that is in use.
     pub enrolled: usize,
+    /// Of both, those whose face is enrolled with other models only: nothing recognises them.
+    #[serde(default)]
+    pub other_model: usize,
     /// Of both, those who declined face recognition: they check in by QR code.
     #[serde(default)]
     pub qr_only: usize,
@@ -78,7 +81,7 @@ pub struct ClassStatus {
     pub departed: usize,
 }
 
-/// What only the running appliance knows.
+/// What only the running appliance knows; of one that does not run, the model alone.
 #[derive(Default)]
 pub struct Running<'a> {
     /// Its cameras.
@@ -93,6 +96,8 @@ pub struct Running<'a> {
     pub undelivered: Vec<Undelivered>,
     /// What is kept of them.
     pub keeping: Option<Keeping>,
+    /// SHA-256 (hex) of the embedding model in use; without, a face enrolled with any counts.
+    pub model: Option<String>,
 }
 
 /// Looks at everything.
@@ -104,6 +109,7 @@ pub fn gather(
     trouble: Option<String>,
 ) -> Result<Status, JournalError> {
     let now = local(&**journal.clock(), journal.zone());
+    let Running { cameras, recordings, coverage, alarms, undelivered, keeping, model } = running.unwrap_or_default();
     let reader = journal.store().read()?;
     let accepted = reader.accepted_on(now.date())?;
     let mut classes = Vec::new();
@@ -116,7 +122,8 @@ pub fn gather(
                 .filter(|(id, number, window)| *id == class.id && *window == kind && of_trainee(number))
                 .count()
         };
-        let enrolled = reader.enrolled(&class.id)?;
+        let enrolled = reader.enrolled_with(&class.id, model.as_deref())?;
+        let other_model = reader.enrolled(&class.id)?.difference(&enrolled).count();
         let mut qr_only = 0;
         for person in class.people().filter(|person| !enrolled.contains(&person.number)) {
             let has_declined = reader.consent(&class.id, &person.number)?.is_some_and(|consent| !consent.given);
@@ -128,6 +135,7 @@ pub fn gather(
             trainees: class.trainees.len(),
             teachers: class.teachers.len(),
             enrolled: enrolled.len(),
+            other_model,
             qr_only,
             arrived: count(WindowKind::Arrival),
             departed: count(WindowKind::Departure),
@@ -144,7 +152,6 @@ pub fn gather(
     let findings = reader.open_findings()?.into_iter().map(finding);
     let findings: Vec<Attention> = findings.collect();
     drop(reader);
-    let Running { cameras, recordings, coverage, alarms, undelivered, keeping } = running.unwrap_or_default();
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),

@@ -134,6 +134,9 @@ pub enum Attention {
         class: String,
         /// How many.
         people: usize,
+        /// Of them, those who are enrolled, but with another embedding model than the one in use.
+        #[serde(default)]
+        other_model: usize,
     },
     /// There is no class.
     NoClass,
@@ -239,7 +242,8 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     for class in status.classes.iter().filter(|class| class.today) {
         let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);
         if people > 0 {
-            found.push(Attention::NotEnrolled { class: class.class.clone(), people });
+            let (class, other_model) = (class.class.clone(), class.other_model.min(people));
+            found.push(Attention::NotEnrolled { class, people, other_model });
         }
     }
     found

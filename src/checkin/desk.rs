@@ -60,7 +60,7 @@ pub struct RosterEntry {
     pub consents: bool,
     /// Whether the person has declined face recognition, or withdrawn consent.
     pub declined: bool,
-    /// Whether a face is enrolled.
+    /// Whether a face is enrolled, with the model in use.
     pub enrolled: bool,
 }
 
@@ -241,12 +241,14 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, DeskError>>;
 pub struct Desk {
     journal: Arc<Journal>,
     live: Arc<Live>,
+    model: String,
     commands: Sender<Command>,
 }
 
 impl Desk {
-    pub(super) fn new(journal: Arc<Journal>, live: Arc<Live>, commands: Sender<Command>) -> Desk {
-        Desk { journal, live, commands }
+    /// `model` is the embedding model's SHA-256 (hex).
+    pub(super) fn new(journal: Arc<Journal>, live: Arc<Live>, model: &str, commands: Sender<Command>) -> Desk {
+        Desk { journal, live, model: model.to_owned(), commands }
     }
 
     /// The roster of the teacher's class.
@@ -256,7 +258,7 @@ impl Desk {
             let class = desk.admit(&staff)?;
             let reader = desk.journal.store().read()?;
             let row = reader.class(&class)?.ok_or_else(|| DeskError::Refused(Reason::ClassGone(class.clone())))?;
-            let enrolled = reader.enrolled(&class)?;
+            let enrolled = reader.enrolled_with(&class, Some(&desk.model))?;
             let mut entries = Vec::new();
             for person in row.class.people() {
                 let consents = reader.consent(&class, &person.number)?.map(|consent| consent.given);
@@ -377,7 +379,28 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::journal::{PlanSource, testing};
+    use crate::journal::{EnrolledFace, PlanSource, testing};
+
+    #[tokio::test]
+    async fn the_roster_calls_nobody_enrolled_whose_face_is_of_another_model() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (clock, zone) = (Arc::new(SystemClock::default()), jiff::tz::TimeZone::UTC);
+        let journal = Arc::new(Journal::initialise(folder.path(), "site", "301", clock, zone).expect("made"));
+        let class = testing::class("2026-001", &["1", "2"], &["T1"]);
+        journal.import_class(&class, "00", PlanSource::File, "301").expect("imported");
+        journal.store().set_pin(&class.id, "T1", "2580").expect("set");
+        for (number, model) in [("1", "model"), ("2", "the one before")] {
+            journal.give_consent(&class.id, number, "00", "cli").expect("consented");
+            let face = EnrolledFace { photo: "22".repeat(32), embedding: vec![0; 12] };
+            let enrolled: Result<_, JournalError> = journal.enrol(&class.id, number, &[face], model, "cli", |_| Ok(()));
+            enrolled.expect("enrolled");
+        }
+        let desk = Desk::new(journal, Arc::default(), "model", std::sync::mpsc::channel().0);
+        let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };
+        let roster = desk.roster(staff).await.expect("open");
+        let enrolled: Vec<_> = roster.iter().map(|entry| (&*entry.number, entry.enrolled)).collect();
+        assert_eq!(enrolled, [("1", true), ("2", false), ("T1", false)]);
+    }
 
     #[tokio::test]
     async fn a_class_that_was_closed_shows_nobody_its_roster() {
@@ -387,7 +410,7 @@ mod tests {
         let class = testing::class("2026-001", &["1"], &["T1"]);
         journal.import_class(&class, "00", PlanSource::File, "301").expect("imported");
         journal.store().set_pin(&class.id, "T1", "2580").expect("set");
-        let desk = Desk::new(journal.clone(), Arc::default(), std::sync::mpsc::channel().0);
+        let desk = Desk::new(journal.clone(), Arc::default(), "model", std::sync::mpsc::channel().0);
         let staff = Staff { class: class.id.to_string(), number: "T1".into(), pin: "2580".into() };
         assert_eq!(desk.roster(staff.clone()).await.expect("open").len(), 2);
         journal.close_class(&class.id).expect("closed");

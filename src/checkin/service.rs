@@ -33,7 +33,7 @@ impl Service {
         vision: Vision,
     ) -> Result<Service, WorkerError> {
         let (sender, commands) = mpsc::channel();
-        let desk = Desk::new(journal.clone(), live.clone(), sender);
+        let desk = Desk::new(journal.clone(), live.clone(), vision.model(), sender);
         let (stop, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
         let (faces, tokens) = (Arc::new(Faces::default()), Arc::new(Mutex::new(Vec::new())));
         let shared = Shared {

@@ -215,7 +215,8 @@ fn advise(config: &Config, journal: &Journal, class: &Class) -> Result<Vec<Strin
 const SHOWN: usize = 12;
 
 fn list(config: &Path) -> Result<()> {
-    let (_, journal) = appliance::open(config)?;
+    let (config, journal) = appliance::open(config)?;
+    let model = appliance::embedding_model(&config);
     let reader = journal.store().read()?;
     let classes = reader.all_classes()?;
     if classes.is_empty() {
@@ -223,7 +224,7 @@ fn list(config: &Path) -> Result<()> {
     }
     for row in classes {
         let class = &row.class;
-        let enrolled = reader.enrolled(&class.id)?.len();
+        let enrolled = reader.enrolled_with(&class.id, model.as_deref())?.len();
         let days = class.days().map_or(String::new(), |(first, last)| format!("{first} to {last}"));
         let state = if row.closed.is_some() { "  closed" } else { "" };
         println!(

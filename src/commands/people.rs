@@ -112,18 +112,24 @@ impl ConsentCommand {
                 }
             }
             ConsentCommand::List { class } => {
-                let (_, journal) = appliance::open(config)?;
+                let (config, journal) = appliance::open(config)?;
+                let model = appliance::embedding_model(&config);
                 let class = class_id(&class)?;
                 let reader = journal.store().read()?;
                 let row = reader.class(&class)?.with_context(|| format!("class {class} is not known"))?;
-                let enrolled = reader.enrolled(&class)?;
+                let enrolled = reader.enrolled_with(&class, model.as_deref())?;
+                let with_any_model = reader.enrolled(&class)?;
                 for person in row.class.people() {
                     let consent = match reader.consent(&class, &person.number)? {
                         Some(consent) if consent.given => format!("consents since {}", consent.time),
                         Some(consent) => format!("declined or withdrew on {}", consent.time),
                         None => "has not been asked".into(),
                     };
-                    let face = if enrolled.contains(&person.number) { "enrolled" } else { "not enrolled" };
+                    let face = match &person.number {
+                        number if enrolled.contains(number) => "enrolled",
+                        number if with_any_model.contains(number) => "enrolled with another model: not recognised",
+                        _ => "not enrolled",
+                    };
                     println!("{}  {}  {consent}, {face}", person.number, person.name);
                 }
             }

@@ -1,8 +1,8 @@
 //! `rollcall status`: of the running appliance, or of its state when it does not run.
 
-use super::appliance::open;
+use super::appliance::{embedding_model, open};
 use crate::config::Config;
-use crate::status::{Status, gather};
+use crate::status::{Running, Status, gather};
 use crate::sync::SyncStatus;
 use anyhow::Result;
 use std::path::Path;
@@ -26,7 +26,8 @@ impl StatusArgs {
             None => {
                 let (config, journal) = open(path)?;
                 let log = SyncStatus::of(&journal, config.sync.as_ref())?;
-                (gather(&config, &journal, None, log, None)?, false)
+                let known = Running { model: embedding_model(&config), ..Running::default() };
+                (gather(&config, &journal, Some(known), log, None)?, false)
             }
         };
         if self.json {

@@ -217,9 +217,17 @@ impl View {
 
     /// The people of a class who have a template, of whatever model.
     pub fn enrolled(&self, class: &ClassId) -> Result<HashSet<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT DISTINCT number FROM templates WHERE class = ?1")?;
-        let numbers = statement.query_map([class.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(numbers)
+        self.enrolled_with(class, None)
+    }
+
+    /// The people of a class who have a template of `model` (SHA-256, hex): who has one of another model only is recognised
+    /// by nothing. Without, of whatever model.
+    pub fn enrolled_with(&self, class: &ClassId, model: Option<&str>) -> Result<HashSet<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT DISTINCT number FROM templates WHERE class = ?1 AND model = coalesce(?2, model)")?;
+        let numbers = statement.query_map(params![class.as_str(), model], |row| row.get(0))?;
+        Ok(numbers.collect::<Result<_, _>>()?)
     }
 
     /// A person's QR secret.

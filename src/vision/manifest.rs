@@ -174,13 +174,14 @@ impl Manifest {
             .unwrap_or_else(|| "/usr/share/rollcall/models/models.toml".into())
     }
 
+    /// The SHA-256 (hex) of the embedding model that a manifest names. No model is read.
+    pub fn embedding_model(path: &Path) -> Result<String, VisionError> {
+        Ok(read(path)?.embed.sha256)
+    }
+
     /// Reads the manifest and verifies the hash of every model in it.
     pub fn load(path: &Path) -> Result<Manifest, VisionError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
-        let file: ManifestFile = toml::from_str(&text)
-            .map_err(|error| VisionError::Manifest { path: path.to_owned(), message: error.to_string() })?;
-        let manifest = Manifest { path: path.to_owned(), file };
+        let manifest = Manifest { path: path.to_owned(), file: read(path)? };
         let models = [
             (&manifest.file.detect.file, &manifest.file.detect.sha256),
             (&manifest.file.landmarks.file, &manifest.file.landmarks.sha256),
@@ -210,4 +211,9 @@ impl Manifest {
             found,
         })
     }
+}
+
+fn read(path: &Path) -> Result<ManifestFile, VisionError> {
+    let text = std::fs::read_to_string(path).map_err(|source| VisionError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| VisionError::Manifest { path: path.to_owned(), message: error.to_string() })
 }

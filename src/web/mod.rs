@@ -48,6 +48,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// What staff can ask of the check-in; absent without a camera.
     pub desk: Option<Desk>,
+    /// SHA-256 (hex) of the embedding model in use; absent without a camera.
+    pub model: Option<String>,
     /// The check-in's counters; absent without a camera.
     pub progress: Option<Arc<Progress>>,
     /// The recording of lessons and the watch over it, once they have begun.
@@ -82,6 +84,7 @@ impl App {
             alarms: self.alarm.as_ref().map(|alarm| alarm.list()).unwrap_or_default(),
             undelivered: self.alarm.as_ref().map(|alarm| alarm.undelivered()).unwrap_or_default(),
             keeping: lessons.map(|lessons| lessons.recording.keeping()),
+            model: self.model.clone(),
         };
         status::gather(&self.config, &self.journal, Some(running), log, trouble)
     }

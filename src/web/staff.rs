@@ -190,7 +190,8 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
         if !class.is_in(room, now.date()) {
             continue;
         }
-        let enrolled = reader.enrolled(&class.id)?;
+        let enrolled = reader.enrolled_with(&class.id, app.model.as_deref())?;
+        let with_any_model = reader.enrolled(&class.id)?;
         let windows = windows(&class, now.date(), room, now.time_zone(), &policy);
         let mut qr_only = Vec::new();
         for person in class.people() {
@@ -210,13 +211,12 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
                     accepted.iter().find(is_theirs)
                 };
                 let (arrival, departure) = (row(WindowKind::Arrival), row(WindowKind::Departure));
-                let (mark, state) = state(
-                    arrival,
-                    &windows,
-                    now,
-                    enrolled.contains(&person.number) || qr_only.contains(&person.number),
-                    words,
-                );
+                let face = match &person.number {
+                    number if enrolled.contains(number) || qr_only.contains(number) => Face::NotWanting,
+                    number if with_any_model.contains(number) => Face::OfAnotherModel,
+                    _ => Face::NotEnrolled,
+                };
+                let (mark, state) = state(arrival, &windows, now, face, words);
                 PersonView {
                     number: person.number.clone(),
                     name: person.name.clone(),
@@ -240,19 +240,31 @@ fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView
     Ok(views)
 }
 
+/// How somebody stands with the face that is to be recognised.
+enum Face {
+    /// It is enrolled, or the person checks in by QR code.
+    NotWanting,
+    /// It was enrolled before the embedding model was changed.
+    OfAnotherModel,
+    NotEnrolled,
+}
+
 fn state(
     arrival: Option<&CheckinRow>,
     windows: &[Window],
     now: &ZonedDateTime,
-    can_check_in: bool,
+    face: Face,
     words: Words,
 ) -> (&'static str, String) {
     let closed = windows.iter().any(|window| window.kind == WindowKind::Arrival && window.closes <= *now);
-    match (arrival, closed, can_check_in) {
+    match (arrival, closed, face) {
         (Some(_), ..) => ("good", words.t("已到", "here").into()),
         (None, true, _) => ("bad", words.t("缺勤", "missing").into()),
-        (None, false, true) => ("wait", words.t("未到", "expected").into()),
-        (None, false, false) => ("warn", words.t("未登记人脸", "not enrolled").into()),
+        (None, false, Face::NotWanting) => ("wait", words.t("未到", "expected").into()),
+        (None, false, Face::OfAnotherModel) => {
+            ("warn", words.t("人脸模型已更换，需重新登记", "the face model has changed: enrol again").into())
+        }
+        (None, false, Face::NotEnrolled) => ("warn", words.t("未登记人脸", "not enrolled").into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What staff are told needs attention, and what they are not bothered with.
 
 use rollcall::attention::Attention;
+use rollcall::attention::chinese::chinese;
 use rollcall::clock::TestClock;
 use rollcall::config::Config;
 use rollcall::coverage::CameraWatch;
 use rollcall::journal::testing::class;
-use rollcall::journal::{Journal, PlanSource};
+use rollcall::journal::{EnrolledFace, Journal, JournalError, PlanSource};
 use rollcall::recording::{CameraRecording, Keeping};
 use rollcall::status::{Running, gather};
 use rollcall::sync::SyncStatus;
@@ -39,6 +40,39 @@ fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
 }
 
 #[test]
+fn who_was_enrolled_with_another_model_than_the_one_in_use_is_to_be_enrolled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rollcall.toml");
+    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
+    let config = Config::load(&file).expect("a config");
+    let roster = class("2026-001", &["1", "2"], &["T1"]);
+    let lesson = roster.lessons.first().expect("a lesson").date;
+    let clock = Arc::new(TestClock::at(format!("{lesson}T04:00:00Z").parse().expect("a time")));
+    let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
+        .expect("initialised");
+    journal.import_class(&roster, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+    let (old, new) = ("5c".repeat(32), "6d".repeat(32));
+    for number in ["1", "2"] {
+        journal.give_consent(&roster.id, number, &"11".repeat(32), "cli").expect("consented");
+        let face = EnrolledFace { photo: "22".repeat(32), embedding: vec![0; 12] };
+        let enrolled: Result<_, JournalError> = journal.enrol(&roster.id, number, &[face], &old, "cli", |_| Ok(()));
+        enrolled.expect("enrolled");
+    }
+    let told = |model: &str| {
+        let running = Running { model: Some(model.to_owned()), ..Running::default() };
+        let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
+        let told = status.attention.into_iter().find(|one| matches!(one, Attention::NotEnrolled { .. }));
+        (status.classes[0].enrolled, told.expect("the teacher is never enrolled"))
+    };
+    let wanting = |people, other_model| Attention::NotEnrolled { class: "2026-001".into(), people, other_model };
+    assert_eq!(told(&old), (2, wanting(1, 0)));
+    let (enrolled, attention) = told(&new);
+    assert_eq!((enrolled, &attention), (0, &wanting(3, 2)));
+    assert!(attention.to_string().contains("the face model has changed: 2 people"), "{attention}");
+    assert!(chinese(&attention).contains("人脸模型已更换"));
+}
+
+#[test]
 fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rollcall.toml");
@@ -64,6 +98,7 @@ fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
             alarms: Vec::new(),
             undelivered: Vec::new(),
             keeping: None,
+            model: None,
         };
         let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
         let is_about_it =
