@@ -94,7 +94,11 @@ impl Reserve {
         marker::check(&self.recordings)?;
         let (disk, is_read_only) = ask(&self.recordings)?;
         if is_read_only {
-            let text = format!("{} can only be read: see what the kernel says of its disk", self.recordings.display());
+            let text = format!(
+                "{} can only be read: a service may write there when its unit has it as ReadWritePaths= \
+                 (docs/operations.md); if it has, see what the kernel says of the disk",
+                self.recordings.display()
+            );
             return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, text));
         }
         let is_shared = self.recordings.metadata()?.dev() == self.state.metadata()?.dev();

@@ -142,4 +142,5 @@ fn a_disk_that_can_only_be_read_has_no_room_to_tell_of() {
     assert!(remount.expect("mount").success());
     let error = Reserve::new(&config).look().expect_err("it can only be read");
     assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
+    assert!(error.to_string().contains("ReadWritePaths="), "{error}");
 }

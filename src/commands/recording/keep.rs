@@ -54,7 +54,44 @@ pub(super) fn init(path: &Path) -> Result<ExitCode> {
     let folder = Config::load(path)?.recordings();
     mark(&folder).with_context(|| format!("cannot mark {}", folder.display()))?;
     println!("recordings are kept in {}", folder.display());
+    tell_drop_in(&folder, true);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The unit's state directory: the service may write there by itself.
+const STATE_DIRECTORY: &str = "/var/lib/rollcall";
+
+fn tell_drop_in(folder: &Path, is_required: bool) {
+    if !folder.starts_with(STATE_DIRECTORY) {
+        let lines = drop_in(folder, is_required);
+        println!(
+            "
+A service may write there when its unit says so. `systemctl edit rollcall`, and add:
+
+{lines}"
+        );
+    }
+}
+
+/// What the unit needs to write to a folder outside its state directory. What is not required may be away while the service
+/// starts.
+fn drop_in(folder: &Path, is_required: bool) -> String {
+    let folder = folder.display();
+    if is_required {
+        format!(
+            "[Unit]
+RequiresMountsFor={folder}
+[Service]
+ReadWritePaths={folder}"
+        )
+    } else {
+        format!(
+            "[Unit]
+After=remote-fs.target
+[Service]
+ReadWritePaths=-{folder}"
+        )
+    }
 }
 
 impl StatusArgs {
@@ -84,6 +121,7 @@ impl ArchiveArgs {
             let archive = config.archive.as_ref().with_context(missing)?;
             Archiver::init(archive)?;
             println!("the archive {} is ready", archive.name);
+            archive.folder.iter().for_each(|folder| tell_drop_in(folder, false));
             return Ok(ExitCode::SUCCESS);
         }
         let (config, journal) = open(path)?;
@@ -159,5 +197,17 @@ impl std::fmt::Display for Kept {
             writeln!(f, "held        {}", self.held.text())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_of_its_own_is_waited_for_and_a_share_is_not() {
+        let lines = |is_required| drop_in(Path::new("/mnt/a"), is_required);
+        assert_eq!(lines(true), "[Unit]\nRequiresMountsFor=/mnt/a\n[Service]\nReadWritePaths=/mnt/a");
+        assert!(lines(false).ends_with("ReadWritePaths=-/mnt/a") && !lines(false).contains("Requires"));
     }
 }
