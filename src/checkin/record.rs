@@ -17,8 +17,10 @@ use jiff::ZonedDateTime;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The same person's same outcome is not recorded again for this long.
+/// The same person's same outcome is not recorded again until the person has been out of sight for this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(8);
+/// Nor, of a face seen between two windows, "outside the window": whoever has a lesson in the camera's sight looks up and down.
+const OUTSIDE_AFTER: Duration = Duration::from_secs(300);
 /// The same stranger is not recorded again for this long.
 const STRANGER_AFTER: Duration = Duration::from_secs(30);
 /// The same reason to refuse a face is not recorded again for this long.
@@ -57,7 +59,10 @@ pub(super) enum Evidence<'a> {
 
 #[derive(PartialEq)]
 enum Subject {
+    /// Class, number, and what came of it.
     Person(String, String, CheckinOutcome),
+    /// Class and number of a face outside the windows, and when the next one opens.
+    Waiting(String, String, Option<String>),
     Reason(CheckinOutcome),
 }
 
@@ -84,8 +89,8 @@ impl Recorder {
         Recorder { journal, live, config, camera, model, recent: Vec::new(), strangers: Vec::new() }
     }
 
-    /// Whether this was recorded a moment ago. Being seen again keeps the moment of a stranger and of a person's QR code
-    /// going.
+    /// Whether this was recorded a moment ago. Being seen again keeps the moment of a person and of a stranger going, by face or
+    /// by QR code.
     pub(super) fn is_repeat(&mut self, decision: &Decision, evidence: &Evidence) -> bool {
         self.is_repeat_at(decision, evidence, Instant::now())
     }
@@ -98,12 +103,18 @@ impl Recorder {
             let known = self.strangers.iter_mut().find(|(face, _)| face.cosine(&mean) >= SAME_STRANGER);
             return known.map(|(_, at)| *at = now).is_some();
         }
-        let subject = subject(decision);
+        let subject = subject(decision, evidence);
         let Some((_, at)) = self.recent.iter_mut().find(|(known, _)| *known == subject) else { return false };
-        if matches!((evidence, subject), (Evidence::Qr(_), Subject::Person(..))) {
+        // A reason is nobody's: one face does not keep it going for the next.
+        if !matches!(subject, Subject::Reason(_)) {
             *at = now;
         }
         true
+    }
+
+    /// Notes that whom this is about, recorded or not, is still seen.
+    pub(super) fn stays(&mut self, decision: &Decision, evidence: &Evidence) {
+        self.is_repeat(decision, evidence);
     }
 
     /// Records an attempt: its record is on disk, fsynced, when this returns. Then the kiosk is told.
@@ -198,9 +209,9 @@ impl Recorder {
             // Whoever was accepted a moment ago and stays in front of the camera has not come again.
             (CheckinOutcome::Accepted, _) => {
                 let again = Decision { outcome: CheckinOutcome::AlreadyCheckedIn, ..decision.clone() };
-                self.recent.push((subject(&again), now));
+                self.recent.push((subject(&again, evidence), now));
             }
-            _ => self.recent.push((subject(decision), now)),
+            _ => self.recent.push((subject(decision, evidence), now)),
         }
     }
 }
@@ -208,15 +219,20 @@ impl Recorder {
 fn after(subject: &Subject) -> Duration {
     match subject {
         Subject::Person(..) => REPEAT_AFTER,
+        Subject::Waiting(..) => OUTSIDE_AFTER,
         Subject::Reason(CheckinOutcome::Unknown) => CODE_AFTER,
         Subject::Reason(_) => REFUSAL_AFTER,
     }
 }
 
-fn subject(decision: &Decision) -> Subject {
-    match &decision.member {
-        Some(member) => Subject::Person(member.class.to_string(), member.number.clone(), decision.outcome),
-        None => Subject::Reason(decision.outcome),
+fn subject(decision: &Decision, evidence: &Evidence) -> Subject {
+    let Some(member) = &decision.member else { return Subject::Reason(decision.outcome) };
+    let (class, number) = (member.class.to_string(), member.number.clone());
+    match (decision.outcome, evidence) {
+        (CheckinOutcome::OutsideWindow, Evidence::Face(_)) => {
+            Subject::Waiting(class, number, decision.next_opens.clone())
+        }
+        (outcome, _) => Subject::Person(class, number, outcome),
     }
 }
 

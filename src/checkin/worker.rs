@@ -311,6 +311,7 @@ impl Worker {
             },
         };
         if is_settled {
+            self.recorder.stays(&decision, &evidence);
             if let Some(verdict) = self.verdicts.get_mut(&track.id) {
                 verdict.at = Instant::now();
                 // The window that somebody waits for may have closed meanwhile.

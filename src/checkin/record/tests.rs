@@ -77,7 +77,35 @@ fn who_was_accepted_and_stays_has_not_come_again() {
         let again = decision(CheckinOutcome::AlreadyCheckedIn, Some("A"));
         assert!(recorder.is_repeat(&again, &seen));
         assert!(!recorder.is_repeat(&decision(CheckinOutcome::AlreadyCheckedIn, Some("B")), &seen), "another class");
-        assert!(!recorder.is_repeat_at(&again, &seen, Instant::now() + Duration::from_secs(9)), "9 s later");
+        let now = Instant::now();
+        for seconds in [7, 14, 21] {
+            let later = now + Duration::from_secs(seconds);
+            assert!(recorder.is_repeat_at(&again, &seen, later), "{seconds} s, still in sight");
+        }
+        assert!(!recorder.is_repeat_at(&again, &seen, now + Duration::from_secs(30)), "came back after 9 s");
+    });
+}
+
+#[test]
+fn who_sits_before_the_camera_during_a_lesson_is_recorded_as_outside_the_window_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut recorder = recorder(folder.path());
+    let gap =
+        |next: &str| Decision { next_opens: Some(next.into()), ..decision(CheckinOutcome::OutsideWindow, Some("A")) };
+    track([good(100.0, &face_at(0.0))], 100, |track| {
+        let (seen, early) = (Evidence::Face(track), gap("07:30"));
+        record(&mut recorder, &early, &seen);
+        let during = gap("11:00");
+        assert!(!recorder.is_repeat(&during, &seen), "another gap between the windows");
+        record(&mut recorder, &during, &seen);
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        // Each time the head is lifted again after a while.
+        for minutes in [1, 5, 9, 13] {
+            assert!(recorder.is_repeat_at(&during, &seen, now + minute * minutes), "{minutes} min, still here");
+        }
+        let code = Evidence::Qr(None);
+        assert!(!recorder.is_repeat_at(&during, &code, now + minute * 13), "who holds up a code asks");
+        assert!(!recorder.is_repeat_at(&during, &seen, now + minute * 18 + Duration::from_secs(1)), "came back");
     });
 }
 
