@@ -4,6 +4,7 @@ use super::directory::{Directory, Identity, Likeness, Member};
 use super::live::Outside;
 use super::record::outcome_of;
 use super::track::Track;
+use crate::class::{Span, Window};
 use crate::config::CheckinConfig;
 use crate::vision::RefusalReason;
 use evidence::record::{CheckinOutcome, WindowKind};
@@ -18,6 +19,8 @@ pub struct Decision {
     pub member: Option<Member>,
     /// The window that was open.
     pub window: Option<WindowKind>,
+    /// When that window opens and closes.
+    pub span: Option<Span>,
     /// How like the face was; absent for a QR code.
     pub likeness: Option<Likeness>,
     /// When the person's next window opens, `HH:MM`, for an attempt outside every window.
@@ -50,6 +53,7 @@ impl Decision {
             outcome,
             member: None,
             window: None,
+            span: None,
             likeness: None,
             next_opens: None,
             outside: None,
@@ -62,18 +66,22 @@ impl Decision {
 ///
 /// An open window in which the person is still expected goes before one already used, and that before none.
 pub fn decide_member(members: &[Member], directory: &Directory, now: &ZonedDateTime) -> Decision {
-    let open = |member: &Member| directory.open_window(&member.class, now).map(|window| window.kind);
+    let open = |member: &Member| directory.open_window(&member.class, now);
     let expected = members.iter().find_map(|member| {
-        open(member).filter(|kind| !directory.is_accepted(member, *kind)).map(|kind| (member, kind))
+        open(member).filter(|window| !directory.is_accepted(member, window.kind)).map(|window| (member, window))
     });
-    let used = || members.iter().find_map(|member| open(member).map(|kind| (member, kind)));
-    let decision =
-        |outcome, member: &Member, window| Decision { member: Some(member.clone()), window, ..Decision::of(outcome) };
-    if let Some((member, kind)) = expected {
-        return decision(CheckinOutcome::Accepted, member, Some(kind));
+    let used = || members.iter().find_map(|member| open(member).map(|window| (member, window)));
+    let decision = |outcome, member: &Member, window: Option<&Window>| Decision {
+        member: Some(member.clone()),
+        window: window.map(|window| window.kind),
+        span: window.map(|window| Span { from: window.opens.timestamp(), until: window.closes.timestamp() }),
+        ..Decision::of(outcome)
+    };
+    if let Some((member, window)) = expected {
+        return decision(CheckinOutcome::Accepted, member, Some(window));
     }
-    if let Some((member, kind)) = used() {
-        return decision(CheckinOutcome::AlreadyCheckedIn, member, Some(kind));
+    if let Some((member, window)) = used() {
+        return decision(CheckinOutcome::AlreadyCheckedIn, member, Some(window));
     }
     let next = members
         .iter()

@@ -181,6 +181,8 @@ impl Recorder {
             role: member.map(|member| member.role),
             date: now.date().to_string(),
             window: decision.window,
+            opens: decision.span.map(|span| self.journal.time_text(span.from)),
+            closes: decision.span.map(|span| self.journal.time_text(span.until)),
             method: if track.is_some() { Method::Face } else { Method::Qr },
             confirmed_by: confirmer.map(|teacher| teacher.number.clone()),
             confirmed_class: confirmer

@@ -46,6 +46,8 @@ pub fn checkin(class: &str, person: &str, date: &str) -> Checkin {
         role: Some(Role::Trainee),
         date: date.into(),
         window: Some(WindowKind::Arrival),
+        opens: Some("2026-11-23T07:30:00.000+08:00".into()),
+        closes: Some("2026-11-23T08:10:00.000+08:00".into()),
         method: Method::Face,
         confirmed_by: None,
         confirmed_class: None,

@@ -48,6 +48,8 @@ fn facts() -> Vec<Data> {
         role: Some(Role::Trainee),
         date: "2026-11-24".into(),
         window: Some(WindowKind::Arrival),
+        opens: Some("2026-11-24T08:00:00.000+08:00".into()),
+        closes: Some("2026-11-24T08:40:00.000+08:00".into()),
         method: Method::Face,
         confirmed_by: None,
         confirmed_class: None,
@@ -82,6 +84,8 @@ fn facts() -> Vec<Data> {
         person: None,
         role: None,
         window: None,
+        opens: None,
+        closes: None,
         photo: None,
         ..accepted.clone()
     };

@@ -63,6 +63,8 @@ fn who_was_accepted_in_this_window_has_already_checked_in_but_not_for_the_next_o
     directory.accept(&one, Arrival);
     let again = decide_member(std::slice::from_ref(&one), &directory, &now);
     assert_eq!((again.outcome, again.window), (CheckinOutcome::AlreadyCheckedIn, Some(Arrival)));
+    let bounds = again.span.map(|span| (span.from, span.until));
+    assert_eq!(bounds, Some((at(7, 30, 0).timestamp(), at(8, 10, 0).timestamp())), "as the record will tell");
     let two = member(&directory, "A", "2");
     assert_eq!(decide_member(&[two], &directory, &now).outcome, CheckinOutcome::Accepted, "another person");
     let leaving = decide_member(&[one], &directory, &at(11, 5, 0));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::checkin::testing::{class, directory, face_at, good, refused, track};
-use crate::class::ClassId;
+use crate::class::{ClassId, Span};
 use crate::clock::SystemClock;
 use evidence::record::WindowKind;
 
@@ -21,7 +21,9 @@ fn decision(outcome: CheckinOutcome, class_of_one: Option<&str>) -> Decision {
         directory(&[class(id, 8, 11, "301")], &[], &[], &now).member_here(&ClassId::new(id).expect("a number"), "1")
     });
     let window = (outcome == CheckinOutcome::Accepted).then_some(WindowKind::Arrival);
-    Decision { member, window, ..Decision::of(outcome) }
+    let moment = |hour, minute| crate::checkin::testing::at(hour, minute, 0).timestamp();
+    let span = window.map(|_| Span { from: moment(7, 30), until: moment(8, 10) });
+    Decision { member, window, span, ..Decision::of(outcome) }
 }
 
 fn record(recorder: &mut Recorder, decision: &Decision, evidence: &Evidence) -> Arc<Outcome> {
@@ -159,6 +161,11 @@ fn only_an_accepted_face_keeps_a_photo_and_only_its_hash_is_in_the_record() {
                 other => panic!("a check-in at {seq}, not {other:?}"),
             };
         assert_eq!(made(accepted.seq).photo, Some(evidence::sha256_hex(&photo)));
+        // The test's clock is UTC, the day's in Shanghai.
+        let bounds = (made(accepted.seq).opens, made(accepted.seq).closes);
+        let moment = |text: &str| Some(format!("2026-11-{text}:00.000+00:00"));
+        assert_eq!(bounds, (moment("22T23:30"), moment("23T00:10")), "the window that was open");
+        assert_eq!((made(unknown.seq).opens, made(unknown.seq).closes), (None, None));
         assert_eq!(made(unknown.seq).photo, None);
     });
 }

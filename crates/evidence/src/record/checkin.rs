@@ -22,6 +22,12 @@ pub struct Checkin {
     /// The window that was open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowKind>,
+    /// When that window opens, RFC 3339 with offset: the plan's lesson and the institution's setting make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<String>,
+    /// When it closes, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<String>,
     /// By face or by QR code.
     pub method: Method,
     /// Roster number of the teacher who confirmed a QR code.

@@ -231,6 +231,7 @@ impl Data {
     /// The times in it.
     fn times(&self) -> Vec<&str> {
         match self {
+            Data::Checkin(data) => data.opens.iter().chain(&data.closes).map(String::as_str).collect(),
             Data::Segment(data) => vec![&data.start, &data.end],
             Data::Gap(data) => vec![&data.start, &data.end],
             Data::Lesson(data) => vec![&data.start, &data.end],

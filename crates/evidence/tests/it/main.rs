@@ -7,7 +7,7 @@ mod vectors;
 use evidence::checkpoint::{Countersigned, Log, Signed, Witness};
 use evidence::jws::{JwsError, MAX_LENGTH, Verifier, read_unverified};
 use evidence::key::{SigningKey, VerifyingKey};
-use evidence::record::{Data, Record, RecordError};
+use evidence::record::{Checkin, Data, Record, RecordError};
 use evidence::tree::*;
 use evidence::verdict::LogVerifier;
 use proptest::prelude::*;
@@ -121,6 +121,8 @@ fn what_would_not_read_back_is_never_signed() {
         wrong.quality.as_mut().expect("by face").yaw = not_a_number;
         assert!(problem(&with(Data::Checkin(wrong))).contains("null"), "{not_a_number}");
     }
+    let of_no_time = Checkin { closes: Some("08:40".into()), ..checkin.clone() };
+    assert_eq!(with(Data::Checkin(of_no_time)).sign(&key), Err(RecordError::Time("08:40".into())));
     // A kind that is known reads back as that kind.
     let other =
         Data::Other { kind: "erasure".into(), data: serde_json::json!({"class": "A", "person": "1", "reason": ""}) };
