@@ -8,6 +8,7 @@ use rollcall::commands::class::ClassCommand;
 use rollcall::commands::coverage::CoverageCommand;
 use rollcall::commands::demo::DemoArgs;
 use rollcall::commands::enrol::EnrolArgs;
+use rollcall::commands::erase::EraseArgs;
 use rollcall::commands::export::ExportCommand;
 use rollcall::commands::face::FaceCommand;
 use rollcall::commands::init::InitArgs;
@@ -60,6 +61,8 @@ enum Command {
     Consent(ConsentCommand),
     /// Enrol faces from photos
     Enrol(EnrolArgs),
+    /// Erase what is kept of a person, at the person's request
+    Erase(EraseArgs),
     /// Set a teacher's PIN
     Pin(PinArgs),
     /// Write a person's QR code, the alternative to the face
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Class(command) => command.run(&config),
         Command::Consent(command) => command.run(&config),
         Command::Enrol(command) => command.run(&config),
+        Command::Erase(command) => command.run(&config),
         Command::Pin(command) => command.run(&config),
         Command::Qr(command) => command.run(&config),
         Command::Register(command) => command.run(&config),

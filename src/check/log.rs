@@ -77,6 +77,7 @@ pub(super) fn check(
             // In the snapshot that showed the log's end, so that no newer record can be missing from what is compared.
             coverage.compare(&reader, found)?;
             let templates = people.compare(&reader, found);
+            people.photos(&reader, &counted.missing, found);
             let rows = recordings.compare(&reader, found).unwrap_or_else(|error| {
                 found.fail("unreadable", "segments", None, error.to_string());
                 Default::default()

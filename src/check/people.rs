@@ -6,7 +6,7 @@ use evidence::record::{Consent, Data, Enrolment, Plan, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Class and roster number.
-type Who = (String, String);
+pub(super) type Who = (String, String);
 
 /// What the records say last.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct People {
     closed: BTreeMap<String, u64>,
     consents: BTreeMap<Who, (u64, String, Consent)>,
     enrolled: BTreeMap<Who, (u64, Enrolment)>,
+    /// Whose photos were erased, by the newest record that says so.
+    erased: BTreeMap<Who, u64>,
     /// Records that do not verify: what hangs on them cannot be judged.
     bad: BTreeSet<u64>,
 }
@@ -44,7 +46,11 @@ impl People {
                 self.enrolled.insert(who(&enrolment.class, &enrolment.person), (seq, enrolment.clone()));
             }
             Data::Erasure(erasure) => {
-                self.enrolled.remove(&who(&erasure.class, &erasure.person));
+                let who = who(&erasure.class, &erasure.person);
+                self.enrolled.remove(&who);
+                if erasure.photos {
+                    self.erased.insert(who, seq);
+                }
             }
             _ => {}
         }
@@ -68,6 +74,26 @@ impl People {
             Err(error) => {
                 found.fail("unreadable", "templates", None, error.to_string());
                 0
+            }
+        }
+    }
+
+    /// Holds the photos that are missing, and those that are there, against the erasures.
+    pub fn photos(&self, reader: &Reader<'_>, missing: &[(u64, Who)], found: &mut Found) {
+        let mut wrong = |seq: u64, message: String| found.fail("wrong_photo", "captures", Some(seq), message);
+        for (seq, who) in missing {
+            if self.erased.get(who).is_none_or(|erasure| erasure < seq) {
+                wrong(*seq, format!("the photo of record {seq} is missing"));
+            }
+        }
+        for ((class, number), seq) in &self.erased {
+            match reader.captures_of(class, number, *seq) {
+                Ok(0) => {}
+                Ok(kept) => wrong(
+                    *seq,
+                    format!("{kept} photos of {number} of class {class} are kept, though record {seq} erased them"),
+                ),
+                Err(error) => wrong(*seq, format!("the photos of {number} of class {class}: {error}")),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Check-ins and capture photos against the records that they belong to.
 
 use super::Found;
+use super::people::Who;
 use crate::store::{CheckinRow, Reader};
 use evidence::record::{Checkin, Data, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Counted {
     pub checkins: u64,
     pub photos: u64,
+    /// Check-ins whose photo is not there, by their record, with class and roster number.
+    pub missing: Vec<(u64, Who)>,
 }
 
 /// Checks what hangs on these records, which follow each other; `None` is a record that does not verify.
@@ -81,14 +84,22 @@ fn captures(
         Err(_) => records.iter().map(|(seq, _)| *seq).collect(),
     };
     for (seq, record) in records {
-        let expected = record.and_then(checkin_of).and_then(|checkin| checkin.photo.as_deref());
+        let checkin = record.and_then(checkin_of);
+        let expected = checkin.and_then(|checkin| checkin.photo.as_deref());
         if expected.is_none() && !kept.contains(seq) {
             continue;
         }
         let message = match reader.capture_of(*seq) {
             Err(error) => format!("the photo of record {seq}: {error}"),
-            Ok(None) if expected.is_some() => format!("the photo of record {seq} is missing"),
-            Ok(None) => continue,
+            Ok(None) => {
+                // Whether it was erased is told by a later record.
+                let told = checkin.filter(|_| expected.is_some());
+                counted.missing.extend(told.map(|checkin| {
+                    let name = |text: &Option<String>| text.clone().unwrap_or_default();
+                    (*seq, (name(&checkin.class), name(&checkin.person)))
+                }));
+                continue;
+            }
             Ok(Some((sha256, jpeg))) => {
                 counted.photos += 1;
                 let is_told = expected.is_some_and(|expected| expected != sha256);

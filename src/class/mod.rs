@@ -130,7 +130,7 @@ pub enum SoundPolicy {
 pub struct Person {
     /// 编号: stands in records and uploads, so never an ID-card number.
     pub number: String,
-    /// 姓名; stays on the appliance.
+    /// 姓名; stays on the appliance. Empty once it was erased, which only that of a closed class can be.
     pub name: String,
     /// Trainee or teacher.
     pub role: Role,
@@ -145,6 +145,13 @@ impl Lesson {
     /// Whether it is given in `room`.
     pub fn is_in(&self, room: &str) -> bool {
         self.room.is_empty() || self.room == room
+    }
+}
+
+impl Person {
+    /// Whether only the number is left: the person's data were erased at their request.
+    pub fn is_erased(&self) -> bool {
+        self.name.is_empty()
     }
 }
 

@@ -150,7 +150,7 @@ fn and_more(count: usize) -> String {
 /// Who of the class as it is known is erased when it is imported as `class`, why, and what to do.
 fn erased_by(journal: &Journal, class: &Class) -> Result<Vec<String>> {
     let Some(known) = journal.store().read()?.class(&class.id)? else { return Ok(Vec::new()) };
-    let leaving = known.class.people().filter(|person| !is_still_there(person, class));
+    let leaving = known.class.people().filter(|person| !person.is_erased() && !is_still_there(person, class));
     let told = leaving.map(|person| match class.person(&person.number) {
         None => format!("{} {}: is no longer on the roster", person.number, person.name),
         Some(now) => format!(

@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod coverage_people;
 pub mod demo;
 pub mod enrol;
+pub mod erase;
 pub mod export;
 pub mod export_class;
 pub mod face;

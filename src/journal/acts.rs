@@ -5,7 +5,7 @@
 
 use super::{Appended, Batch, Journal, JournalError};
 use crate::class::{Class, ClassId, IdNumber, Lesson, Person, SoundPolicy, recorded_span};
-use crate::store::{StoreError, Template, View};
+use crate::store::{FormerPerson, StoreError, Template, View};
 use evidence::record::{self, Checkin, ClockQuality, Closing, Consent, Data, Enrolment, Erasure, Export, Plan};
 use jiff::SignedDuration;
 
@@ -58,7 +58,7 @@ impl Journal {
             if let Some(known) = batch.class(&class.id)? {
                 self.keep_begun(batch, &known, Some(class))?;
                 for person in known.class.people().filter(|person| !is_still_there(person, class)) {
-                    if batch.has_checked_in(&class.id, &person.number)? {
+                    if !person.is_erased() && batch.has_checked_in(&class.id, &person.number)? {
                         batch.put_former_person(&class.id, person)?;
                     }
                     batch.erase(&class.id, &person.number, "left_roster")?;
@@ -66,16 +66,22 @@ impl Journal {
                 }
             }
             for former in batch.former_people(&class.id)? {
-                let Some(other) = class.person(&former.number) else { continue };
+                let Some(other) = class.person(former.number()) else { continue };
                 if is_another(&former, other) {
+                    let owner = match &former {
+                        FormerPerson::Known(person) => &*person.name,
+                        FormerPerson::Erased(_) => "somebody whose data were erased at their request",
+                    };
                     return Err(JournalError::Refused(format!(
-                        "number {} of class {} has checked in as {}: give {} a number that nobody has had. A corrected \
+                        "number {} of class {} has checked in as {owner}: give {} a number that nobody has had. A corrected \
                          name is the same person's where both files have the ID-card number (身份证号), or the 备案号 of \
                          a teacher: import the file with that and the old name first",
-                        former.number, class.id, former.name, other.name
+                        former.number(),
+                        class.id,
+                        other.name
                     )));
                 }
-                batch.forget_former_person(&class.id, &former.number)?;
+                batch.forget_former_person(&class.id, former.number())?;
             }
             let appended = batch.append(Data::Plan(Plan {
                 class: class.id.to_string(),
@@ -278,7 +284,7 @@ impl Journal {
 }
 
 impl Batch<'_> {
-    fn record_consent(
+    pub(super) fn record_consent(
         &mut self,
         class: &ClassId,
         number: &str,
@@ -302,6 +308,7 @@ impl Batch<'_> {
                 class: class.to_string(),
                 person: number.into(),
                 reason: reason.into(),
+                photos: false,
             }))?;
         }
         Ok(())
@@ -321,7 +328,15 @@ impl Batch<'_> {
 }
 
 /// Whether nothing tells that two people with one number are one person whose name or ID-card number was corrected.
-fn is_another(before: &Person, now: &Person) -> bool {
+fn is_another(before: &FormerPerson, now: &Person) -> bool {
+    let before = match before {
+        FormerPerson::Known(before) => before,
+        FormerPerson::Erased(before) => {
+            return !before.is_named(&now.name)
+                && !now.id_number.as_ref().is_some_and(|id_number| before.has_id_number(id_number.as_str()))
+                && !now.registration.as_ref().is_some_and(|registration| before.has_registration(registration));
+        }
+    };
     let is_known_by = |before: Option<&str>, now: Option<&str>| before.is_some() && before == now;
     before.name != now.name
         && !is_known_by(before.id_number.as_ref().map(IdNumber::as_str), now.id_number.as_ref().map(IdNumber::as_str))

@@ -6,6 +6,7 @@
 
 mod acts;
 mod begun;
+mod erase;
 mod error;
 mod lessons;
 #[doc(hidden)]
@@ -14,6 +15,7 @@ mod time;
 
 pub(crate) use acts::is_still_there;
 pub use acts::{EnrolledFace, PlanSource};
+pub use erase::{Identity, Kept};
 pub use error::JournalError;
 pub use lessons::NewFinding;
 
@@ -360,7 +362,11 @@ impl Batch<'_> {
             },
             Data::Consent(consent) => Ok(self.write.put_consent(record.seq, &record.time, consent)?),
             Data::Erasure(erasure) => {
-                self.write.erase_templates(&erasure.class, &erasure.person).map(|_| ()).map_err(Into::into)
+                self.write.erase_templates(&erasure.class, &erasure.person)?;
+                if erasure.photos {
+                    self.write.erase_captures(&erasure.class, &erasure.person)?;
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

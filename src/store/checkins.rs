@@ -136,6 +136,13 @@ impl View {
         Ok(statement.query_row([sql(seq)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
+    /// How many photos are kept of a person's check-ins in a class, in the records before `end`.
+    pub fn captures_of(&self, class: &str, number: &str, end: u64) -> Result<usize, StoreError> {
+        let query = "SELECT count(*) FROM captures JOIN checkins USING (seq)
+                     WHERE class = ?1 AND person = ?2 AND seq < ?3";
+        Ok(self.connection.query_row(query, params![class, number, sql(end)], |row| row.get::<_, i64>(0))? as usize)
+    }
+
     /// The records from `first` on that have a capture photo, `limit` at most, in order.
     pub fn capture_seqs(&self, first: u64, limit: usize) -> Result<Vec<u64>, StoreError> {
         let mut statement =
@@ -161,6 +168,13 @@ impl Write<'_> {
             word(checkin.method),
             time
         ])?;
+        Ok(())
+    }
+
+    /// Erases the photos of a person's check-ins. `secure_delete` overwrites them.
+    pub(crate) fn erase_captures(&self, class: &str, number: &str) -> Result<(), StoreError> {
+        let query = "DELETE FROM captures WHERE seq IN (SELECT seq FROM checkins WHERE class = ?1 AND person = ?2)";
+        self.connection().execute(query, [class, number])?;
         Ok(())
     }
 

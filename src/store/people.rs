@@ -246,18 +246,10 @@ impl View {
         found.map(|(class, number)| Ok((class_id(&class)?, number))).transpose()
     }
 
-    /// Who has checked in in a class and is not on its roster any more.
-    pub fn former_people(&self, class: &ClassId) -> Result<Vec<Person>, StoreError> {
-        let mut statement =
-            self.connection.prepare("SELECT json FROM former_people WHERE class = ?1 ORDER BY number")?;
-        let mut rows = statement.query([class.as_str()])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let person = serde_json::from_str(&row.get::<_, String>(0)?)
-                .map_err(|error| StoreError::Value { what: "a person", problem: error.to_string() })?;
-            found.push(person);
-        }
-        Ok(found)
+    /// How many templates a person has in a class, of whatever model.
+    pub fn templates_of(&self, class: &ClassId, number: &str) -> Result<usize, StoreError> {
+        let query = "SELECT count(*) FROM templates WHERE class = ?1 AND number = ?2";
+        Ok(self.connection.query_row(query, [class.as_str(), number], |row| row.get::<_, i64>(0))? as usize)
     }
 }
 
@@ -353,22 +345,17 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Keeps who has left the roster, for as long as records tell of them.
-    pub(crate) fn put_former_person(&self, class: &ClassId, person: &Person) -> Result<(), StoreError> {
-        let json = serde_json::to_string(person)
-            .map_err(|error| StoreError::Value { what: "a person", problem: error.to_string() })?;
-        self.connection().execute(
-            "INSERT OR REPLACE INTO former_people (class, number, json) VALUES (?1, ?2, ?3)",
-            [class.as_str(), &person.number, &json],
-        )?;
-        Ok(())
-    }
-
-    /// They are on the roster again.
-    pub(crate) fn forget_former_person(&self, class: &ClassId, number: &str) -> Result<(), StoreError> {
-        let query = "DELETE FROM former_people WHERE class = ?1 AND number = ?2";
-        self.connection().execute(query, [class.as_str(), number])?;
-        Ok(())
+    /// Takes name, ID-card number and 备案号 out of the roster, and QR secret and PIN away; the number and the consent stay.
+    pub(crate) fn blank_person(&self, id: &ClassId, number: &str) -> Result<(), StoreError> {
+        let Some(mut class) = self.class(id)?.map(|row| row.class) else { return Ok(()) };
+        for person in class.trainees.iter_mut().chain(&mut class.teachers).filter(|person| person.number == number) {
+            (person.name, person.id_number, person.registration) = (String::new(), None, None);
+        }
+        let json = serde_json::to_string(&class)
+            .map_err(|error| StoreError::Value { what: "a class", problem: error.to_string() })?;
+        self.connection().execute("UPDATE classes SET json = ?2 WHERE id = ?1", [id.as_str(), &json])?;
+        self.connection().execute("DELETE FROM persons WHERE class = ?1 AND number = ?2", [id.as_str(), number])?;
+        self.people_changed()
     }
 
     /// Gives a person a new QR secret; the printed one no longer works.

@@ -1,4 +1,5 @@
-//! Teachers' PINs: kept as argon2id hashes, and locked for a while after a few wrong tries.
+//! Teachers' PINs: kept as argon2id hashes, and locked for a while after a few wrong tries. Other short secrets are hashed
+//! likewise.
 
 use super::{Store, StoreError};
 use crate::class::ClassId;
@@ -38,12 +39,12 @@ impl Store {
         if !(4..=12).contains(&pin.len()) || !pin.bytes().all(|digit| digit.is_ascii_digit()) {
             return Err(value("must be 4 to 12 digits".into()));
         }
-        let hash = Argon2::default().hash_password(pin.as_bytes()).map_err(|error| value(error.to_string()))?;
+        let hash = hash(pin)?;
         let write = self.begin()?;
         let changed = write.connection().execute(
             "UPDATE persons SET pin_hash = ?3, pin_failures = 0, pin_locked_until = NULL
              WHERE class = ?1 AND number = ?2",
-            params![class.as_str(), number, hash.to_string()],
+            params![class.as_str(), number, hash],
         )?;
         if changed == 0 {
             return Err(value(format!("{number} is not in class {class}")));
@@ -94,4 +95,15 @@ impl Store {
         write.commit()?;
         Ok(check)
     }
+}
+
+/// The argon2id hash of a short secret, with a salt of its own. Takes tens of milliseconds, on purpose.
+pub(super) fn hash(secret: &str) -> Result<String, StoreError> {
+    let hash = Argon2::default().hash_password(secret.as_bytes());
+    Ok(hash.map_err(|error| StoreError::Value { what: "a hash", problem: error.to_string() })?.to_string())
+}
+
+/// Whether it is the hash of this secret.
+pub(super) fn is_of(hash: &str, secret: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
 }

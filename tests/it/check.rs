@@ -104,6 +104,40 @@ fn a_whole_appliance_is_good() {
 }
 
 #[test]
+fn a_photo_that_was_erased_at_request_is_not_missing_and_any_other_is() {
+    let (folder, journal) = appliance();
+    let id = class("2026-001", &["1"], &["T1"]).id;
+    let keep = |number: &str, date: &str, photo: &[u8]| {
+        journal.check_in(checkin("2026-001", number, date), Some(photo)).expect("appended").seq
+    };
+    let another = keep("2", "2026-11-21", b"of another");
+    journal.erase_at_request(&id, "1", "cli").expect("erased");
+    let later = keep("1", "2026-11-22", b"of later");
+    let erasure = later - 1;
+    let report = look(folder.path()).expect("readable");
+    assert!(report.ok && report.problems.is_empty(), "{report}");
+    assert_eq!((report.checkins, report.photos, report.templates), (22, 2, 1));
+    with_key(folder.path())
+        .execute("DELETE FROM captures WHERE seq IN (?1, ?2)", params![another as i64, later as i64])
+        .expect("taken away");
+    let report = look(folder.path()).expect("readable");
+    let missing = [another, later].map(|seq| format!("wrong_photo captures {seq}"));
+    assert_eq!(words(&report), missing, "{report}");
+    // A record that says what was not done is no better.
+    let photo = [1u8; 9000];
+    with_key(folder.path())
+        .execute(
+            "INSERT INTO captures SELECT min(seq), ?1, ?2 FROM checkins WHERE person = '1'",
+            params![evidence::sha256_hex(&photo), photo],
+        )
+        .expect("put back");
+    let report = look(folder.path()).expect("readable");
+    let told = format!("wrong_photo captures {erasure}");
+    let why = format!("though record {erasure} erased them");
+    assert!(words(&report).contains(&told) && report.to_string().contains(&why), "{report}");
+}
+
+#[test]
 fn it_may_run_while_the_daemon_writes() {
     let (folder, journal) = appliance();
     let stop = AtomicBool::new(false);

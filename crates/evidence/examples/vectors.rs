@@ -124,7 +124,7 @@ fn facts() -> Vec<Data> {
             expected: "2026-11-24T08:30:00.000+08:00".into(),
             observed: "2026-11-24T07:30:00.000+08:00".into(),
         }),
-        Data::Erasure(Erasure { class: class.clone(), person, reason: "consent_withdrawn".into() }),
+        Data::Erasure(Erasure { class: class.clone(), person, reason: "request".into(), photos: true }),
         Data::Lesson(Lesson {
             class: class.clone(),
             plan: 1,

@@ -114,7 +114,7 @@ pub struct Closing {
     pub reason: String,
 }
 
-/// A person's templates and photos were erased. Names no template.
+/// A person's face templates were erased, and photos where it says so. Names no template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Erasure {
@@ -122,8 +122,11 @@ pub struct Erasure {
     pub class: String,
     /// The roster number.
     pub person: String,
-    /// `consent_withdrawn`, `class_closed` …
+    /// `consent_withdrawn`, `left_roster`, `class_closed`, or `request`: the person asked for it.
     pub reason: String,
+    /// Whether the photos of the person's check-ins in the records before this one were erased as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub photos: bool,
 }
 
 /// The wall clock was stepped.
