@@ -62,8 +62,9 @@ pub(super) fn init(path: &Path) -> Result<ExitCode> {
 const STATE_DIRECTORY: &str = "/var/lib/rollcall";
 
 fn tell_drop_in(folder: &Path, is_required: bool) {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     if !folder.starts_with(STATE_DIRECTORY) {
-        let lines = drop_in(folder, is_required);
+        let lines = drop_in(&folder, is_required);
         println!(
             "
 A service may write there when its unit says so. `systemctl edit rollcall`, and add:
