@@ -1,7 +1,7 @@
 //! `rollcall export class`: the records that name one class, each with a proof that it is in the countersigned log.
 //! docs/evidence.md describes the folder; `bureau verify` checks it.
 
-use super::export::{Output, make_folder, write_appliance};
+use super::export::{Output, make_folder, receipts, write_appliance};
 use crate::journal::Journal;
 use anyhow::{Context, Result, ensure};
 use evidence::inclusion::Inclusion;
@@ -27,13 +27,13 @@ const BATCH: usize = 2000;
 ///
 /// The log says that they were exported, in its next record.
 pub fn export_class(journal: &Journal, class: &str, folder: &Path) -> Result<u64> {
-    let (receipt, registration) = {
+    let (receipts, registration) = {
         let reader = journal.store().read()?;
-        (reader.newest_receipt()?, reader.registration()?)
+        (receipts(&reader, &[])?, reader.registration()?)
     };
-    // After the receipt, which covers no more than the log then holds.
+    // After the receipts, which cover no more than the log then holds.
     let size = journal.look()?;
-    let countersigned = receipt.as_ref().map_or(0, |receipt| receipt.size);
+    let countersigned = receipts.first().map_or(0, |receipt| receipt.size);
     let (mut chosen, mut next) = (Vec::new(), 0);
     while next < size {
         let rows = journal.store().read()?.records(next, (size - next).min(BATCH as u64) as usize, usize::MAX)?;
@@ -65,7 +65,7 @@ pub fn export_class(journal: &Journal, class: &str, folder: &Path) -> Result<u64
     drop(reader);
     records.finish()?;
     proofs.finish()?;
-    let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
+    let mut notes: Vec<String> = receipts.into_iter().map(|receipt| receipt.note).collect();
     if chosen.last().is_some_and(|(seq, _)| *seq >= countersigned) {
         notes.push(journal.checkpoint(size)?.to_text());
     }

@@ -1,6 +1,8 @@
 //! Small true-to-life data for tests.
 
+use super::Journal;
 use crate::class::{Class, ClassId, Lesson, LessonKind, Person, SoundPolicy};
+use crate::clock::local;
 use evidence::record::{Checkin, CheckinOutcome, FaceQuality, Liveness, Match, Method, Role, WindowKind};
 
 /// A class of one lesson with these people.
@@ -35,6 +37,11 @@ pub fn class(id: &str, trainees: &[&str], teachers: &[&str]) -> Class {
         trainees: trainees.iter().map(person(Role::Trainee)).collect(),
         teachers: teachers.iter().map(person(Role::Teacher)).collect(),
     }
+}
+
+/// The local day that it is.
+pub fn today(journal: &Journal) -> String {
+    local(&**journal.clock(), journal.zone()).date().to_string()
 }
 
 /// An accepted check-in as the kiosk makes it, with every field that such a record has.

@@ -83,14 +83,6 @@ impl View {
         Ok(statement.query_row([], read_receipt).optional()?)
     }
 
-    /// The oldest receipt that covers record `seq`.
-    pub fn oldest_receipt_over(&self, seq: u64) -> Result<Option<Receipt>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT size, note, countersigned_at, repeated_at FROM receipts WHERE size > ?1 ORDER BY size LIMIT 1",
-        )?;
-        Ok(statement.query_row([sql(seq)], read_receipt).optional()?)
-    }
-
     /// All receipts, smallest first.
     pub fn receipts(&self) -> Result<Vec<Receipt>, StoreError> {
         let mut statement = self

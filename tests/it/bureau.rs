@@ -6,7 +6,7 @@ use clap::Parser;
 use rollcall::commands::export::export_log;
 use rollcall::config::{ApplianceConfig, SyncConfig};
 use rollcall::journal::Journal;
-use rollcall::journal::testing::checkin;
+use rollcall::journal::testing::{checkin, today};
 use rollcall::sync::{self, Link, SyncError, SyncState, SyncStatus};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -137,8 +137,8 @@ fn assert_same(server: &Server, journal: &Journal) {
 #[test]
 fn a_registered_appliance_drains_and_both_exports_verify() {
     let (server, _state, journal, config) = registered(10);
-    for day in 0..25 {
-        journal.check_in(checkin("c", "1", &format!("day {day}")), Some(b"photo")).expect("appended");
+    for number in 0..25 {
+        journal.check_in(checkin("c", &number.to_string(), &today(&journal)), Some(b"photo")).expect("appended");
     }
     let drained = once(&journal, &config).expect("drained");
     assert_eq!(drained.receipt.size, 27, "initialised, registered, 25 check-ins");
@@ -203,8 +203,8 @@ fn a_bureau_that_takes_calls_and_never_answers_is_never_online() {
 fn killed_on_either_side_at_random_nothing_is_lost_and_nothing_doubled() {
     let (mut server, state, journal, config) = registered(16);
     for turn in 0..kills() {
-        for day in 0..200 {
-            journal.check_in(checkin("c", "1", &format!("{turn} {day}")), None).expect("appended");
+        for number in 0..200 {
+            journal.check_in(checkin("c", &format!("{turn}-{number}"), &today(&journal)), None).expect("appended");
         }
         server.serve();
         let mut sender = child("kill::child_sends", state.path());
@@ -226,10 +226,12 @@ fn killed_on_either_side_at_random_nothing_is_lost_and_nothing_doubled() {
 
 /// 50,000 check-ins.
 fn append_fifty_thousand(journal: &Journal) {
+    let day = today(journal);
     for turn in 0..50 {
         let append = |batch: &mut rollcall::journal::Batch<'_>| {
-            for day in 0..1000 {
-                batch.append(evidence::record::Data::Checkin(checkin("c", "1", &format!("{turn} {day}"))))?;
+            for number in 0..1000 {
+                let made = checkin("c", &format!("{turn}-{number}"), &day);
+                batch.append(evidence::record::Data::Checkin(made))?;
             }
             Ok::<(), rollcall::journal::JournalError>(())
         };

@@ -44,10 +44,10 @@ fn appliance() -> (TempDir, Journal) {
         let admit = |_: &rollcall::store::View| Ok::<_, rollcall::journal::JournalError>(());
         journal.enrol(&roster.id, number, &[face], &"22".repeat(32), "cli", admit).expect("enrolled");
     }
-    for day in 1..=20u8 {
+    for number in 1..=20u8 {
         clock.advance(Duration::from_secs(1));
-        let made = checkin("2026-001", "1", &format!("2026-11-{day:02}"));
-        journal.check_in(made, Some(&[day; 9000])).expect("appended");
+        let made = checkin("2026-001", &number.to_string(), "2026-11-23");
+        journal.check_in(made, Some(&[number; 9000])).expect("appended");
     }
     journal.append_event("stopped", "site", "301").expect("appended");
     let (key, witness) = bureau();
@@ -143,12 +143,12 @@ fn it_may_run_while_the_daemon_writes() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for day in 0.. {
+            for number in 100.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let made = checkin("2026-001", "2", &format!("day {day}"));
-                journal.check_in(made, Some(format!("{day}").repeat(3000).as_bytes())).expect("appended");
+                let made = checkin("2026-001", &number.to_string(), "2026-11-23");
+                journal.check_in(made, Some(format!("{number}").repeat(3000).as_bytes())).expect("appended");
                 // The file grows while it is read from end to end; not without bounds.
                 std::thread::sleep(Duration::from_millis(5));
             }

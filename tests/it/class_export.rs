@@ -12,7 +12,7 @@ use evidence::verdict::Verdict;
 use rollcall::commands::export::export_log;
 use rollcall::commands::export_class::export_class;
 use rollcall::journal::PlanSource;
-use rollcall::journal::testing::{checkin, class};
+use rollcall::journal::testing::{checkin, class, today};
 use std::path::Path;
 use std::process::Command;
 
@@ -44,9 +44,9 @@ fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
             .import_class(&class(id, &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File, "301")
             .expect("imported");
     }
-    for day in 0..20 {
+    for number in 0..20 {
         for id in ["A", "B"] {
-            journal.check_in(checkin(id, "1", &format!("day {day}")), None).expect("appended");
+            journal.check_in(checkin(id, &number.to_string(), &today(&journal)), None).expect("appended");
         }
     }
     once(&journal, &config).expect("drained");
@@ -61,7 +61,7 @@ fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
     assert!(verdict.verified && verdict.records == 22, "{verdict}");
     assert_eq!(codes(&verdict), ["countersigned", "part_of_log"]);
     assert_eq!(independent(&out("all")), Some(0));
-    journal.check_in(checkin("A", "1", "later"), None).expect("appended");
+    journal.check_in(checkin("A", "20", &today(&journal)), None).expect("appended");
     assert_eq!(export_class(&journal, "A", &out("more")).expect("exported"), 24, "the export is a record of the class");
     let verdict = verify(&out("more"), Some(key)).expect("readable");
     assert!(verdict.verified, "{verdict}");
@@ -166,8 +166,8 @@ fn a_record_that_was_signed_again_is_never_called_countersigned() {
         .import_class(&class("A", &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File, "301")
         .expect("imported");
     let consent = journal.give_consent(&id, "1", &"11".repeat(32), "cli").expect("given").seq;
-    for day in 0..10 {
-        journal.check_in(checkin("A", "1", &format!("day {day}")), None).expect("appended");
+    for number in 0..10 {
+        journal.check_in(checkin("A", &number.to_string(), &today(&journal)), None).expect("appended");
     }
     once(&journal, &config).expect("drained");
     let key = Bureau::open(server.folder.path()).expect("opened").key.verifying_key();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rollcall::appliance::Appliance;
 use rollcall::clock::SystemClock;
 use rollcall::config::Config;
-use rollcall::journal::testing::{self, checkin};
+use rollcall::journal::testing::{self, checkin, today};
 use rollcall::journal::{Journal, JournalError, PlanSource};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -50,7 +50,7 @@ impl Drop for Small {
 }
 
 fn append(journal: &Journal, number: u64) -> Result<u64, JournalError> {
-    let checkin = checkin("2026-NK-0117", &format!("{:02}", number % 40), &format!("day {number}"));
+    let checkin = checkin("2026-NK-0117", &number.to_string(), &today(journal));
     journal.check_in(checkin, Some(&number.to_le_bytes().repeat(5000))).map(|appended| appended.seq)
 }
 

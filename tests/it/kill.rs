@@ -12,7 +12,7 @@ use rollcall::check::check;
 use rollcall::clock::SystemClock;
 use rollcall::config::SyncConfig;
 use rollcall::journal::Journal;
-use rollcall::journal::testing::checkin;
+use rollcall::journal::testing::{checkin, today};
 use rollcall::store::Registration;
 use rollcall::sync;
 use std::io::{BufRead, BufReader, Write};
@@ -65,9 +65,10 @@ fn child_appends() {
     let journal = open(Path::new(&state));
     let mut out = std::io::stdout();
     loop {
-        let day = format!("day {}", journal.size());
-        let photo = day.repeat(1000);
-        let appended = journal.check_in(checkin("c", "1", &day), Some(photo.as_bytes())).expect("appended");
+        let person = journal.size().to_string();
+        let photo = person.repeat(5000);
+        let appended =
+            journal.check_in(checkin("c", &person, &today(&journal)), Some(photo.as_bytes())).expect("appended");
         out.write_all(format!("\ndone {}\n", appended.seq).as_bytes()).and_then(|()| out.flush()).expect("told");
     }
 }
@@ -97,7 +98,7 @@ fn acknowledged_check_ins_survive_kill_9() {
             let Data::Checkin(made) = jws::read_unverified(record.as_str()).expect("a record").data else {
                 panic!("a check-in at {seq}");
             };
-            assert_eq!(made.date, format!("day {seq}"));
+            assert_eq!(made.person, Some(seq.to_string()));
             assert!(reader.capture_of(*seq).expect("readable").is_some());
         }
         drop(reader);

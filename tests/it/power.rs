@@ -10,7 +10,7 @@ use crate::sources::shown;
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::check::{Files, check};
-use rollcall::journal::testing::checkin;
+use rollcall::journal::testing::{checkin, today};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -99,7 +99,7 @@ fn a_power_cut_costs_one_group_of_pictures_at_most_and_no_record() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let made = checkin("2026-001", "1", &format!("day {number}"));
+                let made = checkin("2026-001", &number.to_string(), &today(&before.journal));
                 let appended = before.journal.check_in(made, Some(&[7; 20_000])).expect("appended");
                 done.store(appended.seq, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(10));

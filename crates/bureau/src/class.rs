@@ -4,12 +4,14 @@
 //! The proofs show that the records are in the log that was countersigned. That none of the class was left out is
 //! shown by the whole log only, and the verdict says so; but a lesson of the plan without an account is missed.
 
+use crate::export::receipts;
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
 use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, moment_of, read, time_of};
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
 use evidence::key::VerifyingKey;
+use evidence::times::{Bounds, wrong_date};
 use evidence::timetable::Timetable;
 use evidence::tree::{Hash, inclusion_proof, leaf_hash};
 use evidence::verdict::{Finding, Severity, Verdict};
@@ -38,7 +40,7 @@ pub fn export_class(bureau: &Bureau, device: &str, class: &str, folder: &Path) -
     let wrong = |problem: String| FolderError::Content { path: folder.to_owned(), problem };
     bureau.database.snapshot(|transaction| {
         let row = transaction.appliance(device)?.ok_or_else(|| wrong(format!("no appliance {device:?} is known")))?;
-        let receipt = transaction.newest_receipt(&row)?.unwrap_or_default();
+        let receipts = receipts(transaction, &row)?;
         let tree = transaction.tree(&row);
         let (mut records, mut proofs, mut count, mut next) = (String::new(), String::new(), 0, 0);
         while next < row.size {
@@ -63,7 +65,7 @@ pub fn export_class(bureau: &Bureau, device: &str, class: &str, folder: &Path) -
         std::fs::create_dir(folder).map_err(failed)?;
         write_new(&folder.join("records.jws"), &records, false)?;
         write_new(&folder.join("proofs.txt"), &proofs, false)?;
-        write_new(&folder.join("checkpoint.txt"), &receipt, false)?;
+        write_new(&folder.join("checkpoint.txt"), &receipts, false)?;
         let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).expect("strings serialise") + "\n";
         write_new(&folder.join(ABOUT), &json(&serde_json::json!({"v": 1, "class": class})), false)?;
         let appliance = serde_json::json!({
@@ -144,6 +146,7 @@ struct Judge<'a> {
     from: Option<String>,
     to: Option<String>,
     timetable: Timetable,
+    bounds: Bounds,
     failures: usize,
 }
 
@@ -153,6 +156,7 @@ impl<'a> Judge<'a> {
         Judge {
             class,
             verifier: Verifier::new(foundation.log.key),
+            bounds: Bounds::new(&foundation.receipts),
             foundation,
             roots,
             records: 0,
@@ -188,7 +192,8 @@ impl<'a> Judge<'a> {
             self.fail("wrong_place", Some(seq), format!("record {seq}: is there twice, or out of order"));
         }
         self.last_seq = Some(seq);
-        let found = self.timetable.take(&record);
+        self.bounds.take(&record);
+        let found = self.timetable.take(&record).into_iter().chain(wrong_date(&record));
         self.foundation.findings.extend(found);
         self.from.get_or_insert_with(|| record.time.clone());
         self.to = Some(record.time);
@@ -262,6 +267,7 @@ impl<'a> Judge<'a> {
         let last = self.to.as_ref().and_then(|time| time.parse().ok());
         let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
         findings.extend(now.map(|now| self.timetable.finish(now)).into_iter().flatten());
+        findings.extend(self.bounds.finish());
         findings.push(note(
             "part_of_log",
             format!(

@@ -56,7 +56,7 @@ enum Command {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Mark an appliance's refused pushes as looked into; they stay on record
+    /// Mark an appliance's refused pushes, and a record that came before its time, as looked into; they stay on record
     Settle {
         #[command(flatten)]
         folder: Folder,
@@ -172,8 +172,11 @@ fn list(dir: &Path) -> Done {
             row.countersigned_at.map_or("never countersigned".into(), |time| format!("countersigned {}", utc(time)));
         let received =
             row.received_at.map_or("nothing received".into(), |time| format!("newest received {}", utc(time)));
+        let ahead = row
+            .ahead
+            .map_or(String::new(), |ahead| format!(", record {} came {} s before its time", ahead.seq, ahead.seconds));
         let refused = format!("{} refused pushes ({} proven)", row.refusals, row.contradictions);
-        println!("{}  {} records, {received}, {countersigned}, {refused}  {place}", row.device, row.size);
+        println!("{}  {} records, {received}, {countersigned}, {refused}{ahead}  {place}", row.device, row.size);
     }
     Ok(ExitCode::SUCCESS)
 }

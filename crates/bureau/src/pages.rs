@@ -2,7 +2,7 @@
 //!
 //! Nothing on it runs or is loaded from elsewhere; what appliances have sent stands there as plain text.
 
-use crate::database::{ApplianceRow, DatabaseError, RefusalRow};
+use crate::database::{Ahead, ApplianceRow, DatabaseError, RefusalRow};
 use crate::folder::Bureau;
 use crate::push::CLOCK_TOLERANCE_SECONDS;
 use crate::register::now;
@@ -64,6 +64,7 @@ enum Health {
     Silent,
     NothingNew,
     Waiting,
+    Ahead,
     ClockUnset,
     Good,
 }
@@ -76,6 +77,7 @@ impl Health {
             Some(time) if is_past(time, SILENT_SECONDS) => Health::Silent,
             Some(_) if row.received_at.is_some_and(|time| is_past(time, NOTHING_NEW_SECONDS)) => Health::NothingNew,
             None => Health::Waiting,
+            Some(_) if row.ahead.is_some() => Health::Ahead,
             Some(_) if row.last_clock.as_deref() == Some("unset") => Health::ClockUnset,
             Some(_) => Health::Good,
         }
@@ -88,6 +90,7 @@ impl Health {
             Health::Silent => ("warn", "超过一天无联系", "not heard of for over a day"),
             Health::NothingNew => ("warn", "超过三天无新记录", "nothing new for over three days"),
             Health::Waiting => ("wait", "尚无记录", "nothing received yet"),
+            Health::Ahead => ("warn", "记录时间超前", "records came before their time"),
             Health::ClockUnset => ("warn", "设备时钟未校准", "its clock was never set"),
             Health::Good => ("good", "正常", "in order"),
         }
@@ -124,7 +127,7 @@ impl Shown<'_> {
     fn sums(&self, page: &mut String) {
         let healths: Vec<Health> = self.appliances.iter().map(|row| Health::of(row, self.now)).collect();
         let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count();
-        let attention = count(&[Health::Contradicts, Health::Silent, Health::NothingNew, Health::ClockUnset]);
+        let attention = healths.len() - count(&[Health::Waiting, Health::Good]);
         let records: u64 = self.appliances.iter().map(|row| row.size).sum();
         let class = match attention {
             0 => "",
@@ -170,6 +173,9 @@ impl Shown<'_> {
                 Some("holdover") => "<small>时钟暂未同步</small>",
                 _ => "",
             };
+            let ahead = row.ahead.map_or(String::new(), |Ahead { seq, seconds }| {
+                format!("<small>记录 {seq} 的时间比收到时晚 {}</small>", length(seconds))
+            });
             let received = row
                 .received_at
                 .map_or(String::new(), |time| format!("<small>{}收到</small>", ago(self.now.saturating_sub(time))));
@@ -184,7 +190,7 @@ impl Shown<'_> {
                 page,
                 "<tr><td><span class=place>{place}</span><small><code>{}</code></small>\
                  <td><span class=\"state {class}\">{state}</span><small lang=en>{english}</small>{unproven}\
-                 <td class=n>{}<td class=t>{newest}{received}{clock}<td class=t>{countersigned}",
+                 <td class=n>{}<td class=t>{newest}{received}{clock}{ahead}<td class=t>{countersigned}",
                 html(&row.device),
                 grouped(row.size),
             );
@@ -254,10 +260,13 @@ fn grouped(number: u64) -> String {
 }
 
 fn ago(seconds: u64) -> String {
+    if seconds < 60 { "刚刚".into() } else { format!("{}前", length(seconds)) }
+}
+
+fn length(seconds: u64) -> String {
     match seconds {
-        0..60 => "刚刚".into(),
-        60..3600 => format!("{} 分钟前", seconds / 60),
-        3600..172_800 => format!("{} 小时前", seconds / 3600),
-        _ => format!("{} 天前", seconds / 86_400),
+        0..3600 => format!("{} 分钟", seconds / 60),
+        3600..172_800 => format!("{} 小时", seconds / 3600),
+        _ => format!("{} 天", seconds / 86_400),
     }
 }

@@ -3,13 +3,14 @@
 //! A push is kept whole or not at all. What has been kept can never be replaced: other bytes in a place that is
 //! taken are refused, and when the appliance's key has signed them they are a fork, whose proof is kept.
 
-use crate::database::{About, ApplianceRow, DatabaseError, NewRefusal, Transaction};
+use crate::database::{About, Ahead, ApplianceRow, DatabaseError, NewRefusal, Transaction};
 use crate::folder::Bureau;
 use crate::register::now;
 use crate::text::clean;
 use evidence::checkpoint::{Log, Signed};
 use evidence::jws::{JwsError, Verifier};
 use evidence::record::{ClockQuality, Data, Record};
+use evidence::times::TOLERANCE;
 use evidence::tree::{Frontier, Hash, Nodes, frontier_at, leaf_hash};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -184,7 +185,7 @@ fn verify_records(appliance: &ApplianceRow, first: u64, records: &[String]) -> R
     let checked: Vec<Result<(Hash, Record), PushError>> = records.par_iter().enumerate().map(check).collect();
     // The first that is wrong is told, not whichever core was quickest.
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut about = About::default();
+    let mut about = About { ahead: ahead(checked.iter().map(|(_, record)| record)), ..About::default() };
     if let Some((_, newest)) = checked.last() {
         about.last_time = Some(clean(&newest.time, MAX_NAME));
         about.last_clock = Some(match newest.clock {
@@ -203,6 +204,17 @@ fn verify_records(appliance: &ApplianceRow, first: u64, records: &[String]) -> R
         about.version = Some(clean(&event.version, MAX_NAME));
     }
     Ok((checked.into_iter().map(|(leaf, _)| leaf).collect(), about))
+}
+
+/// The record whose time is furthest ahead of the bureau's clock. It is kept all the same: an appliance whose clock has lost
+/// the time is at work too.
+fn ahead<'r>(records: impl Iterator<Item = &'r Record>) -> Option<Ahead> {
+    let now = jiff::Timestamp::now();
+    let of = |record: &Record| {
+        let lead = record.time.parse::<jiff::Timestamp>().ok()?.duration_since(now);
+        (lead > TOLERANCE).then_some(Ahead { seq: record.seq, seconds: lead.as_secs() as u64 })
+    };
+    records.filter_map(of).max_by_key(|ahead| ahead.seconds)
 }
 
 fn verify_record(appliance: &ApplianceRow, verifier: &Verifier, seq: u64, jws: &str) -> Result<Record, PushError> {

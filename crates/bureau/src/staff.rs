@@ -61,7 +61,7 @@ async fn appliances(State(bureau): State<Arc<Bureau>>) -> Result<Response, Respo
             "device": row.device, "key": row.key, "registered": row.registered, "records": row.size,
             "countersigned_at": row.countersigned_at, "received_at": row.received_at, "refusals": row.refusals,
             "contradictions": row.contradictions, "site": row.site, "room": row.room, "version": row.version, "last_time": row.last_time,
-            "last_clock": row.last_clock,
+            "last_clock": row.last_clock, "ahead": row.ahead,
         })
     });
     Ok(Json(list.collect::<Vec<_>>()).into_response())

@@ -11,11 +11,13 @@ use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::record::Record;
 use evidence::setup::Setup;
+use evidence::times::Bounds;
 use evidence::timetable::Timetable;
-use evidence::tree::Frontier;
+use evidence::tree::{Frontier, Hash};
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -72,9 +74,10 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         return class::verify(folder, bureau_key);
     }
     let Foundation { log, witness, checkpoints, receipts, findings } = Foundation::read(folder, bureau_key)?;
-    let (witnessed, unwitnessed) = checkpoints
-        .into_iter()
-        .partition(|checkpoint| receipts.iter().any(|receipt| receipt.checkpoint() == checkpoint));
+    let roots: HashSet<(u64, Hash)> =
+        receipts.iter().map(Countersigned::checkpoint).map(|checkpoint| (checkpoint.size, checkpoint.root)).collect();
+    let (witnessed, unwitnessed) =
+        checkpoints.into_iter().partition(|checkpoint| roots.contains(&(checkpoint.size, checkpoint.root)));
     let mut verifier = LogVerifier::new(log.key, witnessed).and_unwitnessed(unwitnessed);
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let mut lines = Lines::open(folder.join("records.jws"))?;
@@ -82,6 +85,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
     let (mut setup, mut last) = (Setup::default(), None);
+    let mut bounds = Bounds::new(&receipts);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
     let is_receipts = |tree: &Frontier| {
@@ -96,7 +100,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
             let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
             let missing = now.map(|now| timetable.finish(now));
-            missing.into_iter().flatten().for_each(|finding| verifier.add(finding));
+            missing.into_iter().flatten().chain(bounds.finish()).for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
@@ -105,6 +109,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             let found = match outcome.as_ref().ok().filter(is_its_own) {
                 Some(record) => {
                     recordings.take(record);
+                    bounds.take(record);
                     last = record.time.parse().ok();
                     accounts.take(record).into_iter().chain(timetable.take(record)).chain(setup.take(record)).collect()
                 }
@@ -126,7 +131,7 @@ pub(crate) struct Foundation {
     pub log: Log,
     pub witness: Option<Witness>,
     pub checkpoints: Vec<Checkpoint>,
-    /// By size.
+    /// By size, and of those for one size by time.
     pub receipts: Vec<Countersigned>,
     pub findings: Vec<Finding>,
 }
@@ -293,7 +298,7 @@ fn checkpoints(
     if receipts.is_empty() {
         findings.push(failure("no_receipt", "the bureau has countersigned nothing of this".into()));
     }
-    receipts.sort_by_key(|receipt| receipt.checkpoint().size);
+    receipts.sort_by_key(|receipt| (receipt.checkpoint().size, receipt.unix_seconds()));
     (known, receipts)
 }
 

@@ -13,6 +13,7 @@ pub mod key;
 pub mod note;
 pub mod record;
 pub mod setup;
+pub mod times;
 pub mod timetable;
 pub mod tree;
 pub mod verdict;

@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::jws::{JwsError, Verifier};
 use crate::key::VerifyingKey;
 use crate::record::{Data, Record};
+use crate::times::{self, Steps};
 use crate::tree::{self, Frontier, Hash};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -60,7 +61,7 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
 }
 
-/// Most findings that are listed one by one.
+/// Most findings of a severity that are listed one by one: warnings take no failure's place.
 const MAX_FINDINGS: usize = 1000;
 
 /// Takes a log's records and gives the verdict.
@@ -75,9 +76,13 @@ pub struct LogVerifier {
     covered: u64,
     from: Option<String>,
     last: Option<(String, Timestamp)>,
-    step_allowed: bool,
+    steps: Steps,
     is_blind: bool,
+    /// Records that were known good when a checkpoint's root was found to be wrong.
+    good_before: Option<u64>,
     findings: Vec<Finding>,
+    /// Findings that are listed, by severity.
+    listed: [usize; 3],
     left_out: u64,
     /// Whether any finding is a failure, listed or not.
     has_failed: bool,
@@ -96,9 +101,11 @@ impl LogVerifier {
             covered: 0,
             from: None,
             last: None,
-            step_allowed: false,
+            steps: Steps::default(),
             is_blind: false,
+            good_before: None,
             findings: Vec::new(),
+            listed: [0; 3],
             left_out: 0,
             has_failed: false,
         };
@@ -167,7 +174,13 @@ impl LogVerifier {
     /// Adds what a caller has found out.
     pub fn add(&mut self, finding: Finding) {
         self.has_failed |= finding.severity == Severity::Failure;
-        if self.findings.len() < MAX_FINDINGS { self.findings.push(finding) } else { self.left_out += 1 }
+        let listed = &mut self.listed[finding.severity as usize];
+        if *listed == MAX_FINDINGS {
+            self.left_out += 1;
+            return;
+        }
+        *listed += 1;
+        self.findings.push(finding);
     }
 
     /// The tree over the records so far.
@@ -178,10 +191,16 @@ impl LogVerifier {
     /// The verdict over the whole log.
     pub fn finish(mut self) -> Verdict {
         let size = self.frontier.size();
+        // The largest tells how many are missing.
+        let mut is_told = false;
         for checkpoint in std::mem::take(&mut self.checkpoints) {
             if checkpoint.size == size {
                 let message = format!("the checkpoint at {size} cannot be compared: a record before it is lost");
                 self.add(Finding { severity: Severity::Warning, code: "not_compared", seq: None, message });
+                continue;
+            }
+            if std::mem::replace(&mut is_told, true) {
+                self.left_out += 1;
                 continue;
             }
             self.fail_log(
@@ -221,12 +240,12 @@ impl LogVerifier {
             );
             self.fail("wrong_place", seq, message);
         }
-        let is_step = matches!(record.data, Data::Clock(_));
+        let found = times::wrong_date(&record).into_iter().chain(self.steps.take(&record));
+        found.for_each(|finding| self.add(finding));
         if let Ok(time) = record.time.parse::<Timestamp>() {
             if let Some((before, last)) = &self.last
                 && time < *last
-                && !is_step
-                && !self.step_allowed
+                && !matches!(record.data, Data::Clock(_))
             {
                 let message = format!(
                     "record {seq}: its time {} is before that of the record before it, {before}, and no clock record says why",
@@ -237,7 +256,6 @@ impl LogVerifier {
             self.from.get_or_insert_with(|| record.time.clone());
             self.last = Some((record.time, time));
         }
-        self.step_allowed = is_step;
     }
 
     fn compare_checkpoints(&mut self) {
@@ -256,6 +274,9 @@ impl LogVerifier {
                 if is_witnessed(&checkpoint) || !self.checkpoints.iter().any(is_witnessed) {
                     self.covered = size;
                 }
+            } else if self.good_before.replace(self.covered) == Some(self.covered) {
+                // What changed before the last checkpoint is in this one too.
+                self.left_out += 1;
             } else {
                 let covered = self.covered;
                 self.fail_log(

@@ -6,15 +6,16 @@ mod disc;
 use super::appliance;
 use super::export_class::{ExportClassArgs, export_class};
 use crate::journal::Journal;
-use crate::store::Registration;
+use crate::store::{Reader, Receipt, Registration, StoreError};
 use anyhow::{Context, Result, ensure};
-use std::collections::BTreeMap;
+use evidence::times::to_export;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Receipts in an export besides the newest, at most.
+/// Receipts on a disc besides those of any export, at most.
 const MAX_OLDER: usize = 3000;
 
 /// `rollcall export …`
@@ -85,23 +86,15 @@ impl Snapshot {
     /// Says in the log that it is exported. The receipts are read before: none covers more than the records that are
     /// written.
     fn take(journal: &Journal, dated: &[u64], claim: Option<&str>) -> Result<Snapshot> {
-        let (receipt, older, registration) = {
+        let (receipts, registration) = {
             let reader = journal.store().read()?;
-            let mut older = BTreeMap::new();
-            for seq in dated {
-                if let Some(receipt) = reader.oldest_receipt_over(*seq)? {
-                    older.insert(receipt.size, receipt.note);
-                }
-            }
-            (reader.newest_receipt()?, older, reader.registration()?)
+            (receipts(&reader, dated)?, reader.registration()?)
         };
         let size = journal.append_export(claim)?;
-        // The newest that the bureau has countersigned, and if that does not cover everything, after an empty line the
-        // one over everything that only the appliance has signed.
-        let mut notes: Vec<String> = receipt.iter().map(|receipt| receipt.note.clone()).collect();
-        let newest = receipt.as_ref().map_or(0, |receipt| receipt.size);
-        let every = older.len().div_ceil(MAX_OLDER).max(1);
-        notes.extend(older.into_iter().filter(|(size, _)| *size != newest).step_by(every).map(|(_, note)| note));
+        // If they do not cover everything, after an empty line the checkpoint over everything that only the appliance has
+        // signed.
+        let newest = receipts.first().map_or(0, |receipt| receipt.size);
+        let mut notes: Vec<String> = receipts.into_iter().map(|receipt| receipt.note).collect();
         if newest < size {
             notes.push(journal.checkpoint(size)?.to_text());
         }
@@ -127,6 +120,23 @@ impl Snapshot {
         write_appliance(journal, self.registration.as_ref(), folder)?;
         File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))
     }
+}
+
+/// The newest receipt, those that date the log's records, and the oldest over each of the records `dated`: by size, the
+/// largest first.
+pub(super) fn receipts(reader: &Reader<'_>, dated: &[u64]) -> Result<Vec<Receipt>, StoreError> {
+    let mut receipts = reader.receipts()?;
+    let times: Vec<(u64, u64)> = receipts.iter().map(|receipt| (receipt.size, receipt.countersigned_at)).collect();
+    let mut chosen: BTreeSet<u64> = to_export(&times).into_iter().collect();
+    let oldest: BTreeSet<u64> = dated
+        .iter()
+        .filter_map(|seq| times.get(times.partition_point(|(size, _)| size <= seq)))
+        .map(|(size, _)| *size)
+        .collect();
+    chosen.extend(oldest.iter().step_by(oldest.len().div_ceil(MAX_OLDER).max(1)));
+    receipts.retain(|receipt| chosen.contains(&receipt.size));
+    receipts.reverse();
+    Ok(receipts)
 }
 
 /// Makes a folder; one that is there must be empty.

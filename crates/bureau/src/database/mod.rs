@@ -90,6 +90,17 @@ pub struct ApplianceRow {
     pub last_time: Option<String>,
     /// What that clock was worth: `synced`, `holdover` or `unset`.
     pub last_clock: Option<String>,
+    /// The record whose time was furthest ahead of the bureau's clock when it came, since staff last settled that.
+    pub ahead: Option<Ahead>,
+}
+
+/// A record that came before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Ahead {
+    /// Its place in the log.
+    pub seq: u64,
+    /// How much later its time is than the bureau's clock was, s.
+    pub seconds: u64,
 }
 
 const APPLIANCE: &str = "SELECT a.id, a.device, a.key, a.registered,
@@ -97,7 +108,8 @@ const APPLIANCE: &str = "SELECT a.id, a.device, a.key, a.registered,
     (SELECT coalesce(sum(times), 0) FROM refusals WHERE appliance = a.id AND settled IS NULL),
     (SELECT coalesce(sum(times), 0) FROM refusals WHERE appliance = a.id AND settled IS NULL AND proof IS NOT NULL),
     a.site, a.room, a.version, a.last_time, a.last_clock,
-    (SELECT time FROM receipts WHERE appliance = a.id AND size > 0 ORDER BY size DESC LIMIT 1) FROM appliances a";
+    (SELECT time FROM receipts WHERE appliance = a.id AND size > 0 ORDER BY size DESC LIMIT 1), a.lead, a.lead_seq
+    FROM appliances a";
 
 impl Database {
     /// Opens what [`Database::create`] made.
@@ -253,5 +265,9 @@ fn read_appliance(row: &rusqlite::Row<'_>) -> Result<ApplianceRow, DatabaseError
         last_time: row.get(11)?,
         last_clock: row.get(12)?,
         received_at: row.get::<_, Option<i64>>(13)?.map(|time| time as u64),
+        ahead: row
+            .get::<_, Option<i64>>(14)?
+            .zip(row.get::<_, Option<i64>>(15)?)
+            .map(|(seconds, seq)| Ahead { seq: seq as u64, seconds: seconds as u64 }),
     })
 }

@@ -111,9 +111,15 @@ impl Database {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Marks an appliance's refusals as looked into; none is removed. Tells how many there were.
+    /// Marks an appliance's refusals as looked into, and that a record came before its time; nothing is removed. Tells how
+    /// many there were.
     pub(crate) fn settle(&self, appliance: &ApplianceRow, time: &str) -> Result<usize, DatabaseError> {
-        let settled = "UPDATE refusals SET settled = ?2 WHERE appliance = ?1 AND settled IS NULL";
-        Ok(self.lock().execute(settled, params![appliance.id, time])?)
+        self.transaction(|transaction| {
+            let connection = &transaction.0;
+            let ahead = "UPDATE appliances SET lead = NULL, lead_seq = NULL WHERE id = ?1 AND lead IS NOT NULL";
+            let refusals = "UPDATE refusals SET settled = ?2 WHERE appliance = ?1 AND settled IS NULL";
+            Ok(connection.execute(ahead, [appliance.id])?
+                + connection.execute(refusals, params![appliance.id, time])?)
+        })
     }
 }

@@ -4,7 +4,7 @@ use super::DatabaseError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What each version adds to the one before; `user_version` counts the steps that a file has had.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Files from before the version was counted have these already.
     "
 CREATE TABLE IF NOT EXISTS appliances (
@@ -42,6 +42,12 @@ ALTER TABLE refusals ADD COLUMN settled TEXT;
 CREATE INDEX refusals_of_appliance ON refusals (appliance, problem);
 CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 0), newest INTEGER NOT NULL) STRICT;
 INSERT INTO clock (id, newest) SELECT 0, coalesce(max(countersigned), 0) FROM appliances;
+",
+    // How far the time of a record was ahead of the bureau's clock when it came, s, and which that was: the furthest that
+    // nobody has settled.
+    "
+ALTER TABLE appliances ADD COLUMN lead INTEGER;
+ALTER TABLE appliances ADD COLUMN lead_seq INTEGER;
 ",
 ];
 

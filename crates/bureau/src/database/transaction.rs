@@ -1,6 +1,6 @@
 //! What is read and written within one transaction.
 
-use super::{ApplianceRow, DatabaseError};
+use super::{Ahead, ApplianceRow, DatabaseError};
 use evidence::key::VerifyingKey;
 use evidence::tree::{Hash, Nodes};
 use rusqlite::{OptionalExtension, params};
@@ -19,6 +19,7 @@ pub(crate) struct About {
     pub version: Option<String>,
     pub last_time: Option<String>,
     pub last_clock: Option<&'static str>,
+    pub ahead: Option<Ahead>,
 }
 
 /// What can be read and written within [`super::Database::transaction`].
@@ -44,6 +45,12 @@ impl Transaction<'_> {
              last_time = coalesce(?5, last_time), last_clock = coalesce(?6, last_clock) WHERE id = ?1",
             params![appliance.id, about.site, about.room, about.version, about.last_time, about.last_clock],
         )?;
+        if let Some(Ahead { seq, seconds }) = about.ahead {
+            self.0.execute(
+                "UPDATE appliances SET lead = ?2, lead_seq = ?3 WHERE id = ?1 AND coalesce(lead, 0) < ?2",
+                params![appliance.id, seconds as i64, seq as i64],
+            )?;
+        }
         Ok(())
     }
 
@@ -96,6 +103,21 @@ impl Transaction<'_> {
     /// The receipt for the most records.
     pub fn newest_receipt(&self, appliance: &ApplianceRow) -> Result<Option<String>, DatabaseError> {
         super::newest_receipt(&self.0, appliance)
+    }
+
+    /// All sizes that there are receipts for, the smallest first, and when each was first countersigned.
+    pub fn receipt_times(&self, appliance: &ApplianceRow) -> Result<Vec<(u64, u64)>, DatabaseError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT size, time FROM receipts WHERE appliance = ?1 ORDER BY size")?;
+        let number = |row: &rusqlite::Row<'_>, at: usize| row.get::<_, i64>(at).map(|number| number as u64);
+        let rows = statement.query_map([appliance.id], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The first receipt for exactly this many records: the tightest bound on when they were there.
+    pub fn first_receipt(&self, appliance: &ApplianceRow, size: u64) -> Result<Option<String>, DatabaseError> {
+        let mut statement = self.0.prepare_cached("SELECT note FROM receipts WHERE appliance = ?1 AND size = ?2")?;
+        Ok(statement.query_row(params![appliance.id, size as i64], |row| row.get(0)).optional()?)
     }
 
     /// Keeps a receipt. Of several for as many records the first stays, and the newest.

@@ -8,3 +8,4 @@ mod push;
 mod refusals;
 mod register;
 mod server;
+mod times;
