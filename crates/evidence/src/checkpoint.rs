@@ -113,19 +113,23 @@ impl Signed {
         Ok(Signed { checkpoint, note: Note { text, signatures: vec![line] } })
     }
 
-    /// Reads and verifies a checkpoint of `log`.
+    /// Reads and verifies a checkpoint of `log`. Of the lines in the appliance's name, the one that verifies is kept: anybody
+    /// can add others.
     pub fn parse(text: &str, log: &Log) -> Result<Signed, CheckpointError> {
-        let note = Note::parse(text)?;
+        let mut note = Note::parse(text)?;
         let checkpoint = Checkpoint::from_text(&note.text)?;
         if checkpoint.origin != log.origin {
             return Err(CheckpointError::Origin { expected: log.origin.clone(), found: checkpoint.origin });
         }
-        let is_signed = note.signatures_of(&log.origin, ED25519, &log.key).any(|signature| {
-            signature.try_into().is_ok_and(|signature| log.key.verify(note.text.as_bytes(), signature).is_ok())
+        let verified = note.signatures_of(&log.origin, ED25519, &log.key).find(|signature| {
+            (*signature).try_into().is_ok_and(|signature| log.key.verify(note.text.as_bytes(), signature).is_ok())
         });
-        if !is_signed {
+        let Some(signature) = verified else {
             return Err(CheckpointError::Unsigned(log.origin.clone()));
-        }
+        };
+        let line = SignatureLine::new(&log.origin, ED25519, &log.key, signature.to_vec())?;
+        note.signatures.retain(|line| line.name != log.origin);
+        note.signatures.insert(0, line);
         Ok(Signed { checkpoint, note })
     }
 
@@ -202,6 +206,28 @@ mod tests {
         let log = Log::of(device.verifying_key());
         let witness = Witness { name: "bureau.example/nankai".into(), key: bureau.verifying_key() };
         (device, log, bureau, witness)
+    }
+
+    /// Whoever has seen a checkpoint can send it with as many lines as a note may have.
+    #[test]
+    fn lines_that_do_not_verify_are_not_countersigned() {
+        let (device, log, bureau, witness) = keys();
+        let checkpoint = Checkpoint { origin: log.origin.clone(), size: 7, root: [9; 32] };
+        let signed = Signed::sign(checkpoint, &device).expect("a good name");
+        let (text, good) = (&signed.note.text, &signed.note.signatures[0]);
+        let line = |name: &str, key_hash, signature: Vec<u8>| SignatureLine { name: name.into(), key_hash, signature };
+        let junk = |at: u8| match at % 3 {
+            0 => line(&log.origin, [at; 4], vec![at; 64]),
+            1 => line(&log.origin, good.key_hash, vec![at; 64]),
+            _ => line(&witness.name, [at; 4], vec![at; 72]),
+        };
+        let mut signatures: Vec<SignatureLine> = (0..63).map(junk).collect();
+        signatures.insert(40, good.clone());
+        let long = Note { text: text.clone(), signatures }.to_string();
+        let parsed = Signed::parse(&long, &log).expect("the appliance has signed it");
+        let receipt = parsed.countersign(&witness.name, &bureau, 1_790_000_000).expect("a good name").to_text();
+        assert_eq!(receipt, signed.countersign(&witness.name, &bureau, 1_790_000_000).expect("a good name").to_text());
+        assert!(Countersigned::parse(&receipt, &log, &witness).is_ok());
     }
 
     #[test]

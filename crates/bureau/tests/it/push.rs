@@ -2,6 +2,8 @@
 
 use crate::appliance::Appliance;
 use crate::server::Server;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -76,6 +78,26 @@ async fn an_empty_push_gets_a_fresh_receipt_and_the_first_one_stays() {
     assert_eq!(note("note"), first.to_text(), "the tightest bound on when the records were there");
     let checkpoint = server.get(&format!("/v1/appliances/{}/checkpoint", appliance.id())).await;
     assert_eq!(note("renewed_note"), checkpoint.text);
+}
+
+/// Whoever has seen a checkpoint can add lines to it, as many as a note may have; the receipt must still be one.
+#[tokio::test]
+async fn lines_that_somebody_adds_to_a_checkpoint_are_not_kept() {
+    let server = Server::start();
+    let appliance = Appliance::registered(1, &server).await;
+    let records = appliance.records(0..3);
+    appliance.receipt(&server, 0, &records).await;
+    let junk = format!("\u{2014} {} {}\n", appliance.id(), BASE64_STANDARD.encode([7; 68]));
+    let checkpoint = appliance.checkpoint(&records) + &junk.repeat(63);
+    let body = json!({ "first": 3, "records": [], "checkpoint": checkpoint });
+    let answer = server.post_json(&appliance.path(), &body).await;
+    assert_eq!(appliance.read_receipt(&answer, server.bureau_key()).checkpoint().size, 3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("log");
+    bureau::export(&bureau::Bureau::open(server.folder.path()).expect("a bureau"), appliance.id(), &out)
+        .expect("exported");
+    let verdict = bureau::verify(&out, Some(server.bureau_key())).expect("readable");
+    assert!(verdict.verified, "{verdict}");
 }
 
 #[tokio::test]
