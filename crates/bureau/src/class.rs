@@ -8,6 +8,7 @@ use crate::export::receipts;
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
 use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, moment_of, read, time_of};
+use evidence::disc::{CLAIM, RECORDINGS};
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
 use evidence::key::VerifyingKey;
@@ -85,7 +86,15 @@ pub(crate) fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<
     if about.v != 1 {
         return Err(content(format!("version {} is not known; a newer verifier may know it", about.v)));
     }
-    let foundation = Foundation::read(folder, bureau_key)?;
+    let mut foundation = Foundation::read(folder, bureau_key)?;
+    let of_disc = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    if let Some(name) = [CLAIM, RECORDINGS].into_iter().find(of_disc) {
+        let message = format!(
+            "{ABOUT} is that of a class's records, but {name} is that of an evidence disc: which of them this is cannot be \
+             told, and recordings are not looked at; take the file out that does not belong here"
+        );
+        foundation.findings.push(failure("mixed_folder", message));
+    }
     let mut records = Lines::open(folder.join("records.jws"))?;
     let mut proofs = Lines::open(folder.join("proofs.txt"))?;
     let mut judge = Judge::new(&about.class, foundation);
