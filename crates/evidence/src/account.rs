@@ -3,7 +3,7 @@
 //!
 //! Exact to the millisecond: recorded, each cause and unexplained add up to the span.
 
-use crate::record::{CameraCoverage, Coverage, Data, GapCause, Record};
+use crate::record::{CameraCoverage, Coverage, Data, GapCause, Record, WorkstationCoverage};
 use crate::verdict::{Finding, Severity};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -188,6 +188,22 @@ impl Accounts {
                 add(Severity::Failure, "wrong_verdict", message);
             }
         }
+        for claimed in &coverage.workstations {
+            let workstation = &claimed.workstation;
+            if let Some(difference) = workstation_difference(claimed, &span) {
+                let message = format!("{lesson}: of workstation {workstation} it does not add up: {difference}");
+                add(Severity::Failure, "wrong_account", message);
+            }
+            let verdict = verdict(claimed.visible_ms, claimed.required_ms, coverage.required_share);
+            if let Some(verdict) = verdict.filter(|verdict| claimed.complete == Some(!verdict)) {
+                let message = format!(
+                    "{lesson}: it calls workstation {workstation} {}, but by its own figures that is {}",
+                    word(!verdict),
+                    word(verdict)
+                );
+                add(Severity::Failure, "wrong_verdict", message);
+            }
+        }
         let is_shown = !coverage.cameras.is_empty()
             && coverage.cameras.iter().all(|camera| camera.complete != Some(false) && camera.unexplained_ms == 0)
             && coverage.workstations.iter().all(|workstation| workstation.complete != Some(false))
@@ -241,13 +257,31 @@ const SAME_SHARE: f64 = 1e-9;
 fn wrong_verdict(claimed: &CameraCoverage, required_share: f64) -> Option<bool> {
     let impaired = claimed.impaired_ms.values().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
     let visible = claimed.recorded_ms.saturating_sub(impaired.saturating_add(claimed.unwatched_ms.unwrap_or_default()));
-    let required = claimed.required_ms;
-    let share = if required == 0 { 1.0 } else { visible as f64 / required as f64 };
-    if (share - required_share).abs() < SAME_SHARE && claimed.unexplained_ms == 0 {
-        return None;
-    }
-    let is_complete = claimed.unexplained_ms == 0 && share >= required_share;
+    let is_complete = match claimed.unexplained_ms {
+        0 => verdict(visible, claimed.required_ms, required_share)?,
+        _ => false,
+    };
     claimed.complete.filter(|verdict| *verdict != is_complete).map(|_| is_complete)
+}
+
+/// Whether so much is enough; `None` where that hangs on a number's last digits.
+fn verdict(visible_ms: u64, required_ms: u64, required_share: f64) -> Option<bool> {
+    let share = if required_ms == 0 { 1.0 } else { visible_ms as f64 / required_ms as f64 };
+    ((share - required_share).abs() >= SAME_SHARE).then_some(share >= required_share)
+}
+
+/// Where a workstation's figures are not those of the span, or of each other, in words.
+fn workstation_difference(claimed: &WorkstationCoverage, span: &Span) -> Option<String> {
+    let WorkstationCoverage { required_ms, visible_ms, hidden_ms, unknown_ms, .. } = claimed;
+    let hidden = hidden_ms.values().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
+    let sum = visible_ms.saturating_add(hidden).saturating_add(*unknown_ms);
+    let required = u64::try_from(length(span)).unwrap_or_default();
+    if *required_ms != required {
+        return Some(format!("required_ms is {required_ms}, the lesson has {required}"));
+    }
+    (sum != required).then(|| {
+        format!("visible_ms, hidden_ms and unknown_ms are {visible_ms}, {hidden} and {unknown_ms}, in all {sum} of {required}")
+    })
 }
 
 fn word(is_complete: bool) -> &'static str {
@@ -257,7 +291,7 @@ fn word(is_complete: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ClockQuality, Gap, Segment, Sound, VideoCodec};
+    use crate::record::{ClockQuality, Gap, HiddenCause, Segment, Sound, VideoCodec};
     use proptest::prelude::*;
 
     fn at(ms: i64) -> Timestamp {
@@ -447,6 +481,55 @@ mod tests {
         let mut without_roll_call = coverage(8_000, &gaps, 0);
         without_roll_call.roll_call_recorded = Some(false);
         assert_eq!(codes(log().account(without_roll_call)), ["wrong_verdict"]);
+    }
+
+    #[test]
+    fn a_workstation_is_held_against_its_own_figures() {
+        let account = |visible_ms, hidden, unknown_ms, complete| {
+            let mut coverage = coverage(8_000, &[(GapCause::CameraStalled, 2_000)], 0);
+            coverage.complete = complete;
+            coverage.workstations = vec![WorkstationCoverage {
+                workstation: "A1".into(),
+                cameras: vec!["back".into()],
+                required_ms: 10_000,
+                visible_ms,
+                hidden_ms: [(HiddenCause::NotRecorded, hidden)].into(),
+                unknown_ms,
+                people: None,
+                complete: Some(complete),
+            }];
+            coverage
+        };
+        let found = |coverage: Coverage| log().account(coverage);
+        assert_eq!(found(account(6_000, 2_000, 2_000, true)), []);
+        assert_eq!(found(account(4_000, 2_000, 4_000, false)), []);
+        assert_eq!(found(account(5_000, 2_000, 3_000, true)), [], "as much as is required, to the last digit");
+        let about = "record 3, the account of the lesson of class 2026-001 at 1970-01-01T00:00:01Z: ";
+        assert_eq!(
+            found(account(0, 2_000, 8_000, true)),
+            [(
+                "wrong_verdict",
+                format!("{about}it calls workstation A1 complete, but by its own figures that is incomplete")
+            )]
+        );
+        assert_eq!(found(account(6_000, 2_000, 2_000, false))[0].0, "wrong_verdict");
+        assert_eq!(
+            found(account(9_000, 2_000, 2_000, true)),
+            [(
+                "wrong_account",
+                format!(
+                    "{about}of workstation A1 it does not add up: visible_ms, hidden_ms and unknown_ms are 9000, 2000 and \
+                     2000, in all 13000 of 10000"
+                )
+            )]
+        );
+        let mut shorter = account(900, 50, 50, true);
+        shorter.workstations[0].required_ms = 1_000;
+        assert!(found(shorter)[0].1.ends_with("required_ms is 1000, the lesson has 10000"));
+        // As in records of before workstations had a verdict.
+        let mut old = account(0, 2_000, 8_000, true);
+        old.workstations[0].complete = None;
+        assert_eq!(found(old), []);
     }
 
     #[test]
