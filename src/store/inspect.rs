@@ -15,10 +15,10 @@ const LOOKS: usize = 3;
 impl Store {
     /// What is wrong with the file's pages: their authentication codes (HMAC), also where nothing is kept at present.
     pub fn damaged_pages(&self) -> Result<Vec<String>, StoreError> {
-        let watch = lock(&self.watch);
+        let pages = lock(&self.pages);
         let mut damaged: Option<BTreeSet<String>> = None;
         for _ in 0..LOOKS {
-            let mut statement = watch.connection.prepare("PRAGMA cipher_integrity_check")?;
+            let mut statement = pages.connection.prepare("PRAGMA cipher_integrity_check")?;
             let found = statement.query_map([], |row| row.get(0))?.collect::<Result<BTreeSet<String>, _>>()?;
             let still = match damaged {
                 None => found,

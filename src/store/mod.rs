@@ -55,7 +55,8 @@ pub struct Store {
     key: StoreKey,
     writer: Mutex<View>,
     readers: Mutex<Vec<View>>,
-    watch: Mutex<View>,
+    /// For what looks at the file itself, outside any snapshot.
+    pages: Mutex<View>,
     pins: Mutex<()>,
 }
 
@@ -94,13 +95,13 @@ impl Store {
     }
 
     fn with_writer(path: &Path, key: &StoreKey, writer: Connection) -> Result<Store, StoreError> {
-        let watch = connection::connect(path, key, Access::Read)?;
+        let pages = connection::connect(path, key, Access::Read)?;
         Ok(Store {
             path: path.to_owned(),
             key: key.clone(),
             writer: Mutex::new(View { connection: writer }),
             readers: Mutex::new(Vec::new()),
-            watch: Mutex::new(View { connection: watch }),
+            pages: Mutex::new(View { connection: pages }),
             pins: Mutex::new(()),
         })
     }
@@ -136,13 +137,6 @@ impl Store {
             write.commit()?;
         }
         Ok(())
-    }
-
-    /// A number that changes whenever anybody, this process or another, has committed anything.
-    pub fn data_version(&self) -> Result<u64, StoreError> {
-        let watch = lock(&self.watch);
-        let version: i64 = watch.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
-        Ok(version as u64)
     }
 }
 
