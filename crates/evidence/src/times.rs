@@ -188,6 +188,8 @@ mod tests {
             role: None,
             date: date.into(),
             window: None,
+            opens: None,
+            closes: None,
             method: Method::Qr,
             confirmed_by: None,
             confirmed_class: None,

@@ -18,6 +18,8 @@ fn checkin(date: &str) -> Data {
         role: None,
         date: date.into(),
         window: None,
+        opens: None,
+        closes: None,
         method: Method::Qr,
         confirmed_by: None,
         confirmed_class: None,
