@@ -185,7 +185,11 @@ pub(super) fn account_for_absence(
         let mut gaps = reader.gaps(camera, past.from, past.until)?;
         drop(reader);
         // What the clock had jumped over before it was put back may have come after all, and nothing was recorded of it.
-        gaps.retain(|row| row.cause != GapCause::ClockStep);
+        // Up to the last sign of life that is told of already.
+        for row in gaps.iter_mut().filter(|row| row.cause == GapCause::ClockStep) {
+            row.end = row.end.min(alive.at);
+        }
+        gaps.retain(|row| row.start < row.end);
         for mut missing in account_from(past, &segments, gaps).unexplained {
             // What was open when the appliance was last alive keeps its cause as far as that reaches.
             if let Some((since, cause)) = alive.gap
@@ -250,17 +254,4 @@ pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recovered_segment_ends_when_it_was_last_written_whatever_its_camera_says() {
-        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("in range");
-        assert_eq!(end_of(at(0), 20.0, at(21)), at(20));
-        assert_eq!(end_of(at(0), 40.0, at(21)), at(21), "its clock runs at twice the speed");
-        assert_eq!(end_of(at(0), 20.0, at(-100)), at(20), "the file's time is lost");
-        for seconds in [1e12, 1e300, f64::INFINITY] {
-            assert_eq!(end_of(at(0), seconds, at(21)), at(21), "{seconds} s");
-        }
-    }
-}
+mod tests;
