@@ -8,6 +8,7 @@ mod encoder;
 mod file;
 mod flac;
 mod frame;
+mod lip_sync;
 mod rtsp;
 mod status;
 mod timeline;

@@ -6,6 +6,7 @@
 
 use super::decoder::Decoder;
 use super::flac::{self, Law};
+use super::lip_sync::LipSync;
 use super::timeline::Timeline;
 use super::unit::{AudioFormat, Format, Tap, Track, Unit, VideoFormat};
 use super::{Decode, Failure, News, Read, Source};
@@ -15,7 +16,8 @@ use evidence::record::VideoCodec;
 use ffmpeg_next::codec::Id;
 use futures_util::{FutureExt, StreamExt};
 use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, Transport,
+    Credentials, Demuxed, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
+    Transport,
 };
 use retina::codec::{
     AudioFrame, CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
@@ -62,6 +64,7 @@ pub(super) struct RtspSource {
     /// Knows the sessions that the server has not been told the end of.
     group: Arc<SessionGroup>,
     streams: Streams,
+    lip_sync: LipSync,
     connection: u64,
     tap: Arc<Tap>,
     decode: Decode,
@@ -128,6 +131,7 @@ impl RtspSource {
             session: Some(session),
             group,
             streams,
+            lip_sync: LipSync::default(),
             connection: wanted.connection,
             tap: wanted.tap,
             decode: wanted.decode,
@@ -179,15 +183,18 @@ impl RtspSource {
         }
         let is_key = frame.is_random_access_point() || (self.is_h265 && has_irap(frame.data()));
         self.news.keys += u64::from(is_key);
+        let (timestamp, arrived) = (frame.timestamp(), Instant::now());
+        let rate = timestamp.clock_rate().get();
+        let time = self.timeline.place(Track::Video, timestamp.elapsed(), rate, arrived);
+        self.lip_sync.video(time as f64 / f64::from(rate), arrived);
         let decoded = self.decode(&frame, is_key);
         if let Some(format) = self.format.clone() {
-            let (given, arrived) = (frame.timestamp().elapsed(), Instant::now());
             self.tap.put(Unit {
-                time: self.timeline.place(Track::Video, given, format.video.clock_rate, arrived),
                 format,
                 connection: self.connection,
                 track: Track::Video,
                 is_key,
+                time,
                 lost: u32::from(frame.loss()),
                 skipped: 0,
                 data: frame.into_data(),
@@ -201,9 +208,11 @@ impl RtspSource {
         self.news.lost += u64::from(frame.loss());
         let Some((_, coding)) = self.streams.audio else { return };
         let Some(format) = self.format.clone().filter(|format| format.audio.is_some()) else { return };
-        let (mut lost, arrived) = (u32::from(frame.loss()), Instant::now());
-        let rate = format.audio.as_ref().map_or(1, |audio| audio.clock_rate);
-        let time = self.timeline.place(Track::Audio, frame.timestamp().elapsed(), rate, arrived);
+        let (timestamp, arrived) = (frame.timestamp(), Instant::now());
+        let rate = timestamp.clock_rate().get();
+        let placed = self.timeline.place(Track::Audio, timestamp.elapsed(), rate, arrived);
+        let Some(time) = self.lip_sync.audio(placed, rate, arrived) else { return };
+        let mut lost = u32::from(frame.loss());
         let mut put = |time: i64, data: Vec<u8>| {
             self.tap.put(Unit {
                 format: format.clone(),
@@ -454,7 +463,9 @@ async fn connect(
         let options = SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4);
         session.setup(stream, options).await.map_err(failure)?;
     }
-    let session = session.play(PlayOptions::default()).await.map_err(failure)?;
+    // Not every server says where its streams begin: `LipSync` sees to it then.
+    let options = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+    let session = session.play(options).await.map_err(failure)?;
     Ok((session.demuxed().map_err(failure)?, streams, codec))
 }
 

@@ -14,6 +14,8 @@ use rollcall::clock::SystemClock;
 use rollcall::config::Config;
 use rollcall::journal::{Journal, PlanSource, testing};
 use rollcall::recording::{Service, account_of, cameras_accounted};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -307,6 +309,53 @@ fn g711_sound_is_kept_sample_by_sample() {
 #[test]
 fn aac_sound_is_kept_byte_by_byte() {
     sound_is_kept("aac", &[], &["-c", "copy", "-f", "data"], 20_000);
+}
+
+/// Hands on what the camera at `port` says, but not where its streams begin: tells the port to ask instead.
+fn without_rtp_info(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let own = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(camera) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+            let hand_on = |mut from: TcpStream, mut to: TcpStream| {
+                std::thread::spawn(move || {
+                    let mut buffer = vec![0; 1 << 16];
+                    while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        let header = b"RTP-Info:";
+                        let at = buffer[..read].windows(header.len()).position(|window| window == header);
+                        at.into_iter().for_each(|at| buffer[at] = b'X');
+                        if to.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            };
+            hand_on(client.try_clone().expect("a socket"), camera.try_clone().expect("a socket"));
+            hand_on(camera, client);
+        }
+    });
+    own
+}
+
+#[test]
+fn a_camera_that_does_not_say_where_its_streams_begin_is_recorded_with_its_sound_in_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(_server) = Server::start_with(port, "h264", &["--sound", "aac"]) else { return };
+    let camera = rtsp("front", without_rtp_info(port), "");
+    let room = Room::new(folder.path(), &camera, vec![lesson(Timestamp::now(), -5, 600)]);
+    let (_cameras, service) = room.start();
+    std::thread::sleep(Duration::from_secs(11));
+    service.stop();
+    let segments = room.segments("front");
+    assert!(segments.len() >= 2, "{segments:?}");
+    for (segment, path) in &segments {
+        assert_eq!((segment.sound, streams(path).len()), (Sound::Recorded, 2));
+        let seconds = time(&segment.end).duration_since(time(&segment.start)).as_secs_f64();
+        // What belongs together is cut together.
+        assert!((last_sound(path) - seconds).abs() < 1.5, "{} of {seconds} s", last_sound(path));
+    }
 }
 
 #[test]
