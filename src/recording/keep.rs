@@ -12,7 +12,7 @@ use crate::store::Amount;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often room and budgets are looked at.
 const CLEAN_EVERY: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub struct Keeping {
     pub cannot_delete: Option<String>,
     /// The archive, where there is one.
     pub archive: Option<ArchiveStatus>,
-    /// Files among the recordings that no recorder can have written, found at the start.
+    /// Files among the recordings that no recorder can have written, found in the first minutes after the start.
     #[serde(default)]
     pub foreign: Vec<String>,
     /// How long ago whoever deletes was last at work, seconds. It is several times a second, unless it hangs.
@@ -66,14 +66,17 @@ pub(super) struct Keeper {
     status: Mutex<Keeping>,
     /// Of who deletes.
     pulse: Pulse,
+    /// Before anything was recorded.
+    begun: SystemTime,
 }
 
 impl Keeper {
-    pub(super) fn new(config: &Config, journal: Arc<Journal>, foreign: Vec<String>) -> Keeper {
+    /// Nothing is recorded yet.
+    pub(super) fn new(config: &Config, journal: Arc<Journal>) -> Keeper {
         let (reserve, status, pulse) = (Reserve::new(config), Mutex::default(), Pulse::default());
-        let keeper = Keeper { config: config.clone(), journal, reserve, status, pulse };
+        let keeper = Keeper { config: config.clone(), journal, reserve, status, pulse, begun: SystemTime::now() };
         let room = keeper.reserve.look().ok();
-        keeper.tell(|status| (status.disk, status.foreign) = (room.map(|room| room.disk), foreign));
+        keeper.tell(|status| status.disk = room.map(|room| room.disk));
         keeper
     }
 
@@ -97,7 +100,7 @@ impl Keeper {
         while !stop.load(Ordering::Relaxed) {
             self.pulse.beat();
             if Instant::now() >= next {
-                let is_stuck = self.clean_once(&mut cleaner, &mut trouble);
+                let is_stuck = self.clean_once(&mut cleaner, &mut trouble, stop);
                 next = Instant::now() + if is_stuck { STUCK_EVERY } else { CLEAN_EVERY };
             }
             std::thread::sleep(PULSE);
@@ -105,7 +108,7 @@ impl Keeper {
     }
 
     /// Tells whether nothing may be deleted though it should. Nothing is deleted on a disk that cannot be asked.
-    fn clean_once(&self, cleaner: &mut Option<Cleaner>, trouble: &mut Lasting) -> bool {
+    fn clean_once(&self, cleaner: &mut Option<Cleaner>, trouble: &mut Lasting, stop: &AtomicBool) -> bool {
         let room = self.reserve.look();
         match &room {
             Ok(_) if trouble.end() => tracing::info!("the recordings' disk can be asked again"),
@@ -120,7 +123,7 @@ impl Keeper {
         }
         let room = room.ok();
         let cannot_delete = room.and_then(|room| {
-            self.run_cleaner(cleaner, room).unwrap_or_else(|error| {
+            self.run_cleaner(cleaner, room, stop).unwrap_or_else(|error| {
                 tracing::error!(%error, "no recordings could be deleted; trying again");
                 Some(error.to_string())
             })
@@ -140,16 +143,32 @@ impl Keeper {
             status.cameras = cameras.unwrap_or_else(|| std::mem::take(&mut status.cameras));
             status.cannot_delete = cannot_delete;
             // Until somebody has taken them away.
-            status.foreign.retain(|file| room.is_none() || self.config.recordings().join(file).exists());
+            status.foreign.retain(|file| room.is_none() || self.is_foreign_still(file));
         });
         is_stuck
     }
 
+    /// Whether it is there and no record vouches for it: a recorder may have journalled late what it could not note down.
+    fn is_foreign_still(&self, file: &str) -> bool {
+        let is_journalled = || self.journal.store().read().and_then(|reader| reader.is_segment(file)).unwrap_or(false);
+        self.config.recordings().join(file).exists() && !is_journalled()
+    }
+
     /// Tells why what should have been deleted cannot be, if it cannot.
-    fn run_cleaner(&self, known: &mut Option<Cleaner>, room: Room) -> Result<Option<String>, RecordingError> {
+    fn run_cleaner(
+        &self,
+        known: &mut Option<Cleaner>,
+        room: Room,
+        stop: &AtomicBool,
+    ) -> Result<Option<String>, RecordingError> {
         let cleaner = match known {
             Some(cleaner) => cleaner,
-            None => known.insert(Cleaner::start_with(&self.config, &self.journal, self.pulse.clone())?),
+            None => {
+                let pulse = self.pulse.clone();
+                let (cleaner, foreign) = Cleaner::start_with(&self.config, &self.journal, pulse, self.begun, stop)?;
+                self.tell(|status| status.foreign = foreign);
+                known.insert(cleaner)
+            }
         };
         let cleaned = cleaner.run(&self.config, &self.journal, room)?;
         Ok(problem(&cleaned, cleaner.doomed()))
@@ -217,7 +236,7 @@ mod tests {
         let config = Config::load(&file).expect("a config");
         let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
         let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
-        let (keeper, stop) = (Keeper::new(&config, Arc::new(journal), Vec::new()), AtomicBool::new(false));
+        let (keeper, stop) = (Keeper::new(&config, Arc::new(journal)), AtomicBool::new(false));
         let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
             let end = Instant::now() + Duration::from_secs(30);
             while !is_so() {

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod clip;
 mod fact;
 mod file;
+mod files;
 mod follow;
 mod keep;
 mod marker;
@@ -19,16 +20,18 @@ mod recover;
 pub mod retention;
 mod service;
 mod space;
+mod stray;
 mod worker;
 
 pub(crate) use accounts::account_from;
 pub use accounts::{account_of, cameras_accounted};
 pub use fact::Wanted;
 pub use file::hash_file;
+pub(crate) use files::files;
 pub use keep::{CameraKept, Keeping, keeping};
 pub use marker::mark;
 pub use plan::{Lesson, Plan};
-pub(crate) use recover::{files, is_foreign};
+pub(crate) use recover::is_foreign;
 pub use service::{CameraRecording, RecordingError, Service};
 pub use space::{DiskStatus, Reserve, Room, disk};
 
@@ -50,6 +53,11 @@ struct Described {
     recovered: bool,
 }
 
+/// What a file is called in the database: its path below the folder of the recordings.
+fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
 fn journal_fact(journal: &Journal, root: &Path, camera: &str, fact: &Fact) -> Result<(), JournalError> {
     match fact {
         Fact::Gap { start, end, cause } => journal_gap(journal, camera, *start, *end, *cause),
@@ -64,13 +72,12 @@ fn journal_fact(journal: &Journal, root: &Path, camera: &str, fact: &Fact) -> Re
                 sound: segment.sound,
                 recovered: false,
             };
-            let path = segment.file.path.strip_prefix(root).unwrap_or(&segment.file.path);
             let row = SegmentRow {
                 seq: 0,
                 camera: camera.into(),
                 start: segment.start,
                 end: segment.end,
-                path: path.to_string_lossy().into_owned(),
+                path: relative(root, &segment.file.path),
                 bytes: segment.file.bytes,
                 sha256: segment.file.sha256.clone(),
             };

@@ -1,30 +1,28 @@
 //! After a crash or a power cut: half-written segments are closed and journalled, and the time in between is told of.
+//!
+//! Nothing is recorded before that is done, so it looks at what can be left only, not at all that is kept.
 
 use super::accounts::account_from;
 use super::file::{PART, hash_beginning, hash_file, sync_folder};
 use super::plan::Plan;
-use super::{Described, RecordingError, journal_gap, journal_segment, mp4};
+use super::{Described, RecordingError, files, journal_gap, journal_segment, mp4, relative};
 use crate::class::Span;
 use crate::journal::Journal;
 use crate::store::{AliveRow, SegmentRow, StoreError, UnfinishedRow, View};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// What comes after the last bytes that were noted down is no longer than this: a group of pictures, and a sign of life
 /// that is late.
 const MORE: SignedDuration = SignedDuration::from_secs(15);
 
-/// What an earlier run, or somebody else, has left.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Recovered {
-    /// Segments that are closed and journalled now.
-    pub segments: u64,
-    /// Files, below the folder of the recordings, that no recorder has written, or not so. They are not vouched for.
-    pub foreign: Vec<String>,
-}
+/// A recorder writes into the folder of today: what it had just begun when the power failed is in one of the newest days'
+/// folders of its camera.
+const NEWEST_DAYS: usize = 2;
 
 /// What became of a file.
 enum Became {
@@ -34,21 +32,19 @@ enum Became {
     Foreign,
 }
 
-/// Closes and journals what an earlier run has left below `root`.
-pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recovered, RecordingError> {
-    let mut recovered = Recovered::default();
-    for path in files(root).map_err(|source| RecordingError::Io { path: root.to_owned(), source })? {
-        match recover_segment(journal, root, &path) {
-            Ok(Became::Left) => {}
-            Ok(Became::Recovered) => recovered.segments += 1,
-            Ok(Became::Foreign) => {
-                let file = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                tracing::error!(
-                    file,
-                    "no recorder has written this, or not so; it is left as it is, and not vouched for"
-                );
-                recovered.foreign.push(file);
-            }
+/// Closes and journals what an earlier run has left below `root`; tells how many segments that were. What nobody had begun
+/// is left to whoever looks at all files (see [`super::stray`]).
+pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<u64, RecordingError> {
+    let (mut recovered, unfinished) = (0, journal.store().read()?.all_unfinished()?);
+    let known = unfinished.iter().flat_map(|row| {
+        let whole = root.join(&row.path);
+        [whole.with_added_extension(PART), whole]
+    });
+    let left: BTreeSet<PathBuf> = known.chain(newest_parts(root)).collect();
+    for path in left.iter().filter(|path| !is_gone(path)) {
+        match recover_segment(journal, root, path) {
+            Ok(Became::Left | Became::Foreign) => {}
+            Ok(Became::Recovered) => recovered += 1,
             // A bad sector in one file must not keep the appliance from starting.
             Err(RecordingError::Io { path, source }) => {
                 tracing::error!(file = %path.display(), error = %source, "it cannot be recovered now; left as it is");
@@ -58,12 +54,31 @@ pub(super) fn recover_segments(journal: &Journal, root: &Path) -> Result<Recover
     }
     for row in journal.store().read()?.all_unfinished()? {
         let whole = root.join(&row.path);
-        if !whole.exists() && !whole.with_added_extension(PART).exists() {
+        if is_gone(&whole) && is_gone(&whole.with_added_extension(PART)) {
             tracing::error!(file = row.path, bytes = row.bytes, "a segment that was being written is gone");
             forget(journal, &row.path)?;
         }
     }
     Ok(recovered)
+}
+
+/// Whether it is certain that there is no such file.
+fn is_gone(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|is_there| !is_there)
+}
+
+/// The parts of segments in each camera's newest folders.
+fn newest_parts(root: &Path) -> Vec<PathBuf> {
+    let mut parts = Vec::new();
+    for camera in files::entries(root).into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let is_day = |name: &str| name.parse::<jiff::civil::Date>().is_ok();
+        let days = files::entries(&camera).into_iter().filter(|entry| entry.file_name().to_str().is_some_and(is_day));
+        let days: BTreeSet<PathBuf> = days.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        for day in days.iter().rev().take(NEWEST_DAYS) {
+            parts.extend(files::entries(day).into_iter().map(|entry| entry.path()).filter(|path| is_part(path)));
+        }
+    }
+    parts
 }
 
 /// Whether a file that is not journalled is none that a recorder had begun, or does not begin as that was.
@@ -86,10 +101,6 @@ fn whole(path: &Path) -> PathBuf {
 
 fn is_part(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == PART)
-}
-
-fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Closes and journals one file if that is yet to be done.
@@ -221,36 +232,6 @@ pub(super) fn account_for_absence(
 fn start_of(path: &Path) -> Option<Timestamp> {
     let name = path.file_stem()?.to_str()?;
     jiff::ZonedDateTime::strptime("%Y-%m-%dT%H-%M-%S.%f%z", name).ok().map(|time| time.timestamp())
-}
-
-/// A camera's folder, and a day's.
-const DEPTH: u32 = 2;
-
-/// All segments and parts of segments below `root`, in order. A folder there that cannot be read, as a disk's `lost+found`,
-/// is left out.
-pub(crate) fn files(root: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![(root.to_owned(), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if folder == root => return Err(error),
-            Err(error) => {
-                tracing::warn!(folder = %folder.display(), %error, "it cannot be read, and is left out");
-                continue;
-            }
-        };
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() && depth < DEPTH {
-                folders.push((path, depth + 1));
-            } else if path.extension().is_some_and(|extension| extension == "mp4" || extension == PART) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 
 use super::plan::{Lesson, Plan};
 use super::space::Room;
-use super::{RecordingError, files, marker};
+use super::stray::{self, Stray};
+use super::{RecordingError, marker};
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::pulse::Pulse;
@@ -19,6 +20,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 /// Segments that are looked at, or deleted, in one go.
 const BATCH: usize = 500;
@@ -184,35 +187,35 @@ impl Cleaner {
     /// Counts what is here, and removes the files whose deletion an earlier run has recorded but not done. The disk must
     /// be mounted.
     pub fn start(config: &Config, journal: &Journal) -> Result<Cleaner, RecordingError> {
-        Cleaner::start_with(config, journal, Pulse::default())
+        let (now, stop) = (SystemTime::now(), AtomicBool::new(false));
+        Ok(Cleaner::start_with(config, journal, Pulse::default(), now, &stop)?.0)
     }
 
-    /// Likewise; `pulse` beats while it works.
-    pub(super) fn start_with(config: &Config, journal: &Journal, pulse: Pulse) -> Result<Cleaner, RecordingError> {
+    /// Likewise; `pulse` beats while it works, and `stop` ends the look at what is here. Recording began at `begun` or
+    /// later. Tells which files, below the folder of the recordings, no recorder has written.
+    pub(super) fn start_with(
+        config: &Config,
+        journal: &Journal,
+        pulse: Pulse,
+        begun: SystemTime,
+        stop: &AtomicBool,
+    ) -> Result<(Cleaner, Vec<String>), RecordingError> {
         let root = config.recordings();
+        let Stray { doomed, foreign } = stray::look(journal, &root, begun, &pulse, stop)?;
         let mut cleaner = Cleaner {
             plan: Plan::new(config),
             kept: BTreeMap::new(),
             counted: 0,
             oldest: BTreeMap::new(),
-            doomed: Vec::new(),
+            doomed,
             today: None,
             newest: None,
             pulse,
             root,
         };
-        let named = |source| RecordingError::Io { path: cleaner.root.clone(), source };
-        for path in files(&cleaner.root).map_err(named)? {
-            let relative = path.strip_prefix(&cleaner.root).unwrap_or(&path).to_string_lossy().into_owned();
-            cleaner.pulse.beat();
-            if journal.store().read()?.deletion_of(&relative)?.is_some() {
-                tracing::warn!(file = relative, "its deletion is on record; it is removed now");
-                cleaner.doomed.push(path);
-            }
-        }
         cleaner.remove();
         cleaner.recount(journal)?;
-        Ok(cleaner)
+        Ok((cleaner, foreign))
     }
 
     /// Counts anew what is here.

@@ -88,14 +88,13 @@ impl Service {
         full_since: Option<Timestamp>,
     ) -> Result<Service, RecordingError> {
         let root = config.recordings();
-        let mut recovered = recover::Recovered::default();
         if marker::claim(&journal, &root)? {
-            recovered = recover::recover_segments(&journal, &root)?;
+            let recovered = recover::recover_segments(&journal, &root)?;
+            if recovered > 0 {
+                tracing::warn!(recovered, "segments that were left unfinished have been closed");
+            }
         } else {
             tracing::error!(folder = %root.display(), "the recordings' disk is not there; nothing is recorded");
-        }
-        if recovered.segments > 0 {
-            tracing::warn!(recovered.segments, "segments that were left unfinished have been closed");
         }
         let mut plan = Plan::new(config);
         let (now, clock) = (journal.clock().now(), StepWatch::new(&**journal.clock(), TOLERANCE));
@@ -139,7 +138,7 @@ impl Service {
         });
         // Before anything is recorded: nothing that begins later is a recorder's own.
         shared.give_sign_of_life(now, false)?;
-        let keeper = Arc::new(Keeper::new(config, shared.journal.clone(), recovered.foreign));
+        let keeper = Arc::new(Keeper::new(config, shared.journal.clone()));
         let (threads, archive) = (Mutex::default(), Mutex::default());
         let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads, archive };
         if let Some(archiver) = Archiver::new(config, &shared.journal)? {

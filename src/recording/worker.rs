@@ -5,8 +5,8 @@ use super::accounts::account_of;
 use super::fact::{Fact, Now, Wanted};
 use super::file::Written;
 use super::follow::{Jump, PULSE, Shared, lock};
-use super::journal_fact;
 use super::recorder::{Recorder, TOLERANCE};
+use super::{journal_fact, relative};
 use crate::camera::{Camera, EncodedUnits, Unit};
 use crate::class::Span;
 use crate::lasting::Lasting;
@@ -151,8 +151,12 @@ impl Worker {
 
     fn unfinished(&self) -> Option<UnfinishedRow> {
         let Written { path, bytes, sha256 } = self.recorder.unfinished()?;
-        let path = path.strip_prefix(&self.shared.root).unwrap_or(&path).to_string_lossy().into_owned();
-        Some(UnfinishedRow { path, bytes, sha256, at: self.shared.journal.clock().now() })
+        Some(UnfinishedRow {
+            path: relative(&self.shared.root, &path),
+            bytes,
+            sha256,
+            at: self.shared.journal.clock().now(),
+        })
     }
 
     fn tick(&mut self, is_first: bool) {

@@ -1,9 +1,10 @@
 use super::*;
 use crate::clock::TestClock;
 use crate::config::Config;
-use crate::journal::{PlanSource, testing};
+use crate::journal::{JournalError, PlanSource, testing};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
+use std::time::Instant;
 
 #[test]
 fn a_recovered_segment_ends_when_it_was_last_written_whatever_its_camera_says() {
@@ -83,4 +84,59 @@ fn what_a_step_of_the_clock_leapt_over_and_comes_after_all_while_it_is_off_is_to
     // It was put back to 8:00 and ran on until 8:20.
     room.alive(at("08:20:00"));
     assert_eq!(room.start(at("12:00:00"))[1..], [(at("08:20:00"), at("11:30:00"), GapCause::ApplianceOff)]);
+}
+
+#[test]
+fn what_had_just_begun_when_the_power_failed_is_taken_away_and_a_film_that_is_put_there_is_not() {
+    let room = Room::new();
+    let root = room.config.recordings();
+    let put = |name: &str| {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(&path, b"nothing yet").expect("written");
+        path
+    };
+    let (begun, whole) = (put("back/2026-11-23/2026-11-23T08-01-00.000+0800.mp4.part"), put("back/2026-11-23/a.mp4"));
+    let older = put("back/2026-11-22/2026-11-22T08-01-00.000+0800.mp4.part");
+    let oldest = put("back/2026-11-21/2026-11-21T08-01-00.000+0800.mp4.part");
+    put("back/zzz/notes");
+    assert_eq!(recover_segments(&room.journal, &root).expect("recovers"), 0);
+    assert_eq!([&begun, &older, &oldest, &whole].map(|path| path.exists()), [false, false, true, true]);
+}
+
+/// How long a start looks for what an earlier run has left, among 100,000 files that are journalled: at what can be left,
+/// and at every file.
+#[test]
+#[ignore = "takes a minute; makes 100,000 files"]
+fn a_start_is_as_fast_with_a_hundred_thousand_files() {
+    const FILES: usize = 100_000;
+    let room = Room::new();
+    let root = room.config.recordings();
+    let names: Vec<String> = (0..FILES).map(|at| format!("back/day {:03}/{at}.mp4", at / 1440)).collect();
+    for name in &names {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        File::create(path).expect("made");
+    }
+    let journalled: Result<(), JournalError> = room.journal.transaction(|batch| {
+        for name in &names {
+            let (camera, cause) = ("back".to_owned(), GapCause::ApplianceOff);
+            let (from, until) = (room.journal.time_text(at("08:00:00")), room.journal.time_text(at("08:01:00")));
+            let gap = evidence::record::Gap { camera: camera.clone(), start: from, end: until, cause };
+            let seq = batch.append(evidence::record::Data::Gap(gap))?.seq;
+            let (start, end, path) = (at("08:00:00"), at("08:01:00"), name.clone());
+            batch.put_segment(&SegmentRow { seq, camera, start, end, path, bytes: 0, sha256: String::new() })?;
+        }
+        Ok(())
+    });
+    journalled.expect("journalled");
+    let begun = Instant::now();
+    assert_eq!(recover_segments(&room.journal, &root).expect("recovers"), 0);
+    let what_can_be_left = begun.elapsed();
+    let begun = Instant::now();
+    for path in files::files(&root).expect("reads") {
+        assert!(matches!(recover_segment(&room.journal, &root, &path), Ok(Became::Left)));
+    }
+    println!("{FILES} files: {what_can_be_left:?}; looking at each: {:?}", begun.elapsed());
+    assert!(what_can_be_left.as_secs() < 1);
 }
