@@ -1,5 +1,6 @@
 //! References, findings, roll calls, small pictures and looks for people: their rows against the records they come from.
 
+use super::recordings::Recordings;
 use super::{Found, Severity};
 use crate::store::{FindingRow, Reader, ReferenceRow, RollcallRow, StoreError};
 use evidence::record::{Data, Finding, Record, Reference, Rollcall, RollcallEvent};
@@ -78,7 +79,12 @@ impl Coverage {
     }
 
     /// Compares with the rows in `reader`'s snapshot.
-    pub(super) fn compare(&self, reader: &Reader<'_>, found: &mut Found) -> Result<(), StoreError> {
+    pub(super) fn compare(
+        &self,
+        reader: &Reader<'_>,
+        recordings: &Recordings,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
         let table = |table: &'static str, problem: Result<(), StoreError>, found: &mut Found| {
             if let Err(error) = problem {
                 found.fail("unreadable", table, None, error.to_string());
@@ -86,7 +92,7 @@ impl Coverage {
         };
         table("camera_references", self.references(reader, found), found);
         table("findings", self.findings(reader, found), found);
-        table("thumbnails", self.thumbnails(reader, found), found);
+        table("thumbnails", self.thumbnails(reader, recordings, found), found);
         table("rollcalls", self.rollcalls(reader, found), found);
         table("looks", looks(reader, found), found);
         Ok(())
@@ -150,11 +156,12 @@ impl Coverage {
         Ok(())
     }
 
-    fn thumbnails(&self, reader: &Reader<'_>, found: &mut Found) -> Result<(), StoreError> {
+    fn thumbnails(&self, reader: &Reader<'_>, recordings: &Recordings, found: &mut Found) -> Result<(), StoreError> {
         let mut told: BTreeMap<&str, u64> = BTreeMap::new();
         for (seq, (start, _)) in &self.findings {
             told.extend(start.thumbnail.as_deref().map(|sha256| (sha256, *seq)));
         }
+        let mut kept_recordings = None;
         let mut kept = BTreeSet::new();
         for sha256 in reader.thumbnail_names()? {
             let seq = told.get(sha256.as_str()).copied();
@@ -173,6 +180,16 @@ impl Coverage {
             kept.insert(sha256);
         }
         for (sha256, seq) in told.iter().filter(|(sha256, _)| !kept.contains(**sha256)) {
+            // It goes with the recordings of its time, once it has ended.
+            let recordings = kept_recordings.get_or_insert_with(|| recordings.kept());
+            let is_over = |(start, end): &(Finding, Option<(u64, Finding)>)| {
+                let begun = start.start.parse::<Timestamp>();
+                end.is_some() && begun.is_ok_and(|begun| recordings.have_gone(start.camera.as_deref(), begun))
+            };
+            let mut its = self.findings.values().filter(|(start, _)| start.thumbnail.as_deref() == Some(*sha256));
+            if its.all(is_over) {
+                continue;
+            }
             let message = format!("the small picture {sha256} of the finding of record {seq} is missing");
             found.fail("wrong_photo", "thumbnails", Some(*seq), message);
         }

@@ -75,7 +75,7 @@ pub(super) fn check(
         }
         if is_end {
             // In the snapshot that showed the log's end, so that no newer record can be missing from what is compared.
-            coverage.compare(&reader, found)?;
+            coverage.compare(&reader, &recordings, found)?;
             let templates = people.compare(&reader, found);
             people.photos(&reader, &counted.missing, found);
             let rows = recordings.compare(&reader, found).unwrap_or_else(|error| {

@@ -2,9 +2,10 @@
 
 use super::{Found, Severity};
 use crate::recording::{RecordingError, hash_file, is_foreign};
-use crate::store::{Reader, SegmentRow, Store, StoreError};
-use evidence::record::{Archive, Data, Deletion, Gap, Record, Segment};
-use std::collections::{BTreeMap, HashMap};
+use crate::store::{LONGEST_SEGMENT, Reader, SegmentRow, Store, StoreError};
+use evidence::record::{Archive, Data, Deletion, DeletionReason, Gap, Record, Segment};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,8 @@ pub(super) struct Recordings {
     /// Segment → the record that says that it is archived, and that says that it was deleted.
     archived: BTreeMap<u64, u64>,
     deleted: BTreeMap<u64, u64>,
+    /// Those of them that are lost, and were given up.
+    lost: BTreeSet<u64>,
     /// The camera's newest segment so far.
     newest: HashMap<String, (u64, String)>,
 }
@@ -42,7 +45,7 @@ impl Recordings {
                 self.are_segments("archive", seq, camera, segments, found);
                 self.archived.extend(segments.iter().map(|segment| (*segment, seq)));
             }
-            Some(Data::Deletion(Deletion { camera, segments, archived, .. })) => {
+            Some(Data::Deletion(Deletion { camera, segments, archived, reason, .. })) => {
                 self.are_segments("deletion", seq, camera, segments, found);
                 let is_archived = |segment: &u64| self.archived.contains_key(segment);
                 if *archived && !segments.iter().all(is_archived) {
@@ -50,6 +53,9 @@ impl Recordings {
                     found.fail("not_archived", "deleted", Some(seq), message);
                 }
                 self.deleted.extend(segments.iter().map(|segment| (*segment, seq)));
+                if *reason == DeletionReason::Lost {
+                    self.lost.extend(segments);
+                }
             }
             Some(Data::Segment(segment)) => {
                 let before = self.newest.insert(segment.camera.clone(), (seq, segment.sha256.clone()));
@@ -66,6 +72,23 @@ impl Recordings {
             }
             _ => {}
         }
+    }
+
+    /// What of the recordings is here, and how far they were deleted by rule, as the log says.
+    pub(super) fn kept(&self) -> Kept {
+        let ms = |text: &str| text.parse::<Timestamp>().map_or(0, |time| time.as_millisecond());
+        let mut kept = Kept::default();
+        for (seq, segment) in &self.segments {
+            let (start, end) = (ms(&segment.start), ms(&segment.end));
+            if !self.deleted.contains_key(seq) {
+                let known = kept.here.entry(segment.camera.clone()).or_default().entry(start).or_insert(end);
+                *known = end.max(*known);
+            } else if !self.lost.contains(seq) {
+                let until = kept.gone.entry(segment.camera.clone()).or_insert(end);
+                *until = end.max(*until);
+            }
+        }
+        kept
     }
 
     fn are_segments(&self, what: &str, seq: u64, camera: &str, segments: &[u64], found: &mut Found) {
@@ -224,6 +247,28 @@ impl Recordings {
     }
 }
 
+/// What of the recordings is here and what is not.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// By camera: beginnings and ends of segments, ms.
+    here: BTreeMap<String, BTreeMap<i64, i64>>,
+    /// By camera: the latest moment that a segment showed which was deleted by rule, ms.
+    gone: BTreeMap<String, i64>,
+}
+
+impl Kept {
+    /// Whether the recordings of a camera, or where it is none of all, have been deleted by rule past a moment, and none
+    /// that shows it is here.
+    pub(super) fn have_gone(&self, camera: Option<&str>, moment: Timestamp) -> bool {
+        let (at, longest) = (moment.as_millisecond(), LONGEST_SEGMENT.as_millis() as i64);
+        let is_about = |name: &str| camera.is_none_or(|camera| camera == name);
+        let shows = |segments: &BTreeMap<i64, i64>| segments.range(at - longest + 1..=at).any(|(_, end)| *end > at);
+        let mut gone = self.gone.iter().filter(|(name, _)| is_about(name));
+        let mut here = self.here.iter().filter(|(name, _)| is_about(name));
+        gone.any(|(_, until)| at < *until) && !here.any(|(_, segments)| shows(segments))
+    }
+}
+
 fn is_recent(time: SystemTime) -> bool {
     time.elapsed().is_ok_and(|age| age < JUST_NOW)
 }
@@ -249,7 +294,6 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::journal::Journal;
-    use jiff::Timestamp;
     use std::sync::Arc;
 
     #[test]

@@ -356,7 +356,8 @@ impl Cleaner {
                 break;
             }
             segments.sort_by_key(|segment| segment.seq);
-            let (seq, deleted) = record_deletion(journal, &camera, &segments, reason, archived)?;
+            let cameras: Vec<String> = self.kept.keys().cloned().collect();
+            let (seq, deleted) = record_deletion(journal, &camera, &cameras, &segments, reason, archived)?;
             self.newest = Some(seq);
             if let Some(kept) = self.kept.get_mut(&camera) {
                 kept.segments = kept.segments.saturating_sub(deleted.segments);
@@ -420,10 +421,12 @@ impl Cleaner {
     }
 }
 
-/// Journals that `segments` are deleted, before they are.
+/// Journals that `segments` are deleted, before they are. With them go the small pictures of what was wrong then, which
+/// show the same; but not with what is lost, of which they may be all that is left. `cameras` are all that have segments.
 fn record_deletion(
     journal: &Journal,
     camera: &str,
+    cameras: &[String],
     segments: &[SegmentRow],
     reason: DeletionReason,
     archived: bool,
@@ -431,7 +434,15 @@ fn record_deletion(
     let bytes = segments.iter().map(|segment| segment.bytes).sum();
     let seqs: Vec<u64> = segments.iter().map(|segment| segment.seq).collect();
     let deletion = Deletion { camera: camera.into(), segments: seqs.clone(), bytes, reason, archived };
-    let appended = journal.append_with(Data::Deletion(deletion), |write, seq| write.put_deleted(seq, &seqs))?;
+    let until = segments.iter().map(|segment| segment.end).max().filter(|_| reason != DeletionReason::Lost);
+    let appended = journal.append_with(Data::Deletion(deletion), |write, seq| {
+        write.put_deleted(seq, &seqs)?;
+        let forgotten = until.map(|until| write.forget_thumbnails(camera, cameras, until)).transpose()?;
+        if let Some(pictures) = forgotten.filter(|pictures| *pictures > 0) {
+            tracing::info!(camera, pictures, "small pictures of findings go with the recordings");
+        }
+        Ok(())
+    })?;
     Ok((appended.seq, Amount { segments: seqs.len() as u64, bytes }))
 }
 
@@ -477,7 +488,7 @@ pub fn give_up(journal: &Journal, lost: Vec<KeptRow>) -> Result<Amount, JournalE
     for ((camera, archived), mut segments) in groups {
         segments.sort_by_key(|segment| segment.seq);
         for segments in segments.chunks(BATCH) {
-            let (_, amount) = record_deletion(journal, &camera, segments, DeletionReason::Lost, archived)?;
+            let (_, amount) = record_deletion(journal, &camera, &[], segments, DeletionReason::Lost, archived)?;
             given_up.segments += amount.segments;
             given_up.bytes += amount.bytes;
         }

@@ -7,6 +7,11 @@ use crate::class::ClassId;
 use evidence::record::{FindingKind, HiddenCause, MarkedWorkstation};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// No segment is longer.
+pub(crate) const LONGEST_SEGMENT: Duration = Duration::from_secs(3600);
 
 /// A workstation as it is marked in a camera's reference picture.
 pub type Workstation = MarkedWorkstation;
@@ -121,15 +126,18 @@ impl View {
         Ok(seq.map(|seq| seq as u64))
     }
 
-    /// The findings that go on, or went on, at some moment of the span, in order of time.
+    /// The findings that go on, or went on, at some moment of the span, in order of time; without the small pictures that
+    /// are not kept any more.
     pub fn findings(&self, from: Timestamp, until: Timestamp) -> Result<Vec<FindingRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {FINDING} FROM findings WHERE start_ms < ?2 AND coalesce(end_ms, ?2) >= ?1 ORDER BY start_ms, seq"
+            "SELECT {FINDING}, EXISTS (SELECT 1 FROM thumbnails WHERE sha256 = thumbnail) FROM findings
+             WHERE start_ms < ?2 AND coalesce(end_ms, ?2) >= ?1 ORDER BY start_ms, seq"
         ))?;
         let mut rows = statement.query(params![from.as_millisecond(), until.as_millisecond()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(read_finding(row)?);
+            let (finding, is_kept) = (read_finding(row)?, row.get(9)?);
+            found.push(FindingRow { thumbnail: finding.thumbnail.filter(|_| is_kept), ..finding });
         }
         Ok(found)
     }
@@ -264,6 +272,55 @@ impl Write<'_> {
             .prepare_cached("UPDATE findings SET end_ms = ?2, end_seq = ?3 WHERE seq = ?1")?
             .execute(params![sql(begun), end.as_millisecond(), sql(seq)])?;
         Ok(())
+    }
+
+    /// Deletes the small pictures of findings that have ended, began before `until`, and are about `camera` or about none,
+    /// once no segment that shows their beginning is here any more. `cameras` are all that have segments. Tells how many
+    /// that were. A segment of `camera` that ended at `until` has been deleted by rule in this transaction: `rollcall
+    /// check` misses no small picture of which that can be said.
+    pub fn forget_thumbnails(&self, camera: &str, cameras: &[String], until: Timestamp) -> Result<usize, StoreError> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT thumbnail, camera, start_ms, end_ms FROM findings
+             WHERE thumbnail IN (SELECT sha256 FROM thumbnails)",
+        )?;
+        // Two findings may have the same picture, as of a lens that is covered.
+        let mut pictures: BTreeMap<String, Vec<(Option<String>, i64, bool)>> = BTreeMap::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let has_ended = row.get::<_, Option<i64>>(3)?.is_some();
+            pictures.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?, has_ended));
+        }
+        let mut forgotten = 0;
+        for (sha256, findings) in pictures {
+            let is_due = |(about, start, has_ended): &(Option<String>, i64, bool)| {
+                *has_ended && *start < until.as_millisecond() && about.as_ref().is_none_or(|about| about == camera)
+            };
+            if !findings.iter().all(is_due) {
+                continue;
+            }
+            let mut is_shown = false;
+            for (about, start, _) in &findings {
+                let among = about.as_ref().map_or(cameras, std::slice::from_ref);
+                for camera in among {
+                    is_shown |= self.shows(camera, *start)?;
+                }
+            }
+            if !is_shown {
+                let mut delete = self.connection().prepare_cached("DELETE FROM thumbnails WHERE sha256 = ?1")?;
+                forgotten += delete.execute([sha256])?;
+            }
+        }
+        Ok(forgotten)
+    }
+
+    /// Whether a segment of `camera` that shows a moment is here.
+    fn shows(&self, camera: &str, moment: i64) -> Result<bool, StoreError> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT 1 FROM segments WHERE camera = ?1 AND start_ms > ?2 - ?3 AND start_ms <= ?2 AND end_ms > ?2
+             AND NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq)",
+        )?;
+        let longest = LONGEST_SEGMENT.as_millis() as i64;
+        Ok(statement.query_row(params![camera, moment, longest], |_| Ok(())).optional()?.is_some())
     }
 
     /// Notes down spans of sight, each in the place of what was known of that time before; spans of one state that touch

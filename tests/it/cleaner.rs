@@ -1,13 +1,15 @@
 //! What the cleaner leaves alone: a disk that is not there, files that free nothing, and more while one stays.
 
+use crate::check::with_key;
 use crate::disk::Small;
 use crate::recording_keep::{House, house};
-use evidence::record::{ClockQuality, Data, Deletion};
+use evidence::record::{ClockQuality, Data, Deletion, FindingKind};
 use jiff::{SignedDuration, Timestamp};
+use rollcall::class::ClassId;
 use rollcall::clock::TestClock;
 use rollcall::config::Config;
-use rollcall::journal::Journal;
-use rollcall::recording::retention::Cleaner;
+use rollcall::journal::{Journal, NewFinding};
+use rollcall::recording::retention::{Cleaner, give_up, lost};
 use rollcall::recording::{Reserve, Service, mark};
 use std::fs;
 use std::io::ErrorKind;
@@ -123,6 +125,75 @@ fn a_term_is_over_only_by_a_clock_that_is_synchronised() {
     }
     clock.set_quality(ClockQuality::Synced);
     assert_eq!(house.clean().deleted.segments, 6);
+}
+
+/// A finding of a camera, or of a class, at second 10 of a segment, with a small picture; tells its record.
+fn find(house: &House, camera: Option<&str>, segment: usize, picture: &[u8], has_ended: bool) -> u64 {
+    let start = house.segments[segment].start + SignedDuration::from_secs(10);
+    let new = NewFinding {
+        what: FindingKind::Covered,
+        camera: camera.map(str::to_owned),
+        workstation: None,
+        class: camera.is_none().then(|| ClassId::new("2026-001").expect("valid")),
+        start,
+        measured: Default::default(),
+    };
+    let row = house.journal.begin_finding(new, Some(picture)).expect("journalled");
+    if has_ended {
+        let end = start + SignedDuration::from_secs(5);
+        house.journal.end_finding(&row, end, Default::default()).expect("journalled");
+    }
+    row.seq
+}
+
+fn is_kept(house: &House, picture: &[u8]) -> bool {
+    let reader = house.journal.store().read().expect("reads");
+    reader.thumbnail(&evidence::sha256_hex(picture)).expect("reads").is_some()
+}
+
+/// The records of findings whose small pictures `rollcall check` misses.
+fn missed(house: &House) -> Vec<u64> {
+    let missed = house.problems().into_iter().filter(|(code, ..)| code == "wrong_photo");
+    let mut missed: Vec<u64> = missed.filter_map(|(_, seq, _)| seq).collect();
+    missed.sort_unstable();
+    missed
+}
+
+#[test]
+fn the_small_pictures_of_findings_go_with_the_recordings_that_show_the_same() {
+    let mut house = house("");
+    let gone = [find(&house, Some("back"), 1, b"gone", true), find(&house, None, 0, b"a class's", true)];
+    let front = find(&house, Some("front"), 1, b"another camera's, not ended", false);
+    let later = find(&house, Some("back"), 4, b"later", true);
+    find(&house, Some("back"), 0, b"twice", true);
+    let twice = find(&house, Some("back"), 5, b"twice", true);
+    house.countersign(1_790_000_000);
+    house.config.retention.budget_bytes = Some(house.segments[3..].iter().map(|row| row.bytes).sum());
+    house.clean();
+    assert_eq!(house.here(), [false, false, false, true, true, true]);
+    let pictures = [b"gone".as_slice(), b"a class's", b"another camera's, not ended", b"later", b"twice"];
+    assert_eq!(pictures.map(|picture| is_kept(&house, picture)), [false, false, true, true, true]);
+    assert_eq!(house.problems(), [], "that they are gone is as it should be");
+    let shown = house.journal.store().read().and_then(|reader| reader.findings(Timestamp::MIN, Timestamp::MAX));
+    let shown = shown.expect("reads").into_iter().filter(|row| row.thumbnail.is_none()).map(|row| row.seq);
+    assert_eq!(shown.collect::<std::collections::BTreeSet<_>>(), gone.into(), "no page asks for what is gone");
+    // Whoever deletes by hand is found out.
+    let deleted = with_key(&house.config.appliance.state_dir).execute("DELETE FROM thumbnails", []);
+    assert_eq!(deleted.expect("deletes"), 3);
+    assert_eq!(missed(&house), [front, later, twice]);
+}
+
+#[test]
+fn the_small_picture_of_what_is_lost_stays() {
+    let house = house("");
+    let finding = find(&house, Some("back"), 0, b"all that is left", true);
+    house.countersign(1_790_000_000);
+    fs::remove_file(house.file(0)).expect("removed");
+    let lost = lost(&house.config, &house.journal).expect("looks").segments;
+    assert_eq!(give_up(&house.journal, lost).expect("given up").segments, 1);
+    assert!(is_kept(&house, b"all that is left"));
+    with_key(&house.config.appliance.state_dir).execute("DELETE FROM thumbnails", []).expect("deletes");
+    assert_eq!(missed(&house), [finding]);
 }
 
 #[test]
