@@ -68,10 +68,12 @@ impl Grey {
         sum / (4 * reach * reach) as f32
     }
 
-    /// Whether the square of `2 · reach + 1` px around a point lies inside.
+    /// Whether the square of `2 · reach + 1` px around a point lies inside. The point may be anywhere: a wrong map leads to
+    /// the ends of the numbers.
     pub fn holds(&self, x: i32, y: i32, reach: usize) -> bool {
         let reach = reach as i32;
-        x >= reach && y >= reach && x + reach < self.width as i32 && y + reach < self.height as i32
+        let is_below = |at: i32, end: usize| at.saturating_add(reach) < end as i32;
+        x >= reach && y >= reach && is_below(x, self.width) && is_below(y, self.height)
     }
 }
 
@@ -151,4 +153,22 @@ pub(super) fn correlation(one: &Grey, other: &Grey) -> f32 {
         squares_other += b * b;
     }
     product / (squares_one * squares_other).sqrt().max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_beyond_all_pictures_is_like_nothing() {
+        let pixels = (0..64 * 48).map(|at| (at % 7 * 30) as f32).collect();
+        let grey = Grey { width: 64, height: 48, pixels };
+        let template = Template::at(&grey, 20, 20, 7);
+        assert!(template.likeness(&grey, 20, 20) > 0.99);
+        for (x, y) in [(i32::MAX, 20), (20, i32::MAX), (i32::MIN, 20), (20, i32::MIN), (i32::MAX, i32::MAX)] {
+            assert!(!grey.holds(x, y, 7));
+            assert_eq!(template.likeness(&grey, x, y), -1.0, "{x} {y}");
+        }
+        assert!(grey.holds(56, 40, 7) && !grey.holds(57, 40, 7) && !grey.holds(56, 41, 7));
+    }
 }
