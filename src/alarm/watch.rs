@@ -43,6 +43,8 @@ impl Alarms {
         for (ended, _, known) in self.kept.iter_mut().filter(|(ended, ..)| ended.is_none()) {
             // What has been told goes on until it is over, whatever else has begun meanwhile.
             match attention.iter().find(|one| is_same(one, known)) {
+                // A lesson's end moves the beginning that is yet to be told of: the first holds.
+                Some(Attention::NotRecorded { .. }) => {}
                 // Figures in it may have changed: the newest are shown.
                 Some(one) => *known = one.clone(),
                 None => {
@@ -112,9 +114,9 @@ fn is_same(one: &Attention, other: &Attention) -> bool {
             one == other
         }
         (
-            Attention::NotRecorded { camera: one, since, cause },
-            Attention::NotRecorded { camera: other, since: other_since, cause: other_cause },
-        ) => one == other && since == other_since && cause == other_cause,
+            Attention::NotRecorded { camera: one, cause, .. },
+            Attention::NotRecorded { camera: other, cause: other_cause, .. },
+        ) => one == other && cause == other_cause,
         (Attention::Finding { .. }, Attention::Finding { .. })
         | (Attention::RecorderHangs { .. }, Attention::RecorderHangs { .. })
         | (Attention::NotWatched { .. }, Attention::NotWatched { .. }) => one == other,
@@ -157,5 +159,21 @@ mod tests {
         assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(network)]);
         assert_eq!(take(&[]), []);
         assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
+    }
+
+    #[test]
+    fn a_gap_that_goes_on_over_a_lessons_end_is_told_once_with_its_first_moment() {
+        let mut alarms = Alarms::default();
+        let mut take = |attention: &[Attention]| alarms.take(Timestamp::UNIX_EPOCH, attention);
+        let gap = |camera: &str, minute: u32| Attention::NotRecorded {
+            camera: camera.into(),
+            since: format!("2026-11-24T09:{minute:02}:00.000+08:00"),
+            cause: GapCause::CameraAbsent,
+        };
+        assert_eq!(take(&[gap("back", 10)]), [Event::Begun(gap("back", 10))]);
+        // A lesson has ended at half past; the next has begun.
+        assert_eq!(take(&[gap("back", 30)]), []);
+        assert_eq!(take(&[gap("back", 30), gap("front", 31)]), [Event::Begun(gap("front", 31))]);
+        assert_eq!(take(&[gap("front", 31)]), [Event::Ended(gap("back", 10))]);
     }
 }
