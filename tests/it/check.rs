@@ -46,7 +46,9 @@ fn appliance() -> (TempDir, Journal) {
     }
     for number in 1..=20u8 {
         clock.advance(Duration::from_secs(1));
-        let made = checkin("2026-001", &number.to_string(), "2026-11-23");
+        // One of the roster, and others who were on it before.
+        let person = if number == 1 { "1".into() } else { format!("1{number:02}") };
+        let made = checkin("2026-001", &person, "2026-11-23");
         journal.check_in(made, Some(&[number; 9000])).expect("appended");
     }
     journal.append_event("stopped", "site", "301").expect("appended");
@@ -143,7 +145,7 @@ fn it_may_run_while_the_daemon_writes() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for number in 100.. {
+            for number in 200.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
