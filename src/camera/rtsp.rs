@@ -185,7 +185,7 @@ impl RtspSource {
         self.news.keys += u64::from(is_key);
         let (timestamp, arrived) = (frame.timestamp(), Instant::now());
         let rate = timestamp.clock_rate().get();
-        let time = self.timeline.place(Track::Video, timestamp.elapsed(), rate, arrived);
+        let time = self.timeline.place(Track::Video, is_key, timestamp.elapsed(), rate, arrived);
         self.lip_sync.video(time as f64 / f64::from(rate), arrived);
         let decoded = self.decode(&frame, is_key);
         if let Some(format) = self.format.clone() {
@@ -210,7 +210,7 @@ impl RtspSource {
         let Some(format) = self.format.clone().filter(|format| format.audio.is_some()) else { return };
         let (timestamp, arrived) = (frame.timestamp(), Instant::now());
         let rate = timestamp.clock_rate().get();
-        let placed = self.timeline.place(Track::Audio, timestamp.elapsed(), rate, arrived);
+        let placed = self.timeline.place(Track::Audio, true, timestamp.elapsed(), rate, arrived);
         let Some(time) = self.lip_sync.audio(placed, rate, arrived) else { return };
         let mut lost = u32::from(frame.loss());
         let mut put = |time: i64, data: Vec<u8>| {

@@ -1,5 +1,6 @@
 """Whether segments that Rollcall has recorded play in Chromium, as the page of recordings plays them: each is given to
-MediaSource with the type that the page's own code reads from it, and shows pictures at its start, middle and end.
+MediaSource with the type that the page's own code reads from it, and shows pictures at its start, middle and end. One in which no
+sound has come yet, as when a camera breaks off at once, the page plays with the one that follows: it is decoded by ffmpeg.
 
 usage: segments.py FOLDER…   every .mp4 below; exit code 1 if one does not play. What the browser has no decoder for (H.265 in
 Debian's) is decoded by ffmpeg instead.
@@ -17,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 ASSETS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "src/web/assets")
 
-UNSUPPORTED = "this browser has no decoder for it"
+UNSUPPORTED = "it does not play by itself in this browser"
 
 PLAY = """async (url) => {
     const { describe } = await import("/mp4.js");
@@ -38,6 +39,7 @@ PLAY = """async (url) => {
         buffer.appendBuffer(data);
         await within("it is not taken", event(buffer, "updateend"));
         // Of sound and pictures, the one that ends first; what is left of the other is no picture's.
+        if (!video.buffered.length) return { codec, problem: UNSUPPORTED };
         const end = video.buffered.end(0);
         if (source.readyState === "open") source.endOfStream();
         for (const at of [0, end / 2, end - 0.1]) {
