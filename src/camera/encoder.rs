@@ -113,10 +113,11 @@ impl Shared {
             }
             let Some(frame) = frames.wait_newer(after, PATIENCE) else { continue };
             let early = due.saturating_duration_since(frame.captured);
-            if early > slack {
+            let wait = due.saturating_duration_since(Instant::now() + slack);
+            if early > slack && !wait.is_zero() {
                 drop(frame);
-                thread::sleep(due.saturating_duration_since(Instant::now() + slack).max(slack / 4));
-                continue; // with what is newest by then
+                thread::sleep(wait);
+                continue; // with what is newest by then, be it this one
             }
             after = frame.number;
             due = (due + interval).max(frame.captured);
@@ -358,6 +359,17 @@ mod tests {
         let units = encoder.encode(&frame).expect("encodes");
         assert!(units.len() == 1 && units[0].is_key, "no delay");
         assert_eq!((units[0].format.video.width, units[0].format.video.height), (320, 240));
+    }
+
+    #[test]
+    fn a_frame_that_is_early_and_the_last_one_is_encoded_when_it_is_due() {
+        let frames = Arc::<LatestFrame>::default();
+        frames.put(frame(1, 1));
+        std::thread::sleep(Duration::from_millis(20));
+        let encoding = Encoding { encoder: FALLBACK.into(), fps: 100, kilobits: 500 };
+        let encoded = EncodedUnits::start("door", frames.clone(), encoding);
+        encoded.set_wanted(true);
+        encoded.units().recv_timeout(Duration::from_secs(10)).expect("a unit");
     }
 
     #[test]
