@@ -100,15 +100,15 @@ impl std::fmt::Display for Attention {
             Attention::NotEnrolled { class, people, other_model: 0 } => {
                 write!(f, "{people} people of class {class} are not enrolled; `rollcall enrol`, or a QR code")
             }
-            Attention::NothingRecorded => write!(
-                f,
-                "no camera is recorded: today's lessons will have no video, and none of them is complete; give the config a \
-                 [[camera]] that is recorded"
-            ),
             Attention::NotEnrolled { class, people, other_model } => write!(
                 f,
                 "the face model has changed: {other_model} people of class {class} are enrolled with another, by which nobody is \
                  recognised, {people} in all are not enrolled; enrol them again (`rollcall enrol`), or QR codes"
+            ),
+            Attention::NothingRecorded => write!(
+                f,
+                "no camera is recorded: today's lessons will have no video, and none of them is complete; give the config a \
+                 [[camera]] that is recorded"
             ),
             Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
             Attention::Finding { what, camera, workstation, class, since } => {

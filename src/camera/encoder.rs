@@ -112,9 +112,8 @@ impl Shared {
                 continue;
             }
             let Some(frame) = frames.wait_newer(after, PATIENCE) else { continue };
-            let early = due.saturating_duration_since(frame.captured);
             let wait = due.saturating_duration_since(Instant::now() + slack);
-            if early > slack && !wait.is_zero() {
+            if !wait.is_zero() {
                 drop(frame);
                 thread::sleep(wait);
                 continue; // with what is newest by then, be it this one

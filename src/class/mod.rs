@@ -125,6 +125,16 @@ pub enum SoundPolicy {
     },
 }
 
+impl SoundPolicy {
+    /// The number of the consent by which no sound is kept.
+    pub fn consent(&self) -> Option<&str> {
+        match self {
+            SoundPolicy::Recorded => None,
+            SoundPolicy::Dropped { consent } => Some(consent),
+        }
+    }
+}
+
 /// A trainee or a teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

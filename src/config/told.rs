@@ -21,50 +21,53 @@ impl Config {
     /// The numbers and switches of `[checkin]`, `[recording]`, `[coverage]` and the cameras' `stall_seconds` that are not
     /// the defaults, by dotted key; a switch is 0 or 1.
     pub fn other_limits(&self) -> BTreeMap<String, f64> {
-        let mut told = BTreeMap::new();
-        differences("checkin", &self.checkin, &CheckinConfig::default(), &mut told);
-        differences("recording", &self.recording, &RecordingConfig::default(), &mut told);
-        differences("coverage", &self.coverage, &CoverageConfig::default(), &mut told);
+        let default = Sections::default().numbers();
+        let mut told = self.sections().numbers();
+        told.retain(|key, value| default.get(key) != Some(value));
         for camera in self.cameras.iter().filter(|camera| camera.stall_seconds != CameraConfig::STALL_SECONDS) {
             told.insert(format!("camera.{}.stall_seconds", camera.name), camera.stall_seconds);
         }
         told
     }
-}
 
-impl Config {
     /// A limit that is infinite, or no number at all: nothing could be compared with it, nor could the log tell it.
     pub(super) fn endless_limit(&self) -> Option<String> {
-        fn endless<T: Serialize + Default>(section: &str, ours: &T) -> Option<String> {
-            let ours = numbers(section, ours);
-            numbers(section, &T::default()).into_keys().find(|key| !ours.contains_key(key))
-        }
-        endless("checkin", &self.checkin)
-            .or_else(|| endless("recording", &self.recording))
-            .or_else(|| endless("coverage", &self.coverage))
+        let ours = self.sections().numbers();
+        Sections::default().numbers().into_keys().find(|key| !ours.contains_key(key))
+    }
+
+    fn sections(&self) -> Sections {
+        let (checkin, recording, coverage) = (self.checkin.clone(), self.recording.clone(), self.coverage.clone());
+        Sections { checkin, recording, coverage }
     }
 }
 
-fn differences<T: Serialize>(section: &str, ours: &T, default: &T, told: &mut BTreeMap<String, f64>) {
-    let (ours, default) = (numbers(section, ours), numbers(section, default));
-    told.extend(ours.into_iter().filter(|(key, value)| default.get(key) != Some(value)));
+/// The sections whose limits the log tells.
+#[derive(Default, Serialize)]
+struct Sections {
+    checkin: CheckinConfig,
+    recording: RecordingConfig,
+    coverage: CoverageConfig,
 }
 
-/// The numbers and switches in a section, by dotted key.
-fn numbers<T: Serialize>(section: &str, settings: &T) -> BTreeMap<String, f64> {
-    fn gather(key: &str, value: &Value, found: &mut BTreeMap<String, f64>) {
-        match value {
-            Value::Object(table) => {
-                table.iter().for_each(|(name, value)| gather(&format!("{key}.{name}"), value, found))
-            }
-            Value::Bool(is_on) => drop(found.insert(key.into(), f64::from(u8::from(*is_on)))),
-            value => found.extend(value.as_f64().map(|number| (key.to_owned(), number))),
-        }
+impl Sections {
+    /// Their numbers and switches, by dotted key.
+    fn numbers(&self) -> BTreeMap<String, f64> {
+        let mut found = BTreeMap::new();
+        // By way of the text, in which 0.73 is 0.73 whatever its precision.
+        let text = serde_json::to_string(self).expect("settings are numbers, switches and texts");
+        gather("", &serde_json::from_str(&text).expect("just written"), &mut found);
+        found
     }
-    // By way of the text, in which 0.73 is 0.73 whatever its precision.
-    let text = serde_json::to_string(settings).expect("settings are numbers, switches and texts");
-    let value = serde_json::from_str(&text).expect("just written");
-    let mut found = BTreeMap::new();
-    gather(section, &value, &mut found);
-    found
+}
+
+fn gather(key: &str, value: &Value, found: &mut BTreeMap<String, f64>) {
+    match value {
+        Value::Object(table) => {
+            let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+            table.iter().for_each(|(name, value)| gather(&below(name), value, found));
+        }
+        Value::Bool(is_on) => drop(found.insert(key.into(), f64::from(u8::from(*is_on)))),
+        value => found.extend(value.as_f64().map(|number| (key.to_owned(), number))),
+    }
 }

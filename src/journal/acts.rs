@@ -4,7 +4,7 @@
 //! without consent, no templates left of somebody who was erased.
 
 use super::{Appended, Batch, Journal, JournalError};
-use crate::class::{Class, ClassId, IdNumber, Lesson, Person, SoundPolicy, recorded_span};
+use crate::class::{Class, ClassId, IdNumber, Lesson, Person, recorded_span};
 use crate::store::{FormerPerson, StoreError, Template, View};
 use evidence::record::{self, Checkin, ClockQuality, Closing, Consent, Data, Enrolment, Erasure, Export, Plan};
 use jiff::SignedDuration;
@@ -120,10 +120,7 @@ impl Journal {
             elsewhere: !lesson.is_in(room),
             cameras: lesson.cameras.clone(),
             workstations: lesson.workstations.clone(),
-            sound_consent: match &lesson.sound {
-                SoundPolicy::Recorded => None,
-                SoundPolicy::Dropped { consent } => Some(consent.clone()),
-            },
+            sound_consent: lesson.sound.consent().map(str::to_owned),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::journal_gap;
 use super::plan::{Lesson, Plan};
-use crate::class::{ClassId, SoundPolicy, Span};
+use crate::class::{ClassId, Span};
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
@@ -127,10 +127,7 @@ fn journal_coverage(
             workstations: shown.workstations,
             roll_call: shown.roll_call,
             roll_call_recorded: Some(shown.is_roll_call_recorded),
-            sound_consent: match &lesson.sound {
-                SoundPolicy::Recorded => None,
-                SoundPolicy::Dropped { consent } => Some(consent.clone()),
-            },
+            sound_consent: lesson.sound.consent().map(str::to_owned),
             required_share,
             complete,
         });

@@ -2,6 +2,7 @@
 
 use rollcall::attention::Attention;
 use rollcall::attention::chinese::chinese;
+use rollcall::class::Class;
 use rollcall::clock::TestClock;
 use rollcall::config::Config;
 use rollcall::coverage::CameraWatch;
@@ -10,12 +11,12 @@ use rollcall::journal::{EnrolledFace, Journal, JournalError, PlanSource};
 use rollcall::recording::{CameraRecording, Keeping};
 use rollcall::status::{Running, gather};
 use rollcall::sync::SyncStatus;
+use std::path::Path;
 use std::sync::Arc;
 
-#[test]
-fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("rollcall.toml");
+/// An appliance on the day of a lesson of a class with two trainees and a teacher.
+fn appliance(folder: &Path) -> (Config, Journal, Class) {
+    let file = folder.join("rollcall.toml");
     std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
     let config = Config::load(&file).expect("a config");
     let roster = class("2026-001", &["1", "2"], &["T1"]);
@@ -24,6 +25,13 @@ fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
     let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
         .expect("initialised");
     journal.import_class(&roster, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+    (config, journal, roster)
+}
+
+#[test]
+fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, journal, roster) = appliance(folder.path());
     let unenrolled = || {
         let status = gather(&config, &journal, None, SyncStatus::unknown(), None).expect("gathered");
         let of_class = |attention: &Attention| match attention {
@@ -42,15 +50,7 @@ fn who_declined_face_recognition_is_not_listed_as_needing_enrolment() {
 #[test]
 fn who_was_enrolled_with_another_model_than_the_one_in_use_is_to_be_enrolled_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("rollcall.toml");
-    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
-    let config = Config::load(&file).expect("a config");
-    let roster = class("2026-001", &["1", "2"], &["T1"]);
-    let lesson = roster.lessons.first().expect("a lesson").date;
-    let clock = Arc::new(TestClock::at(format!("{lesson}T04:00:00Z").parse().expect("a time")));
-    let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
-        .expect("initialised");
-    journal.import_class(&roster, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+    let (config, journal, roster) = appliance(folder.path());
     let (old, new) = ("5c".repeat(32), "6d".repeat(32));
     for number in ["1", "2"] {
         journal.give_consent(&roster.id, number, &"11".repeat(32), "cli").expect("consented");

@@ -1,7 +1,7 @@
 //! What an appliance was set to when it wrote its records: a film in a camera's place, limits other than the defaults.
 
 use crate::record::{ApplianceEvent, Data, Record};
-use crate::verdict::{Finding, Severity};
+use crate::verdict::Finding;
 use std::collections::BTreeMap;
 
 /// Takes a log's records one by one, in order, and tells what is unusual where it changes.
@@ -19,9 +19,7 @@ impl Setup {
             return Vec::new();
         }
         let mut found = Vec::new();
-        let mut tell = |code, message| {
-            found.push(Finding { severity: Severity::Warning, code, seq: Some(record.seq), message });
-        };
+        let mut tell = |code, message| found.push(Finding::warning(code, record.seq, message));
         let films: Vec<String> =
             cameras.iter().filter(|camera| camera.kind == "file").map(|camera| camera.name.clone()).collect();
         if films != self.films && !films.is_empty() {

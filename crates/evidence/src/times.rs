@@ -5,7 +5,7 @@
 
 use crate::checkpoint::Countersigned;
 use crate::record::{Data, Record};
-use crate::verdict::{Finding, Severity};
+use crate::verdict::Finding;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
@@ -28,7 +28,7 @@ pub fn wrong_date(record: &Record) -> Option<Finding> {
     }
     let Record { seq, time, .. } = record;
     let message = format!("record {seq}: a check-in for {:?} that was made at {time}", checkin.date);
-    Some(warning("wrong_date", *seq, message))
+    Some(Finding::warning("wrong_date", *seq, message))
 }
 
 /// The wall clock's reading in an RFC 3339 time, where that was.
@@ -61,7 +61,7 @@ impl Steps {
                 let way = if time < from { "back" } else { "forward" };
                 let by = words(time.duration_since(from));
                 let message = format!("record {seq}: the wall clock was set {way} by {by}, from {from_text} to {text}");
-                return Some(warning("clock_stepped", *seq, message));
+                return Some(Finding::warning("clock_stepped", *seq, message));
             }
         }
         self.latest = before.filter(|(latest, _)| *latest > time).or_else(|| Some((time, text.clone())));
@@ -136,7 +136,7 @@ impl Bounds {
                 one(&last)
             ),
         };
-        Some(warning("time_after_receipt", first.seq, message))
+        Some(Finding::warning("time_after_receipt", first.seq, message))
     }
 }
 
@@ -163,10 +163,6 @@ pub fn to_export(receipts: &[(u64, u64)]) -> Vec<u64> {
 /// A length of time, whichever way, to the second.
 fn words(duration: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_secs(duration.abs().as_secs()))
-}
-
-fn warning(code: &'static str, seq: u64, message: String) -> Finding {
-    Finding { severity: Severity::Warning, code, seq: Some(seq), message }
 }
 
 #[cfg(test)]

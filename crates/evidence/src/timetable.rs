@@ -4,7 +4,7 @@
 //! that had ended when it came, nothing was to be recorded. Closing a class gives up what has not begun.
 
 use crate::record::{Coverage, Data, Lesson, Plan, Record};
-use crate::verdict::{Finding, Severity};
+use crate::verdict::Finding;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ impl Timetable {
             let message = format!(
                 "class {name}: lessons that had to be recorded have no account, so nothing tells whether they were: {named}{more}"
             );
-            found.push(warning("no_account", first.seq, message));
+            found.push(Finding::warning("no_account", first.seq, message));
         }
         found
     }
@@ -157,7 +157,7 @@ impl Timetable {
                 lesson.seq,
                 left_out.join("; ")
             );
-            warning("less_than_planned", seq, message)
+            Finding::warning("less_than_planned", seq, message)
         })
     }
 }
@@ -171,13 +171,9 @@ impl Class {
                 "record {plan}, the plan of class {name}, counts {announced} lessons, and {told} follow it: which had to be \
                  recorded is not known"
             );
-            warning("lessons_untold", *plan, message)
+            Finding::warning("lessons_untold", *plan, message)
         })
     }
-}
-
-fn warning(code: &'static str, seq: u64, message: String) -> Finding {
-    Finding { severity: Severity::Warning, code, seq: Some(seq), message }
 }
 
 #[cfg(test)]

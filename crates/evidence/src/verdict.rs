@@ -38,6 +38,13 @@ pub struct Finding {
     pub message: String,
 }
 
+impl Finding {
+    /// A warning about a record.
+    pub(crate) fn warning(code: &'static str, seq: u64, message: String) -> Finding {
+        Finding { severity: Severity::Warning, code, seq: Some(seq), message }
+    }
+}
+
 /// The outcome of checking a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -251,7 +258,7 @@ impl LogVerifier {
                     "record {seq}: its time {} is before that of the record before it, {before}, and no clock record says why",
                     record.time
                 );
-                self.add(Finding { severity: Severity::Warning, code: "time_went_back", seq: Some(seq), message });
+                self.add(Finding::warning("time_went_back", seq, message));
             }
             self.from.get_or_insert_with(|| record.time.clone());
             self.last = Some((record.time, time));
