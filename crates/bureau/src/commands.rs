@@ -2,7 +2,7 @@
 
 use crate::folder::{Bureau, CA, CA_KEY, TOKEN};
 use crate::verify::shortened;
-use crate::{Limits, backup, export, export_class, init, register, serve, verify};
+use crate::{Limits, backup, export, export_class, init, register, review, serve, verify};
 use evidence::key::VerifyingKey;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -53,6 +53,12 @@ enum Command {
     },
     /// List the appliances
     Appliances {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Look through every appliance's whole log now, as the server does each hour, and tell what was found: exit code 0
+    /// if all of them verify, 1 if not
+    Review {
         #[command(flatten)]
         folder: Folder,
     },
@@ -109,6 +115,7 @@ impl Arguments {
             Command::Serve { folder, listen } => serve_on(&folder.dir, listen),
             Command::Invite { folder } => invite(&folder.dir),
             Command::Appliances { folder } => list(&folder.dir),
+            Command::Review { folder } => look_through(&folder.dir),
             Command::Settle { folder, device } => settle(&folder.dir, &device),
             Command::TrustClock { folder } => trust_clock(&folder.dir),
             Command::Backup { folder, out } => back_up(&folder.dir, &out),
@@ -151,6 +158,7 @@ fn serve_on(dir: &Path, listen: SocketAddr) -> Done {
     tracing_subscriber::fmt().with_env_filter(filter).json().with_writer(std::io::stderr).init();
     let bureau = Arc::new(Bureau::open(dir)?);
     let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    review::start(dir)?;
     println!("listening on https://{}", listener.local_addr()?);
     tokio::runtime::Runtime::new()?.block_on(serve(bureau, listener, &Limits::default()))?;
     Ok(ExitCode::SUCCESS)
@@ -179,6 +187,23 @@ fn list(dir: &Path) -> Done {
         println!("{}  {} records, {received}, {countersigned}, {refused}{ahead}  {place}", row.device, row.size);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn look_through(dir: &Path) -> Done {
+    let bureau = Bureau::open(dir)?;
+    let mut code = ExitCode::SUCCESS;
+    for row in bureau.database.appliances()?.into_iter().filter(|row| row.size > 0) {
+        let found = review::review(&bureau, &row)?;
+        if found.failures > 0 {
+            code = ExitCode::from(1);
+        }
+        println!("{}  {} records, {} failures, {} warnings", row.device, found.records, found.failures, found.warnings);
+        for finding in &found.findings {
+            let severity = if finding.is_failure { "failure" } else { "warning" };
+            println!("  {severity:8} {:20} {}", finding.code, finding.message);
+        }
+    }
+    Ok(code)
 }
 
 fn utc(unix_seconds: u64) -> String {

@@ -15,6 +15,7 @@ mod pages;
 mod push;
 mod recordings;
 mod register;
+mod review;
 mod server;
 mod setup;
 mod staff;

@@ -2,7 +2,7 @@
 //!
 //! Nothing on it runs or is loaded from elsewhere; what appliances have sent stands there as plain text.
 
-use crate::database::{Ahead, ApplianceRow, DatabaseError, RefusalRow};
+use crate::database::{Ahead, ApplianceRow, DatabaseError, RefusalRow, Review};
 use crate::folder::Bureau;
 use crate::push::CLOCK_TOLERANCE_SECONDS;
 use crate::register::now;
@@ -33,7 +33,11 @@ pub(crate) async fn status(State(bureau): State<Arc<Bureau>>) -> Result<Response
             zone: &bureau.zone,
             now: now(),
             newest_time: database.newest_time()?,
-            appliances: database.appliances()?,
+            appliances: database
+                .appliances()?
+                .into_iter()
+                .map(|row| database.review(&row).map(|review| (row, review)))
+                .collect::<Result<_, _>>()?,
             refusals: database.refusals(None, REFUSALS)?,
         };
         Ok::<_, DatabaseError>(shown.page())
@@ -53,7 +57,8 @@ struct Shown<'a> {
     now: u64,
     /// The newest time that this bureau has signed with.
     newest_time: u64,
-    appliances: Vec<ApplianceRow>,
+    /// With the newest look through its whole log.
+    appliances: Vec<(ApplianceRow, Option<Review>)>,
     refusals: Vec<RefusalRow>,
 }
 
@@ -61,6 +66,7 @@ struct Shown<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Health {
     Contradicts,
+    DoesNotVerify,
     Silent,
     NothingNew,
     Waiting,
@@ -70,10 +76,12 @@ enum Health {
 }
 
 impl Health {
-    fn of(row: &ApplianceRow, now: u64) -> Health {
+    fn of((row, review): &(ApplianceRow, Option<Review>), now: u64) -> Health {
+        let fails = review.as_ref().is_some_and(|review| review.failures > 0);
         let is_past = |time: u64, limit| now.saturating_sub(time) >= limit;
         match row.countersigned_at {
             _ if row.contradictions > 0 => Health::Contradicts,
+            _ if fails => Health::DoesNotVerify,
             Some(time) if is_past(time, SILENT_SECONDS) => Health::Silent,
             Some(_) if row.received_at.is_some_and(|time| is_past(time, NOTHING_NEW_SECONDS)) => Health::NothingNew,
             None => Health::Waiting,
@@ -87,6 +95,7 @@ impl Health {
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Health::Contradicts => ("bad", "与已签认记录矛盾", "contradicts what was countersigned"),
+            Health::DoesNotVerify => ("bad", "记录核验不通过", "its log does not verify"),
             Health::Silent => ("warn", "超过一天无联系", "not heard of for over a day"),
             Health::NothingNew => ("warn", "超过三天无新记录", "nothing new for over three days"),
             Health::Waiting => ("wait", "尚无记录", "nothing received yet"),
@@ -118,6 +127,7 @@ impl Shown<'_> {
         }
         self.sums(&mut page);
         self.appliances(&mut page);
+        self.reviews(&mut page);
         self.refusals(&mut page);
         page + "<footer>签认表示本局已收到并核验该设备截至当时的全部记录。 \
                 A countersignature says that the bureau had received and verified all records up to it.</footer>\n\
@@ -128,10 +138,10 @@ impl Shown<'_> {
         let healths: Vec<Health> = self.appliances.iter().map(|row| Health::of(row, self.now)).collect();
         let count = |wanted: &[Health]| healths.iter().filter(|health| wanted.contains(health)).count();
         let attention = healths.len() - count(&[Health::Waiting, Health::Good]);
-        let records: u64 = self.appliances.iter().map(|row| row.size).sum();
+        let records: u64 = self.appliances.iter().map(|(row, _)| row.size).sum();
         let class = match attention {
             0 => "",
-            _ if count(&[Health::Contradicts]) > 0 => " bad",
+            _ if count(&[Health::Contradicts, Health::DoesNotVerify]) > 0 => " bad",
             _ => " warn",
         };
         *page += "<ul class=sums>";
@@ -159,13 +169,10 @@ impl Shown<'_> {
                   <th scope=col>最新记录 <span lang=en>Newest record</span>\
                   <th scope=col>最近签认 <span lang=en>Countersigned</span></thead><tbody>\n";
         let mut rows: Vec<(Health, &ApplianceRow)> =
-            self.appliances.iter().map(|row| (Health::of(row, self.now), row)).collect();
+            self.appliances.iter().map(|shown| (Health::of(shown, self.now), &shown.0)).collect();
         rows.sort_by_key(|(health, _)| *health);
         for (health, row) in rows {
-            let place = match (&row.site, &row.room) {
-                (Some(site), Some(room)) => format!("{} · {}", html(site), html(room)),
-                _ => "地点未知".into(),
-            };
+            let place = place(row).unwrap_or_else(|| "地点未知".into());
             let (class, state, english) = health.words();
             let newest = row.last_time.as_deref().map_or("—".into(), |time| self.text_time(time));
             let clock = match row.last_clock.as_deref() {
@@ -198,6 +205,55 @@ impl Shown<'_> {
         *page += "</tbody></table></div>\n";
     }
 
+    /// What each log says when it is looked through whole.
+    fn reviews(&self, page: &mut String) {
+        *page += "<h2>记录核验 <span lang=en>What the logs say</span></h2>\n<div class=card>";
+        let found = |(_, review): &&(ApplianceRow, Option<Review>)| {
+            review.as_ref().is_some_and(|review| review.failures + review.warnings > 0)
+        };
+        let mut shown: Vec<_> = self.appliances.iter().filter(found).collect();
+        if shown.is_empty() {
+            *page += "<p>无 <span class=en lang=en>None</span></p></div>\n";
+            return;
+        }
+        shown.sort_by_key(|(_, review)| std::cmp::Reverse(review.as_ref().map(|review| (review.failures, review.warnings))));
+        for (row, review) in shown {
+            let Some(review) = review else { continue };
+            let (class, state, english) = match review.failures {
+                0 => ("warn", "需要说明", "to be explained"),
+                _ => ("bad", "核验不通过", "does not verify"),
+            };
+            let _ = writeln!(
+                page,
+                "<details><summary><span class=place>{}</span> <code>{}</code> <span class=\"state {class}\">{state}</span> \
+                 <span class=en lang=en>{english}</span> <small>{} 项不成立，{} 项需要说明；{} 条记录，{} 核验</small></summary>\
+                 <table><tbody>",
+                place(row).unwrap_or_else(|| "地点未知".into()),
+                html(&row.device),
+                grouped(review.failures),
+                grouped(review.warnings),
+                grouped(review.records),
+                self.time(review.time),
+            );
+            for finding in &review.findings {
+                let (class, weight) = if finding.is_failure { ("bad", "不成立") } else { ("warn", "需要说明") };
+                let _ = writeln!(
+                    page,
+                    "<tr><td><span class=\"state {class}\">{weight}</span><td class=n>{}<td><code>{}</code><td class=reason>{}",
+                    finding.seq.map_or("—".into(), grouped),
+                    html(&finding.code),
+                    html(&finding.message),
+                );
+            }
+            let left = (review.failures + review.warnings).saturating_sub(review.findings.len() as u64);
+            if left > 0 {
+                let _ = writeln!(page, "<tr><td colspan=4>另有 {} 项，见 <code>bureau export</code>、<code>bureau verify --json</code>", grouped(left));
+            }
+            *page += "</tbody></table></details>\n";
+        }
+        *page += "</div>\n";
+    }
+
     fn refusals(&self, page: &mut String) {
         *page += "<h2>未通过核验的上传 <span lang=en>Refused pushes</span></h2>\n<div class=card>";
         if self.refusals.is_empty() {
@@ -208,9 +264,8 @@ impl Shown<'_> {
                   <th scope=col>设备 <span lang=en>Appliance</span><th scope=col class=n>记录 <span lang=en>Record</span>\
                   <th scope=col>性质 <span lang=en>Weight</span><th scope=col>原因 <span lang=en>Reason</span></thead><tbody>\n";
         for row in &self.refusals {
-            let place = self.appliances.iter().find(|appliance| appliance.device == row.device);
-            let place = place.and_then(|appliance| Some((appliance.site.as_ref()?, appliance.room.as_ref()?)));
-            let place = place.map_or(String::new(), |(site, room)| format!("{} · {}", html(site), html(room)));
+            let appliance = self.appliances.iter().find(|(appliance, _)| appliance.device == row.device);
+            let place = appliance.and_then(|(appliance, _)| place(appliance)).unwrap_or_default();
             let seq = row.seq.map_or("—".into(), grouped);
             let times = if row.times > 1 { format!("<small>共 {} 次</small>", row.times) } else { String::new() };
             let (class, weight, english) = match (&row.settled, &row.proof) {
@@ -244,6 +299,12 @@ impl Shown<'_> {
     fn format(&self, time: Timestamp) -> String {
         time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
+}
+
+/// Where an appliance stands, as it says itself.
+fn place(row: &ApplianceRow) -> Option<String> {
+    let (site, room) = row.site.as_ref().zip(row.room.as_ref())?;
+    Some(format!("{} · {}", html(site), html(room)))
 }
 
 /// A number with its thousands apart.

@@ -31,6 +31,7 @@ pub(crate) fn routes(bureau: Arc<Bureau>) -> Router<App> {
         .route("/v1/appliances/{id}/records", get(records))
         .route("/v1/appliances/{id}/checkpoint", get(checkpoint))
         .route("/v1/appliances/{id}/refusals", get(refusals))
+        .route("/v1/appliances/{id}/review", get(review))
         .layer(from_fn_with_state(bureau, staff_only))
 }
 
@@ -105,6 +106,17 @@ async fn refusals(
     let list =
         of_appliance(&bureau, device, |bureau, row| bureau.database.refusals(Some(row), MAX_LISTED as u32)).await?;
     Ok(Json(list).into_response())
+}
+
+async fn review(
+    State(bureau): State<Arc<Bureau>>,
+    device: Result<Path<String>, PathRejection>,
+) -> Result<Response, Response> {
+    let review = of_appliance(&bureau, device, |bureau, row| bureau.database.review(row)).await?;
+    match review {
+        Some(review) => Ok(Json(review).into_response()),
+        None => Err(error(StatusCode::NOT_FOUND, "this appliance's log has not been looked through yet", Value::Null)),
+    }
 }
 
 async fn of_appliance<T: Send + 'static>(

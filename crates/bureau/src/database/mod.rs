@@ -5,10 +5,12 @@
 //! twice and any earlier root can be told.
 
 mod refusals;
+mod reviews;
 mod schema;
 mod transaction;
 
 pub(crate) use refusals::{NewRefusal, RefusalRow};
+pub(crate) use reviews::{Review, Reviewed};
 pub(crate) use transaction::{About, Transaction};
 
 use evidence::key::VerifyingKey;

@@ -4,7 +4,7 @@ use super::DatabaseError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What each version adds to the one before; `user_version` counts the steps that a file has had.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // Files from before the version was counted have these already.
     "
 CREATE TABLE IF NOT EXISTS appliances (
@@ -48,6 +48,10 @@ INSERT INTO clock (id, newest) SELECT 0, coalesce(max(countersigned), 0) FROM ap
     "
 ALTER TABLE appliances ADD COLUMN lead INTEGER;
 ALTER TABLE appliances ADD COLUMN lead_seq INTEGER;
+",
+    // What the newest look through each whole log found, JSON.
+    "
+CREATE TABLE reviews (appliance INTEGER PRIMARY KEY REFERENCES appliances (id), review TEXT NOT NULL) STRICT;
 ",
 ];
 

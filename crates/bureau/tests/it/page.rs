@@ -1,8 +1,8 @@
 //! The staff's page: where an appliance stands, as its own `started` record says.
 
 use crate::appliance::Appliance;
-use crate::server::Server;
-use evidence::record::{ApplianceEvent, Data};
+use crate::server::{Server, bureau};
+use evidence::record::{ApplianceEvent, CameraInUse, Data};
 
 fn started(site: &str, room: &str) -> Data {
     Data::Appliance(ApplianceEvent {
@@ -76,4 +76,32 @@ async fn a_checkpoint_that_is_sent_again_is_no_sign_of_life() {
     records.push(appliance.record(3, "log"));
     appliance.receipt(&server, 3, &records).await;
     assert!(!server.get("/").await.text.contains(marked));
+}
+
+#[tokio::test]
+async fn what_a_log_says_is_found_without_anybody_asking_and_stands_on_the_page() {
+    let server = Server::start();
+    let appliance = Appliance::registered(1, &server).await;
+    let path = format!("/v1/appliances/{}/review", appliance.id());
+    let Data::Appliance(mut event) = started("南开实训基地", "301") else { unreachable!("it is one") };
+    event.cameras = vec![CameraInUse { name: "back".into(), kind: "file".into(), recorded: true }];
+    let film = vec![appliance.signed(0, "2026-11-24T08:00:00.000+08:00", Data::Appliance(event))];
+    appliance.receipt(&server, 0, &film).await;
+    // The server does it by itself, at once for a log that it has never looked through: within a minute of a push.
+    let printed = server.command("review", &[]);
+    assert!(printed.contains("1 records, 0 failures, 1 warnings") && printed.contains("film"), "{printed}");
+    let found = server.get(&path).await.json();
+    assert_eq!((&found["records"], &found["warnings"], &found["failures"]), (&1.into(), &1.into(), &0.into()), "{found}");
+    assert_eq!((&found["findings"][0]["code"], &found["findings"][0]["seq"]), (&"film".into(), &0.into()), "{found}");
+    let page = server.get("/").await.text;
+    assert!(page.contains("0 项不成立，1 项需要说明") && page.contains("camera back is none"), "{page}");
+    assert!(!page.contains("记录核验不通过"), "{page}");
+
+    // Somebody has had a hand in the bureau's own database.
+    let database = server.database();
+    let other = appliance.signed(0, "2026-11-24T08:00:00.001+08:00", started("南开实训基地", "301"));
+    database.execute("UPDATE records SET jws = ?1", [other]).expect("altered");
+    assert_eq!(bureau(&["review", "--dir", server.dir()]).status.code(), Some(1));
+    let page = server.get("/").await.text;
+    assert!(page.contains("记录核验不通过") && page.contains("核验不通过</span>"), "{page}");
 }
