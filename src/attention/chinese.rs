@@ -18,7 +18,7 @@ pub fn finding_words(what: FindingKind) -> &'static str {
         FindingKind::Frozen => "画面静止不动，请重新启动摄像头",
         FindingKind::Looped => "画面重复播放，请检查摄像头及其线路",
         FindingKind::Covered => "镜头被遮挡，请移开遮挡物",
-        FindingKind::Moved => "摄像头被移动，请转回原位，或重新设定基准画面",
+        FindingKind::Moved => "摄像头被移动，请转回原位，或重新设定参考画面",
         FindingKind::Replaced => "画面不是原来的场所，请检查摄像头及其线路",
         FindingKind::WorkstationHidden => "工位看不见，请移开遮挡物或调整摄像头",
         FindingKind::FewPeople => "画面中的人数少于签到人数",
@@ -59,7 +59,7 @@ pub fn chinese(attention: &Attention) -> String {
             format!("摄像头 {camera} 有 {facts} 条录像记录无法写入：请检查磁盘，并联系维护人员。")
         }
         Attention::NotWatched { camera } => format!(
-            "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后请重新设定基准画面。"
+            "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后，或参考画面上分辨不出任何东西时，请重新设定参考画面。"
         ),
         Attention::KeyFramesRare { camera, milliseconds } => format!(
             "摄像头 {camera} 用于录像，但关键帧间隔为 {:.1} 秒，画面异常会发现得晚：请在摄像头中将关键帧（I 帧、GOP）间隔设为 2 秒以内。",

@@ -61,7 +61,7 @@ impl std::fmt::Display for Attention {
             Attention::NotWatched { camera } => write!(
                 f,
                 "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
-                 a new reference picture if its format has changed"
+                 a new reference picture if its format has changed, or if nothing in the old one can be told apart"
             ),
             Attention::KeyFramesRare { camera, milliseconds } => write!(
                 f,

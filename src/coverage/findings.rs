@@ -1,4 +1,5 @@
-//! Conditions that last become findings; those that pass do not. Pure: samples in, beginnings and ends out.
+//! Conditions that last, or come again and again, become findings; those that pass do not. Pure: samples in, beginnings
+//! and ends out.
 //!
 //! A finding begins with the first sample that showed it, though it is told only when it has lasted; it ends with the
 //! first good sample, told when that has lasted. Durations are monotonic; the wall clock only labels them.
@@ -58,9 +59,33 @@ pub struct Findings {
 struct State {
     /// Since when it has held without a break, before it is a finding; or since when it has not, once it is one.
     turned: Option<(Timestamp, Duration)>,
+    /// Since when it has held again and again, before it is a finding.
+    often: Option<(Timestamp, Duration)>,
+    /// Samples since then in which it has held, and in which it has not.
+    held: u32,
+    free: u32,
     is_open: bool,
     cause: Option<HiddenCause>,
     measured: BTreeMap<String, f64>,
+}
+
+impl State {
+    fn new(cause: Option<HiddenCause>) -> State {
+        State { turned: None, often: None, held: 0, free: 0, is_open: false, cause, measured: BTreeMap::new() }
+    }
+
+    /// Whether it holds too often for something that passes.
+    fn is_often(&self, what: FindingKind) -> bool {
+        self.free * least_often(what) <= self.held
+    }
+}
+
+/// What holds again and again, with breaks, for this long is a finding too.
+const OFTEN: Duration = Duration::from_secs(30);
+
+/// So many samples in which it holds for each in which it does not: people pass a workstation, nobody passes a whole picture.
+fn least_often(what: FindingKind) -> u32 {
+    if what == FindingKind::WorkstationHidden { 2 } else { 1 }
 }
 
 impl Findings {
@@ -97,12 +122,7 @@ impl Findings {
         }
         let mut changes = Vec::new();
         for (about, Held { cause, measured, lasted }) in &holds {
-            let state = self.states.entry(about.clone()).or_insert_with(|| State {
-                turned: None,
-                is_open: false,
-                cause: *cause,
-                measured: BTreeMap::new(),
-            });
+            let state = self.states.entry(about.clone()).or_insert_with(|| State::new(*cause));
             state.measured.clone_from(measured);
             if state.is_open {
                 state.turned = None;
@@ -114,11 +134,16 @@ impl Findings {
                 let earlier = pending.filter(|(_, from)| about.1.is_none() && cause.is_some() && *from < begun.1);
                 earlier.unwrap_or(begun)
             });
+            let often = *state.often.get_or_insert((since, from));
+            state.held += 1;
             let needed = Duration::from_secs_f64(match about.0 {
                 FindingKind::WorkstationHidden => self.limits.obstructed_seconds,
                 _ => self.limits.begin_seconds,
             });
-            if at.saturating_sub(from) >= needed {
+            let lasts = at.saturating_sub(from) >= needed;
+            if lasts || at.saturating_sub(often.1) >= OFTEN.max(needed) {
+                // Who passed before what stays is no part of it.
+                let since = if lasts { since } else { often.0 };
                 (state.is_open, state.turned) = (true, None);
                 changes.push(Change::Begun {
                     what: about.0,
@@ -134,7 +159,9 @@ impl Findings {
                 return true;
             }
             if !state.is_open {
-                return false;
+                state.turned = None;
+                state.free += 1;
+                return state.is_often(about.0);
             }
             let (end, from) = *state.turned.get_or_insert((wall, at));
             if at.saturating_sub(from) < enough {
@@ -148,7 +175,7 @@ impl Findings {
 
     /// Whether it holds, but not for long enough yet.
     fn is_pending(&self, about: &About) -> bool {
-        self.states.get(about).is_some_and(|state| !state.is_open)
+        self.states.get(about).is_some_and(|state| !state.is_open && state.turned.is_some())
     }
 
     /// Ends what goes on: nobody looks any more.
@@ -232,6 +259,29 @@ mod tests {
                 if name == "A1" && *since == wall(6)),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn what_comes_again_and_again_is_a_finding_and_who_passes_now_and_then_is_none() {
+        let often = |bad: &Sample, held: usize, free: usize| {
+            let once = [vec![bad.clone(); held], vec![sight(Some(Sight::Visible)); free]].concat();
+            told(&vec![once; 20].concat())
+        };
+        let obstructed = sight(Some(Sight::Hidden(HiddenCause::Obstructed)));
+        for (bad, held, free) in [(&dark(), 1, 1), (&dark(), 2, 1), (&dark(), 2, 2), (&obstructed, 2, 1)] {
+            let told = often(bad, held, free);
+            assert!(
+                matches!(&told[..], [(second, Change::Begun { since, .. })] if *since == wall(0) && (30..36).contains(second)),
+                "{held} of {}: {told:?}",
+                held + free
+            );
+        }
+        for (bad, held, free) in [(&dark(), 1, 2), (&dark(), 2, 3), (&obstructed, 2, 2), (&obstructed, 1, 1)] {
+            assert_eq!(often(bad, held, free), [], "{held} of {}", held + free);
+        }
+        // Who stays is told from when they came, whoever passed before.
+        let then = [vec![obstructed.clone(); 2], vec![sight(Some(Sight::Visible))], vec![obstructed; 5]].concat();
+        assert!(matches!(&told(&then)[..], [(12, Change::Begun { since, .. })] if *since == wall(6)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
 
 use super::account::account;
-use super::lesson::{CameraView, Impaired, impaired, workstation_account};
+use super::lesson::{CameraView, Impaired, hides, impaired, showing, workstation_account};
 use super::people::people_seen;
 use super::sights::{LONGEST_PAUSE, WHOLE_PICTURE};
 use crate::class::Span;
@@ -34,7 +34,7 @@ pub(crate) struct Shown {
     pub workstations: Vec<WorkstationCoverage>,
     /// The roll call, if one was taken in time: the first that is recorded, or else the first.
     pub roll_call: Option<RollCallSpan>,
-    /// Whether a camera has recorded the whole of it.
+    /// Whether a camera's recording shows the whole of it.
     pub is_roll_call_recorded: bool,
     /// For each camera, how long its recording does not show the lesson.
     pub impaired: BTreeMap<String, Impaired>,
@@ -46,6 +46,7 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
     let reader = journal.store().read()?;
     let mut shown = Shown::default();
     let (mut segments, mut marked) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
+    let mut showing_lesson = Vec::new();
     let findings = reader.findings(span.from, span.until)?;
     let watched = reader.sights(WHOLE_PICTURE, span.from, span.until)?;
     for camera in &lesson.cameras {
@@ -53,13 +54,17 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
         let spans: Vec<Span> = rows.iter().map(|row| Span { from: row.start, until: row.end }).collect();
         let of_camera = findings.iter().filter(|row| row.camera.as_ref() == Some(camera) && row.workstation.is_none());
         let during = |end: Option<(Timestamp, u64)>| end.map_or(span.until, |(end, _)| end);
-        let of_camera: Vec<_> =
-            of_camera.map(|row| (Span { from: row.start, until: during(row.end) }, row.what)).collect();
-        let watched = watched.iter().filter(|row| &row.camera == camera);
+        let hiding = of_camera.filter(|row| hides(row.what).is_some());
+        let hiding = hiding.map(|row| (Span { from: row.start, until: during(row.end) }, row.what));
+        let judged: Vec<_> = watched.iter().filter(|row| &row.camera == camera).collect();
+        let away = judged.iter().filter(|row| row.sight != Sight::Visible);
+        let away = away.map(|row| (Span { from: row.start, until: row.end }, FindingKind::Moved));
+        let hidden: Vec<_> = hiding.chain(away).collect();
         // Before the first sample of many, and after the last, as little is missed as between two.
         let watched: Vec<Span> =
-            watched.map(|row| Span { from: row.start - LONGEST_PAUSE, until: row.end + LONGEST_PAUSE }).collect();
-        shown.impaired.insert(camera.clone(), impaired(span, &spans, &of_camera, &watched));
+            judged.iter().map(|row| Span { from: row.start - LONGEST_PAUSE, until: row.end + LONGEST_PAUSE }).collect();
+        shown.impaired.insert(camera.clone(), impaired(span, &spans, &hidden, &watched));
+        showing_lesson.push(showing(&spans, &hidden, &watched));
         segments.insert(camera.clone(), spans);
         for workstation in reader.reference(camera)?.map(|row| row.workstations).unwrap_or_default() {
             marked.entry(workstation.workstation).or_default().insert(camera.clone());
@@ -97,10 +102,10 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
     let taken = reader.rollcalls(&lesson.class, lesson.start)?;
     let in_time = |from: Timestamp| span.from <= from && from <= latest.min(span.until);
     let is_recorded = |row: &RollcallRow| {
-        // One that nobody has ended lasted no longer than it may.
-        let end = row.end.map_or(latest, |(end, _)| end).min(span.until).max(row.start);
+        // One that is ended late, or by nobody, need not be shown for longer than it may last.
+        let end = row.end.map_or(latest, |(end, _)| end.min(latest)).min(span.until).max(row.start);
         let during = Span { from: row.start, until: end };
-        segments.values().any(|segments| account(during, segments, &[]).unexplained.is_empty())
+        showing_lesson.iter().any(|showing| account(during, showing, &[]).unexplained.is_empty())
     };
     // One that is recorded counts, also when it was taken again for that.
     let taken: Vec<_> = taken.iter().filter(|row| in_time(row.start)).collect();
@@ -122,7 +127,8 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::journal::{PlanSource, testing};
-    use crate::store::SegmentRow;
+    use crate::store::{FindingRow, SegmentRow, SightRow};
+    use evidence::record::HiddenCause;
     use jiff::tz::TimeZone;
     use std::sync::Arc;
 
@@ -134,7 +140,10 @@ mod tests {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
         let journal = Journal::initialise(folder.path(), "site", "301", clock, zone).expect("initialised");
         let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+        // Twice: rows name records, and there are to be enough of them.
+        for digits in ["00", "11"] {
+            journal.import_class(&class, &digits.repeat(32), PlanSource::File, "301").expect("imported");
+        }
         let start = at("00:00:00");
         let lesson = Lesson {
             class: class.id.clone(),
@@ -147,24 +156,70 @@ mod tests {
             sound: class.lessons[0].sound.clone(),
         };
         let shown = || shown(&journal, &lesson, 15).expect("reads");
-        let take = |seq: u64, from: &str, until: &str| {
-            let (class, lesson, start) = (class.id.clone(), start, at(from));
+        let put = |put: &dyn Fn(&crate::store::Write<'_>) -> Result<(), StoreError>| {
             let write = journal.store().begin().expect("begins");
-            write.put_rollcall(&RollcallRow { seq, class, lesson, start, end: None }).expect("put");
-            write.end_rollcall(seq, at(until), seq).expect("put");
+            put(&write).expect("put");
             write.commit().expect("committed");
         };
-        // The camera comes back at 8:05.
-        let write = journal.store().begin().expect("begins");
-        let (camera, path, sha256) = ("back".into(), "a.mp4".into(), String::new());
-        let (start, end) = (at("00:05:00"), at("03:30:00"));
-        write.put_segment(&SegmentRow { seq: 0, camera, start, end, path, bytes: 1, sha256 }).expect("put");
-        write.commit().expect("committed");
-        take(0, "00:01:00", "00:03:00");
-        assert!(!shown().is_roll_call_recorded);
-        take(1, "00:06:00", "00:08:00");
+        let take = |seq: u64, from: &str, until: &str| {
+            let (class, lesson, start) = (class.id.clone(), start, at(from));
+            put(&|write| {
+                write.put_rollcall(&RollcallRow { seq, class: class.clone(), lesson, start, end: None })?;
+                write.end_rollcall(seq, at(until), seq)
+            });
+        };
+        // The camera comes back at 8:05, is covered until 8:08, turned away from 8:10 on for a minute, and away for good at
+        // 8:30.
+        let segment = |seq: u64, start: &str, end: &str| SegmentRow {
+            seq,
+            camera: "back".into(),
+            start: at(start),
+            end: at(end),
+            path: format!("{seq}.mp4"),
+            bytes: 1,
+            sha256: String::new(),
+        };
+        put(&|write| write.put_segment(&segment(0, "00:05:00", "00:30:00")));
+        let sight = |start: &str, end: &str, sight: Sight| SightRow {
+            workstation: WHOLE_PICTURE.into(),
+            camera: "back".into(),
+            start: at(start),
+            end: at(end),
+            sight,
+        };
+        let away = Sight::Hidden(HiddenCause::OutsidePicture);
+        put(&|write| {
+            write.put_sights(&[
+                sight("00:05:00", "00:10:00", Sight::Visible),
+                sight("00:10:00", "00:11:00", away),
+                sight("00:11:00", "00:30:00", Sight::Visible),
+            ])
+        });
+        let covered = FindingRow {
+            seq: 0,
+            what: FindingKind::Covered,
+            camera: Some("back".into()),
+            workstation: None,
+            class: None,
+            start: at("00:05:00"),
+            end: Some((at("00:08:00"), 0)),
+            thumbnail: None,
+        };
+        put(&|write| write.put_finding(&covered, None));
+        for (seq, (from, until)) in
+            [("00:01:00", "00:03:00"), ("00:06:00", "00:07:00"), ("00:10:30", "00:12:00")].into_iter().enumerate()
+        {
+            take(seq as u64, from, until);
+            assert!(!shown().is_roll_call_recorded, "{from}: not recorded, covered, or turned away");
+        }
+        // It is ended late; what it may last at most, until 8:15, is shown.
+        take(3, "00:12:00", "01:55:00");
         let shown = shown();
         assert!(shown.is_roll_call_recorded);
-        assert_eq!(shown.roll_call.expect("taken").start, "2026-11-23T08:06:00.000+08:00");
+        assert_eq!(shown.roll_call.expect("taken").start, "2026-11-23T08:12:00.000+08:00");
+        let impaired = &shown.impaired["back"];
+        let found: Vec<_> = impaired.found.iter().map(|(what, ms)| (*what, *ms)).collect();
+        assert_eq!(found, [(FindingKind::Covered, 180_000), (FindingKind::Moved, 60_000)]);
+        assert_eq!(impaired.unwatched, 0);
     }
 }

@@ -91,11 +91,11 @@ pub struct Impaired {
 }
 
 /// Of what `segments` show of `span`: how long the picture could not show the lesson, or nobody knows whether it did.
-/// `watched`: when its pictures could be judged.
+/// `findings`: those by which it shows nothing of it; `watched`: when its pictures could be judged.
 pub fn impaired(span: Span, segments: &[Span], findings: &[(Span, FindingKind)], watched: &[Span]) -> Impaired {
     let mut open = Moments::of([span]).common(&Moments::of(segments.iter().copied()));
     let mut impaired = Impaired::default();
-    for (during, what) in findings.iter().filter(|(_, what)| hides(*what).is_some()) {
+    for (during, what) in findings {
         let taken = open.take(&Moments::of([*during]));
         if taken > 0 {
             *impaired.found.entry(*what).or_default() += taken;
@@ -103,6 +103,14 @@ pub fn impaired(span: Span, segments: &[Span], findings: &[(Span, FindingKind)],
     }
     impaired.unwatched = open.without(&Moments::of(watched.iter().copied())).length();
     impaired
+}
+
+/// Of `segments`, what shows the lesson: while a finding of [`impaired`] went on, or nobody could judge the picture, it may
+/// not.
+pub fn showing(segments: &[Span], findings: &[(Span, FindingKind)], watched: &[Span]) -> Vec<Span> {
+    let found = Moments::of(findings.iter().map(|(span, _)| *span));
+    let watched = Moments::of(watched.iter().copied());
+    Moments::of(segments.iter().copied()).common(&watched).without(&found).spans()
 }
 
 /// Why all workstations of a picture are hidden while this finding goes on; `None` where it does not hide them all.
@@ -136,6 +144,11 @@ impl Moments {
             }
         }
         Moments(joined)
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+        self.0.iter().map(|(from, until)| Span { from: at(*from), until: at(*until) }).collect()
     }
 
     fn length(&self) -> i64 {
@@ -241,14 +254,13 @@ mod tests {
 
     #[test]
     fn a_recording_of_a_covered_camera_shows_nothing_while_it_is_covered() {
-        let findings = [
-            (span(100, 300), FindingKind::Covered),
-            (span(200, 400), FindingKind::Dark),
-            (span(0, 999), FindingKind::Moved),
-        ];
+        let findings = [(span(100, 300), FindingKind::Covered), (span(200, 400), FindingKind::Dark)];
         let Impaired { found, unwatched } = impaired(span(0, 1000), &[span(150, 350)], &findings, &[span(0, 300)]);
         assert_eq!(unwatched, 0);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [(FindingKind::Dark, 50), (FindingKind::Covered, 150)]);
+        let shows = |watched| showing(&[span(150, 450)], &findings, &[watched]);
+        assert_eq!(shows(span(0, 1000)), [span(400, 450)]);
+        assert_eq!(shows(span(0, 420)), [span(400, 420)]);
     }
 
     #[test]

@@ -83,8 +83,10 @@ impl Sights {
             let run = Run { from: at, until: at, sight: self.sight(workstation, *seen) };
             self.runs.insert(workstation.clone(), run);
         }
-        if !sample.is_other_shape {
-            let run = Run { from: at, until: at, sight: Some(Sight::Visible) };
+        if !sample.cannot_be_judged {
+            let away = Sight::Hidden(HiddenCause::OutsidePicture);
+            let sight = Some(if sample.has_turned_away { away } else { Sight::Visible });
+            let run = Run { from: at, until: at, sight };
             self.runs.insert(WHOLE_PICTURE.into(), run);
         }
     }
@@ -253,9 +255,9 @@ mod tests {
         sights.take(at(0), &Sample::default(), &[]);
         sights.take(at(2), &Sample::default(), &[]);
         sights.take(at(4), &Sample::default(), &[covered]);
-        sights.take(at(6), &Sample { is_other_shape: true, ..Sample::default() }, &[]);
+        sights.take(at(6), &Sample { cannot_be_judged: true, ..Sample::default() }, &[]);
         for second in [8, 20, 32] {
-            sights.take(at(second), &Sample { is_other_shape: second == 8, ..Sample::default() }, &[]);
+            sights.take(at(second), &Sample { cannot_be_judged: second == 8, ..Sample::default() }, &[]);
         }
         sights.take(at(34), &Sample::default(), &[]);
         sights.close(&[]);
@@ -265,6 +267,13 @@ mod tests {
         spans.dedup();
         assert_eq!(spans, [(0, 6), (32, 34)], "key frames that come too seldom, or in another shape, show nothing");
         assert!(rows.iter().all(|row| row.workstation == WHOLE_PICTURE && row.sight == Sight::Visible));
+        for second in [40, 42] {
+            sights.take(at(second), &Sample { has_turned_away: true, ..Sample::default() }, &[]);
+        }
+        sights.close(&[]);
+        let away = sights.take_rows().pop().expect("one");
+        assert_eq!((away.start, away.end), (at(40), at(42)));
+        assert_eq!(away.sight, Sight::Hidden(HiddenCause::OutsidePicture));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! pictures and the end of a lesson each end what goes on; what still holds begins anew.
 
 use super::findings::{Change, Findings};
-use super::picture::Judge;
+use super::picture::{Judge, has_structure};
 use super::progress::Standing;
 use super::service::{CameraWatch, Current};
 use super::sights::{LONGEST_PAUSE, Sights};
@@ -210,11 +210,14 @@ impl Watch {
         let pause = LONGEST_PAUSE.unsigned_abs();
         let before = self.steady.filter(|(_, last)| frame.captured.saturating_duration_since(*last) <= pause);
         let first = before.map_or(frame.captured, |(first, _)| first);
-        self.steady = (!sample.is_other_shape).then_some((first, frame.captured));
+        self.steady = (!sample.cannot_be_judged).then_some((first, frame.captured));
         self.samples += 1;
         self.good = if sample.conditions.is_empty() { self.good + 1 } else { 0 };
         if !has_reference && self.good >= GOOD_FOR_REFERENCE {
             self.good = 0;
+            if !has_structure(&frame.picture) {
+                return;
+            }
             if let Err(error) = self.set_reference(journal, &frame.picture) {
                 tracing::error!(%error, camera = self.name, "its reference picture could not be kept; trying again");
             }

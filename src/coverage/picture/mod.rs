@@ -47,8 +47,10 @@ pub struct Sample {
     pub conditions: Vec<Condition>,
     /// How each workstation that is marked in it is to be seen; `None`: it cannot be told.
     pub sights: Vec<(String, Option<Sight>)>,
-    /// It has another shape than the reference: hardly anything can be told.
-    pub is_other_shape: bool,
+    /// There is no reference, or none that it could be held against: hardly anything can be told.
+    pub cannot_be_judged: bool,
+    /// The camera has turned so far that too little of the reference's place is to be seen.
+    pub has_turned_away: bool,
 }
 
 /// Judges one camera's pictures, one after another.
@@ -71,6 +73,13 @@ const COVERED_IN_PLACE: f32 = 0.35;
 const BLURRED_LIKENESS: f32 = 0.55;
 /// A workstation is outside the picture when more than this share of it is.
 const OUTSIDE: f32 = 0.5;
+/// A camera has turned away when more than this share of the reference's place is outside the picture.
+const TURNED_AWAY: f64 = 0.25;
+
+/// Whether anything in a picture could be found again in another: one without structure is no reference.
+pub fn has_structure(picture: &Picture) -> bool {
+    Reference::new(picture, &[]).has_structure()
+}
 
 impl Judge {
     /// `reference` is the picture as it should be; without one, nothing can be said of moves, focus and workstations.
@@ -138,8 +147,9 @@ impl Judge {
             }
         }
         let sights = self.sights(&scales, &map, &conditions, reference);
-        let is_other_shape = self.reference.as_ref().is_some_and(|reference| !reference.fits(&scales));
-        Sample { conditions, sights, is_other_shape }
+        let (width, height) = (WIDTH as f64, scales.grey.height as f64);
+        let has_turned_away = map.share_outside(width, height) > TURNED_AWAY;
+        Sample { conditions, sights, cannot_be_judged: reference.is_none(), has_turned_away }
     }
 
     /// Too dark, or too bright.
@@ -194,6 +204,7 @@ impl Judge {
                 measured.extend([
                     ("shift_percent".to_owned(), rounded(motion.map.shift(width, height) * 100.0 / width)),
                     ("farthest_percent".to_owned(), rounded(farthest)),
+                    ("outside_share".to_owned(), rounded(motion.map.share_outside(width, height))),
                     ("turn_degrees".to_owned(), rounded(turn)),
                     ("scale".to_owned(), rounded(scale)),
                     ("agreeing_points".to_owned(), motion.agreeing as f64),

@@ -43,6 +43,16 @@ impl Map {
         corners.iter().map(|corner| distance(self.apply(*corner), *corner)).fold(0.0, f64::max)
     }
 
+    /// How much of what a picture shows is led outside it, 0 to 1.
+    pub fn share_outside(&self, width: f64, height: f64) -> f64 {
+        const STEPS: u32 = 16;
+        let at = |step: u32, length: f64| (f64::from(step) + 0.5) / f64::from(STEPS) * length;
+        let places = (0..STEPS).flat_map(|x| (0..STEPS).map(move |y| [at(x, width), at(y, height)]));
+        let is_inside = |[x, y]: [f64; 2]| (0.0..width).contains(&x) && (0.0..height).contains(&y);
+        let outside = places.filter(|place| !is_inside(self.apply(*place))).count();
+        outside as f64 / f64::from(STEPS * STEPS)
+    }
+
     /// How far the middle of a picture is moved, px.
     pub fn shift(&self, width: f64, height: f64) -> f64 {
         let middle = [width / 2.0, height / 2.0];

@@ -115,6 +115,23 @@ fn a_camera_that_was_turned_is_moved_by_so_much() {
 }
 
 #[test]
+fn a_camera_that_shows_too_little_of_its_place_has_turned_away() {
+    for (shift, has_turned_away) in [((128, 0), false), ((0, 120), false), ((420, 0), true), ((-260, 160), true)] {
+        let sample = looked(&room(2, shift));
+        assert_eq!(named(&sample), [FindingKind::Moved], "{shift:?}");
+        assert_eq!(sample.has_turned_away, has_turned_away, "{shift:?}: {:?}", sample.conditions);
+    }
+}
+
+#[test]
+fn a_reference_without_structure_judges_nothing() {
+    let smooth = each(room(1, (0, 0)), |x, y, _| (70 + x / 60 + y / 80) as u8);
+    let mut judge = Judge::new(&CoverageConfig::default(), Some(&smooth), Vec::new());
+    assert!(judge.look(&smooth, Duration::ZERO).cannot_be_judged && !has_structure(&smooth));
+    assert!(has_structure(&room(1, (0, 0))) && !looked(&room(2, (0, 0))).cannot_be_judged);
+}
+
+#[test]
 fn something_before_a_workstation_hides_that_one_only() {
     let person = |left: f64, right: f64| {
         each(room(2, (0, 0)), move |x, y, level| {
@@ -150,6 +167,7 @@ fn without_a_reference_only_what_needs_none_is_told() {
     let mut judge = Judge::new(&CoverageConfig::default(), None, vec![station("A1", 0.1, 0.5)]);
     let sample = judge.look(&room(2, (300, 0)), Duration::ZERO);
     assert_eq!((named(&sample), sights(&sample)), (vec![], vec![None]));
+    assert!(sample.cannot_be_judged);
     let sample = judge.look(&each(room(2, (0, 0)), |_, _, level| level / 12), Duration::from_secs(2));
     assert_eq!(named(&sample), [FindingKind::Dark]);
     let sample = judge.look(&each(room(2, (0, 0)), |_, _, _| 80), Duration::from_secs(4));
