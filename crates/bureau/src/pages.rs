@@ -216,7 +216,9 @@ impl Shown<'_> {
             *page += "<p>无 <span class=en lang=en>None</span></p></div>\n";
             return;
         }
-        shown.sort_by_key(|(_, review)| std::cmp::Reverse(review.as_ref().map(|review| (review.failures, review.warnings))));
+        shown.sort_by_key(|(_, review)| {
+            std::cmp::Reverse(review.as_ref().map(|review| (review.failures, review.warnings)))
+        });
         for (row, review) in shown {
             let Some(review) = review else { continue };
             let (class, state, english) = match review.failures {
@@ -247,7 +249,11 @@ impl Shown<'_> {
             }
             let left = (review.failures + review.warnings).saturating_sub(review.findings.len() as u64);
             if left > 0 {
-                let _ = writeln!(page, "<tr><td colspan=4>另有 {} 项，见 <code>bureau export</code>、<code>bureau verify --json</code>", grouped(left));
+                let _ = writeln!(
+                    page,
+                    "<tr><td colspan=4>另有 {} 项，见 <code>bureau export</code>、<code>bureau verify --json</code>",
+                    grouped(left)
+                );
             }
             *page += "</tbody></table></details>\n";
         }

@@ -35,7 +35,8 @@ impl Database {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT review FROM reviews WHERE appliance = ?1")?;
         let text: Option<String> = statement.query_row([appliance.id], |row| row.get(0)).optional()?;
-        let parse = |text: String| serde_json::from_str(&text).map_err(|error| DatabaseError::Damaged(error.to_string()));
+        let parse =
+            |text: String| serde_json::from_str(&text).map_err(|error| DatabaseError::Damaged(error.to_string()));
         text.map(parse).transpose()
     }
 

@@ -91,7 +91,11 @@ async fn what_a_log_says_is_found_without_anybody_asking_and_stands_on_the_page(
     let printed = server.command("review", &[]);
     assert!(printed.contains("1 records, 0 failures, 1 warnings") && printed.contains("film"), "{printed}");
     let found = server.get(&path).await.json();
-    assert_eq!((&found["records"], &found["warnings"], &found["failures"]), (&1.into(), &1.into(), &0.into()), "{found}");
+    assert_eq!(
+        (&found["records"], &found["warnings"], &found["failures"]),
+        (&1.into(), &1.into(), &0.into()),
+        "{found}"
+    );
     assert_eq!((&found["findings"][0]["code"], &found["findings"][0]["seq"]), (&"film".into(), &0.into()), "{found}");
     let page = server.get("/").await.text;
     assert!(page.contains("0 项不成立，1 项需要说明") && page.contains("camera back is none"), "{page}");
