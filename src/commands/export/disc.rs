@@ -14,7 +14,7 @@ use evidence::jws::read_unverified;
 use evidence::record::{Data, GapCause, Viewing, ViewingKind};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -102,92 +102,115 @@ struct GapLine {
 
 /// Writes an evidence disc into an empty folder, on disk when this returns.
 pub fn export_recording(config: &Config, journal: &Journal, request: &DiscRequest, folder: &Path) -> Result<Disc> {
-    let spans = spans(config, journal, request)?;
-    let (mut segments, mut gaps) = (Vec::<SegmentRow>::new(), Vec::<GapRow>::new());
-    let cameras: BTreeSet<String> = match &request.camera {
-        Some(camera) => [camera.clone()].into(),
-        // Also those that are no longer in the config.
-        None => journal.store().read()?.cameras_recorded()?,
-    };
-    for camera in &cameras {
-        for span in &spans {
-            let reader = journal.store().read()?;
-            segments.extend(reader.segments(camera, span.from, span.until)?);
-            gaps.extend(reader.gaps(camera, span.from, span.until)?);
-        }
-    }
-    ensure!(
-        !segments.is_empty() || !gaps.is_empty(),
-        "nothing was to be recorded then; `rollcall recording --date {}` tells of the day",
-        request.date
-    );
-    segments.sort_by_key(|row| row.seq);
-    segments.dedup_by_key(|row| row.seq);
-    gaps.sort_by_key(|row| row.seq);
-    gaps.dedup_by_key(|row| row.seq);
-    let seqs: Vec<u64> = segments.iter().map(|row| row.seq).collect();
-    let text = |time| journal.time_text(time);
-    let claimed = |camera: &String, span: &Span| ClaimedSpan {
-        camera: camera.clone(),
-        from: text(span.from),
-        until: text(span.until),
-    };
-    let claim = Claim {
-        v: 1,
-        device: journal.log().origin.clone(),
-        class: request.class.clone(),
-        spans: cameras.iter().flat_map(|camera| spans.iter().map(|span| claimed(camera, span))).collect(),
-    };
-    let claim = serde_json::to_string_pretty(&claim)? + "\n";
-    make_folder(folder)?;
-    write(&folder.join(CLAIM), &claim)?;
-    // Before anything is taken: what fails half-way was taken all the same.
-    journal_taking(config, journal, request, &cameras, &spans)?;
-    let size = export_log_with(journal, folder, &seqs, Some(&evidence::sha256_hex(claim.as_bytes())))?;
+    Wanted::of(config, journal, request)?.write(config, journal, folder)
+}
 
-    let (mut disc, mut rows) = (Disc::default(), Vec::new());
-    for segment in &segments {
-        rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
+/// What belongs on a disc: the spans of the cameras, whatever of them is recorded by the time that the log is written out.
+struct Wanted<'r> {
+    request: &'r DiscRequest,
+    cameras: BTreeSet<String>,
+    spans: Vec<Span>,
+    /// The segments that are there already, whose oldest receipts go onto the disc.
+    dated: Vec<u64>,
+}
+
+impl Wanted<'_> {
+    fn of<'r>(config: &Config, journal: &Journal, request: &'r DiscRequest) -> Result<Wanted<'r>> {
+        let spans = spans(config, journal, request)?;
+        let cameras = match &request.camera {
+            Some(camera) => [camera.clone()].into(),
+            // Also those that are no longer in the config.
+            None => journal.store().read()?.cameras_recorded()?,
+        };
+        let mut wanted = Wanted { request, cameras, spans, dated: Vec::new() };
+        let (segments, gaps) = wanted.recorded(journal, u64::MAX)?;
+        ensure!(
+            !segments.is_empty() || !gaps.is_empty(),
+            "nothing was to be recorded then; `rollcall recording --date {}` tells of the day",
+            request.date
+        );
+        wanted.dated = segments.iter().map(|row| row.seq).collect();
+        Ok(wanted)
     }
-    rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
-    let index = Index {
-        date: request.date,
-        site: config.appliance.site.clone(),
-        room: config.appliance.room.clone(),
-        device: journal.log().origin.clone(),
-        class: request.class.clone(),
-        segments: rows,
-        gaps: gaps
-            .into_iter()
-            .map(|gap| GapLine {
-                camera: gap.camera,
-                start: text(gap.start),
-                end: text(gap.end),
-                cause: cause_words(gap.cause),
-                seq: gap.seq,
-            })
-            .collect(),
-    };
-    write(&folder.join("index.html"), &index.render()?)?;
-    File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
-    Ok(disc)
+
+    /// The segments and gaps that the first `size` records tell of, in the records' order.
+    fn recorded(&self, journal: &Journal, size: u64) -> Result<(Vec<SegmentRow>, Vec<GapRow>)> {
+        let (mut segments, mut gaps) = (BTreeMap::new(), BTreeMap::new());
+        let reader = journal.store().read()?;
+        for (camera, span) in self.parts() {
+            let (its_segments, its_gaps) =
+                (reader.segments(camera, span.from, span.until)?, reader.gaps(camera, span.from, span.until)?);
+            segments.extend(its_segments.into_iter().filter(|row| row.seq < size).map(|row| (row.seq, row)));
+            gaps.extend(its_gaps.into_iter().filter(|row| row.seq < size).map(|row| (row.seq, row)));
+        }
+        Ok((segments.into_values().collect(), gaps.into_values().collect()))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (&String, &Span)> {
+        self.cameras.iter().flat_map(|camera| self.spans.iter().map(move |span| (camera, span)))
+    }
+
+    fn claim(&self, journal: &Journal) -> Result<String> {
+        let claimed = |(camera, span): (&String, &Span)| ClaimedSpan {
+            camera: camera.clone(),
+            from: journal.time_text(span.from),
+            until: journal.time_text(span.until),
+        };
+        let claim = Claim {
+            v: 1,
+            device: journal.log().origin.clone(),
+            class: self.request.class.clone(),
+            spans: self.parts().map(claimed).collect(),
+        };
+        Ok(serde_json::to_string_pretty(&claim)? + "\n")
+    }
+
+    fn write(&self, config: &Config, journal: &Journal, folder: &Path) -> Result<Disc> {
+        let claim = self.claim(journal)?;
+        make_folder(folder)?;
+        write(&folder.join(CLAIM), &claim)?;
+        // Before anything is taken: what fails half-way was taken all the same.
+        journal_taking(config, journal, self)?;
+        let size = export_log_with(journal, folder, &self.dated, Some(&evidence::sha256_hex(claim.as_bytes())))?;
+        // A camera that goes on recording closes segments meanwhile. All that the disc's log tells of belongs on it.
+        let (segments, gaps) = self.recorded(journal, size)?;
+
+        let (mut disc, mut rows) = (Disc::default(), Vec::new());
+        for segment in &segments {
+            rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
+        }
+        rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
+        let gap_line = |gap: GapRow| GapLine {
+            camera: gap.camera,
+            start: journal.time_text(gap.start),
+            end: journal.time_text(gap.end),
+            cause: cause_words(gap.cause),
+            seq: gap.seq,
+        };
+        let index = Index {
+            date: self.request.date,
+            site: config.appliance.site.clone(),
+            room: config.appliance.room.clone(),
+            device: journal.log().origin.clone(),
+            class: self.request.class.clone(),
+            segments: rows,
+            gaps: gaps.into_iter().map(gap_line).collect(),
+        };
+        write(&folder.join("index.html"), &index.render()?)?;
+        File::open(folder)?.sync_all().with_context(|| format!("cannot write {}", folder.display()))?;
+        Ok(disc)
+    }
 }
 
 /// Stands for the class where no lesson of the plan is shown.
 const NO_CLASS: &str = "-";
 
 /// Who takes recordings is a record, as on the pages; here it is whoever may run this program.
-fn journal_taking(
-    config: &Config,
-    journal: &Journal,
-    request: &DiscRequest,
-    cameras: &BTreeSet<String>,
-    spans: &[Span],
-) -> Result<()> {
-    let mut classes: BTreeSet<String> = match &request.class {
+fn journal_taking(config: &Config, journal: &Journal, wanted: &Wanted<'_>) -> Result<()> {
+    let mut classes: BTreeSet<String> = match &wanted.request.class {
         Some(class) => [class.clone()].into(),
         None => {
-            let lessons = Plan::of_all_classes(config, journal)?.lessons_on(journal, request.date)?;
+            let lessons = Plan::of_all_classes(config, journal)?.lessons_on(journal, wanted.request.date)?;
             lessons.into_iter().map(|lesson| lesson.class.to_string()).collect()
         }
     };
@@ -195,7 +218,7 @@ fn journal_taking(
         classes.insert(NO_CLASS.into());
     }
     for class in classes {
-        for (camera, span) in cameras.iter().flat_map(|camera| spans.iter().map(move |span| (camera, span))) {
+        for (camera, span) in wanted.parts() {
             journal.append_viewing(Viewing {
                 class: class.clone(),
                 by: "cli".into(),
@@ -306,5 +329,79 @@ fn cause_words(cause: GapCause) -> &'static str {
         GapCause::ClockStep => "时钟被调整 clock step",
         GapCause::OperatorStop => "人工停止 operator stop",
         GapCause::PlanLate => "计划导入时课程已开始 plan late",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use evidence::checkpoint::Witness;
+    use evidence::key::SigningKey;
+    use evidence::record::{Segment, Sound, VideoCodec};
+    use std::sync::Arc;
+
+    /// A minute of recording, as the recorder would leave it.
+    fn record(config: &Config, journal: &Journal, start: &str) {
+        let start: Timestamp = start.parse().expect("a time");
+        let end = start + jiff::SignedDuration::from_mins(1);
+        let text = |time| journal.time_text(time);
+        let (reader, bytes) = (journal.store().read().expect("reads"), text(start).into_bytes());
+        let previous = reader.segments("back", Timestamp::MIN, Timestamp::MAX).expect("reads").pop();
+        drop(reader);
+        let segment = Segment {
+            camera: "back".into(),
+            start: text(start),
+            end: text(end),
+            frames: 600,
+            lost_packets: Some(0),
+            bytes: bytes.len() as u64,
+            sha256: evidence::sha256_hex(&bytes),
+            previous: previous.map(|row| row.sha256),
+            codec: VideoCodec::H264,
+            width: 160,
+            height: 120,
+            sound: Sound::None,
+            recovered: false,
+        };
+        let path = path_of(&segment).expect("a place");
+        let file = config.recordings().join(&path);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, &bytes).expect("written");
+        let (camera, bytes, sha256) = ("back".to_owned(), segment.bytes, segment.sha256.clone());
+        let row = SegmentRow { seq: 0, camera, start, end, path, bytes, sha256 };
+        let put = journal
+            .append_with(Data::Segment(segment), |write, seq| write.put_segment(&SegmentRow { seq, ..row.clone() }));
+        put.expect("appended");
+    }
+
+    #[test]
+    fn a_segment_that_is_closed_while_a_disc_of_today_is_written_is_on_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n";
+        fs::write(folder.path().join("rollcall.toml"), text).expect("written");
+        let config = Config::load(&folder.path().join("rollcall.toml")).expect("a config");
+        let clock = Arc::new(TestClock::at("2026-11-24T00:02:30Z".parse().expect("a time")));
+        let state = &config.appliance.state_dir;
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("made");
+        let bureau = SigningKey::from_seed(&[5; 32]);
+        let witness = Witness { name: "bureau.example".into(), key: bureau.verifying_key() };
+        let (url, name, key) = (String::new(), witness.name.clone(), bureau.verifying_key());
+        let write = journal.store().begin().expect("begun");
+        write.set_registration(&crate::store::Registration { url, name, key }).expect("set");
+        write.commit().expect("on disk");
+        record(&config, &journal, "2026-11-24T00:00:00Z");
+        let signed = journal.checkpoint(journal.size()).expect("signed");
+        let receipt = signed.countersign(&witness.name, &bureau, 1_795_478_000).expect("countersigned");
+        journal.keep_receipt(&receipt.to_text(), &witness).expect("kept");
+
+        let request = DiscRequest { date: "2026-11-24".parse().expect("a date"), class: None, camera: None };
+        let wanted = Wanted::of(&config, &journal, &request).expect("there is a recording");
+        record(&config, &journal, "2026-11-24T00:01:00Z");
+        let out = folder.path().join("disc");
+        let disc = wanted.write(&config, &journal, &out).expect("written");
+        assert_eq!((disc.segments, disc.problems), (2, Vec::new()));
+        let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
+        assert!(verdict.verified, "{verdict}");
     }
 }
