@@ -17,7 +17,7 @@ use evidence::tree::{Frontier, Hash};
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -60,10 +60,12 @@ const MAX_LINE: u64 = evidence::jws::MAX_LENGTH as u64 + 1;
 const BATCH: usize = 4096;
 /// Bytes of records that are verified side by side.
 const BATCH_BYTES: usize = 16 << 20;
-/// Failures and warnings that are shown to people; programs get them all.
+/// Findings that are shown to people whatever they are; programs get them all.
 const SHOWN: usize = 20;
+/// Of more findings than that, those of one code that are shown.
+const SHOWN_OF_EACH: usize = 3;
 /// Longest finding, characters.
-pub(crate) const MAX_MESSAGE: usize = 500;
+pub(crate) const MAX_MESSAGE: usize = 800;
 
 /// Judges the exported log or class in `folder`.
 ///
@@ -220,19 +222,31 @@ pub(crate) fn moment_of(receipt: &Countersigned) -> Option<jiff::Timestamp> {
     i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok())
 }
 
-/// A verdict that fits a screen: of many findings the worst, and among those the first, which are nearest the cause.
+/// A verdict that fits a screen: what it is of first, then the worst. Of many findings the first of each code, which are
+/// nearest the cause.
 pub(crate) fn shortened(mut verdict: Verdict) -> Verdict {
-    let count = verdict.findings.len();
-    if count > SHOWN {
-        verdict.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        verdict.findings.truncate(SHOWN);
-        verdict.findings.push(Finding {
-            severity: Severity::Note,
-            code: "more",
-            seq: None,
-            message: format!("{} more findings; --json lists them", count - SHOWN),
+    let (mut shown, mut others): (Vec<Finding>, Vec<Finding>) =
+        verdict.findings.into_iter().partition(Finding::is_head);
+    others.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
+    if others.len() > SHOWN {
+        let mut codes: HashMap<&str, usize> = HashMap::new();
+        others.retain(|finding| {
+            let count = codes.entry(finding.code).or_default();
+            *count += 1;
+            if *count > SHOWN_OF_EACH {
+                *left_out.entry(finding.code).or_default() += 1;
+            }
+            *count <= SHOWN_OF_EACH
         });
     }
+    shown.extend(others);
+    if !left_out.is_empty() {
+        let codes: Vec<String> = left_out.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        let message = format!("more findings: {}; --json lists them", codes.join(", "));
+        shown.push(Finding { severity: Severity::Note, code: "more", seq: None, message });
+    }
+    verdict.findings = shown;
     verdict
 }
 

@@ -11,6 +11,7 @@ use crate::times::{self, Steps};
 use crate::tree::{self, Frontier, Hash};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -38,7 +39,15 @@ pub struct Finding {
     pub message: String,
 }
 
+/// What a verdict is of: how far the bureau has countersigned, what a disc claims to hold, how much of that is good.
+const HEAD: [&str; 3] = ["countersigned", "claim", "segments"];
+
 impl Finding {
+    /// Whether it says what the verdict is of. Such a finding is never left out.
+    pub fn is_head(&self) -> bool {
+        self.severity == Severity::Note && HEAD.contains(&self.code)
+    }
+
     /// A warning about a record.
     pub(crate) fn warning(code: &'static str, seq: u64, message: String) -> Finding {
         Finding { severity: Severity::Warning, code, seq: Some(seq), message }
@@ -70,6 +79,8 @@ pub struct Verdict {
 
 /// Most findings of a severity that are listed one by one: warnings take no failure's place.
 const MAX_FINDINGS: usize = 1000;
+/// Findings of one code that are listed whatever there is of others.
+const LISTED_OF_EACH: usize = 20;
 
 /// Takes a log's records and gives the verdict.
 pub struct LogVerifier {
@@ -90,6 +101,8 @@ pub struct LogVerifier {
     findings: Vec<Finding>,
     /// Findings that are listed, by severity.
     listed: [usize; 3],
+    /// Likewise, by code.
+    listed_of: HashMap<&'static str, usize>,
     left_out: u64,
     /// Whether any finding is a failure, listed or not.
     has_failed: bool,
@@ -113,6 +126,7 @@ impl LogVerifier {
             good_before: None,
             findings: Vec::new(),
             listed: [0; 3],
+            listed_of: HashMap::new(),
             left_out: 0,
             has_failed: false,
         };
@@ -182,11 +196,13 @@ impl LogVerifier {
     pub fn add(&mut self, finding: Finding) {
         self.has_failed |= finding.severity == Severity::Failure;
         let listed = &mut self.listed[finding.severity as usize];
-        if *listed == MAX_FINDINGS {
+        let listed_of = self.listed_of.entry(finding.code).or_default();
+        if *listed >= MAX_FINDINGS && *listed_of >= LISTED_OF_EACH && !finding.is_head() {
             self.left_out += 1;
             return;
         }
         *listed += 1;
+        *listed_of += 1;
         self.findings.push(finding);
     }
 

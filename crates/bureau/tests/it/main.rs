@@ -2,6 +2,7 @@
 
 mod appliance;
 mod bodies;
+mod discs;
 mod exports;
 mod page;
 mod program;

@@ -3,24 +3,27 @@
 //! Where a file belongs follows from its signed record, and so does what must be in it. What a record says that was
 //! deleted is told apart from what is missing; what the disc does not claim to hold is not on it, and that is all.
 
+mod files;
+mod partial;
+mod runs;
+
 use crate::verify::time_of;
 use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
-use evidence::hex;
 use evidence::record::{Data, DeletionReason, Record, Segment};
 use evidence::verdict::{Finding, Severity};
+use files::{claim, hash, list};
+use partial::Lessons;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+use runs::{Remark, Runs};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Folders within folders are followed this far: camera, date, and one to spare.
 const MAX_DEPTH: usize = 4;
-/// Longest `disc.json`, bytes.
-const MAX_CLAIM: u64 = 1 << 20;
+/// Spans of a claim that are told one by one.
+const CLAIMS_TOLD: usize = 20;
 
 /// Between which receipts something must have happened.
 pub(crate) struct Since<'r> {
@@ -33,10 +36,14 @@ impl<'r> Since<'r> {
         Since { receipts }
     }
 
+    /// The oldest receipt over record `seq`.
+    fn covering(&self, seq: u64) -> Option<&'r Countersigned> {
+        self.receipts.iter().find(|receipt| receipt.checkpoint().size > seq)
+    }
+
     /// When what record `seq` vouches for can have changed.
     fn text(&self, seq: u64) -> String {
-        let covering = self.receipts.iter().find(|receipt| receipt.checkpoint().size > seq);
-        match covering {
+        match self.covering(seq) {
             Some(receipt) => format!("countersigned at {}: it happened after that", time_of(receipt)),
             None => "its record is not countersigned: nothing tells since when".into(),
         }
@@ -51,6 +58,7 @@ pub(crate) struct Recordings {
     deleted: HashMap<u64, Arc<Deleted>>,
     /// What the last record says of the disc that the log was written to: the SHA-256 (hex) of its claim.
     claim: Option<String>,
+    lessons: Lessons,
 }
 
 struct Deleted {
@@ -70,6 +78,7 @@ impl Recordings {
             Data::Export(export) => export.claim.clone(),
             _ => None,
         };
+        self.lessons.take(record);
         match &record.data {
             Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
             Data::Deletion(deletion) => {
@@ -147,65 +156,41 @@ impl Recordings {
             self.segments.iter().map(|(seq, segment)| (segment.sha256.as_str(), *seq)).collect();
         let mut known = HashSet::new();
         let (mut good, mut elsewhere) = (0u64, 0u64);
+        let (mut runs, mut partial) = (Runs::new(since), self.lessons.on(claim));
         for (seq, segment) in &self.segments {
-            let about = about(*seq, segment);
-            let mut fail = |code, message: String| found.push(finding(Severity::Failure, code, Some(*seq), message));
             let Some(path) = path_of(segment) else {
-                fail("bad_segment", format!("the segment of record {seq} names no camera and time for its file"));
+                let message = format!("the segment of record {seq} names no camera and time for its file");
+                found.push(finding(Severity::Failure, "bad_segment", Some(*seq), message));
                 continue;
             };
-            match files.get(&path) {
-                Some(Ok(hash)) if *hash == segment.sha256 => good += 1,
-                Some(Ok(hash)) => {
-                    let other = by_hash.get(hash.as_str()).and_then(|other| Some((*other, self.segments.get(other)?)));
-                    let (code, what) = match other {
-                        Some((other_seq, other)) => {
-                            let own = path_of(other).and_then(|path| files.get(&path)?.as_ref().ok());
-                            let other_about = self::about(other_seq, other);
-                            if own.is_some_and(|own| *own == segment.sha256) {
-                                ("swapped_segment", format!("is swapped with that of {other_about}"))
-                            } else if other.start.get(..10) != segment.start.get(..10) {
-                                ("other_day_segment", format!("is from another day: it is that of {other_about}"))
-                            } else {
-                                ("other_segment", format!("is another recording: that of {other_about}"))
-                            }
-                        }
-                        None => ("altered_segment", "is altered: it is not the file that was recorded".into()),
-                    };
-                    fail(code, format!("{RECORDINGS}/{path} ({about}) {what}. {}", since.text(*seq)));
+            let is_claimed = is_claimed(claim, segment);
+            let remark = match files.get(&path) {
+                Some(Ok(hash)) if *hash == segment.sha256 => {
+                    good += 1;
+                    None
                 }
-                Some(Err(problem)) => {
-                    fail("unreadable", format!("{RECORDINGS}/{path} ({about}) cannot be read: {problem}"));
+                Some(Ok(hash)) => Some(self.replaced(segment, hash, &by_hash, files)),
+                Some(Err(problem)) => Some(Remark::failure("unreadable", format!("cannot be read: {problem}"))),
+                None if !is_claimed => {
+                    elsewhere += 1;
+                    partial.leave_out(segment);
+                    None
                 }
                 None if self.deleted.contains_key(seq) => {
-                    if is_claimed(claim, segment) {
-                        let message = format!("{about} is not on this disc: {}", self.deletion(*seq));
-                        found.push(finding(Severity::Note, "deleted_segment", Some(*seq), message));
-                    } else {
-                        elsewhere += 1;
-                    }
+                    let what = format!("is not on this disc: {}", self.deletion(*seq));
+                    Some(Remark { severity: Severity::Note, code: "deleted_segment", what, is_dated: false })
                 }
-                None if is_claimed(claim, segment) => {
-                    let message = format!(
-                        "{RECORDINGS}/{path} ({about}) is missing: the disc claims to hold this span, and no record \
-                         says that it was deleted. {}",
-                        since.text(*seq)
-                    );
-                    fail("missing_segment", message);
+                None => {
+                    let what = "is missing: the disc claims to hold this span, and no record says that it was deleted";
+                    Some(Remark::failure("missing_segment", what.into()).dated())
                 }
-                None => elsewhere += 1,
-            }
+            };
+            runs.take(*seq, segment, &path, remark);
             known.insert(path);
         }
-        for (path, hash) in files.iter().filter(|(path, _)| !known.contains(*path)) {
-            let other = hash.as_ref().ok().and_then(|hash| by_hash.get(hash.as_str()));
-            let whose = other.and_then(|seq| Some(about(*seq, self.segments.get(seq)?)));
-            let message = match whose {
-                Some(whose) => format!("{RECORDINGS}/{path} is that of {whose}, under a name that is not its own"),
-                None => format!("{RECORDINGS}/{path} is vouched for by no record"),
-            };
-            found.push(finding(Severity::Failure, "unknown_segment", None, message));
-        }
+        found.extend(runs.finish());
+        found.extend(partial.finish());
+        self.unknown(files, &known, &by_hash, found);
         let on_disc = files.len();
         let message = format!("{good} of {on_disc} files of recordings are exactly as they were recorded");
         found.push(finding(Severity::Note, "segments", None, message));
@@ -213,9 +198,63 @@ impl Recordings {
             let message = format!("{elsewhere} segments that the records name are not on this disc, nor claimed to be");
             found.push(finding(Severity::Note, "not_on_disc", None, message));
         }
-        for span in claim.iter().flat_map(|claim| &claim.spans) {
-            let message = format!("the disc claims all of camera {} from {} to {}", span.camera, span.from, span.until);
-            found.push(finding(Severity::Note, "claim", None, message));
+        found.extend(claim.into_iter().flat_map(claimed));
+    }
+
+    /// What is in the place of a segment's file instead of it.
+    fn replaced(
+        &self,
+        segment: &Segment,
+        hash: &str,
+        by_hash: &HashMap<&str, u64>,
+        files: &HashMap<String, Contents>,
+    ) -> Remark {
+        let other = by_hash.get(hash).and_then(|other| Some((*other, self.segments.get(other)?)));
+        let (code, what) = match other {
+            Some((other_seq, other)) => {
+                let own = path_of(other).and_then(|path| files.get(&path)?.as_ref().ok());
+                let other_about = about(other_seq, other);
+                if own.is_some_and(|own| *own == segment.sha256) {
+                    ("swapped_segment", format!("is swapped with that of {other_about}"))
+                } else if other.start.get(..10) != segment.start.get(..10) {
+                    ("other_day_segment", format!("is from another day: it is that of {other_about}"))
+                } else {
+                    ("other_segment", format!("is another recording: that of {other_about}"))
+                }
+            }
+            None => ("altered_segment", "is altered: it is not the file that was recorded".into()),
+        };
+        Remark::failure(code, what).dated()
+    }
+
+    /// Files that belong to no segment: those of one folder told as one.
+    fn unknown(
+        &self,
+        files: &HashMap<String, Contents>,
+        known: &HashSet<String>,
+        by_hash: &HashMap<&str, u64>,
+        found: &mut Vec<Finding>,
+    ) {
+        let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for path in files.keys().filter(|path| !known.contains(*path)) {
+            folders.entry(path.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().push(path);
+        }
+        for paths in folders.values_mut() {
+            paths.sort_unstable();
+            let path = paths[0];
+            let other = files[path].as_ref().ok().and_then(|hash| by_hash.get(hash.as_str()));
+            let whose = other.and_then(|seq| Some(about(*seq, self.segments.get(seq)?)));
+            let what = match whose {
+                Some(whose) => format!("is that of {whose}, under a name that is not its own"),
+                None => "is vouched for by no record".into(),
+            };
+            let message = match paths.len() {
+                1 => format!("{RECORDINGS}/{path} {what}"),
+                count => {
+                    format!("{count} files of one folder belong to no record: the first, {RECORDINGS}/{path}, {what}")
+                }
+            };
+            found.push(finding(Severity::Failure, "unknown_segment", None, message));
         }
     }
 
@@ -240,6 +279,28 @@ fn finding(severity: Severity, code: &'static str, seq: Option<u64>, message: St
     Finding { severity, code, seq, message }
 }
 
+/// What the disc claims to hold: one finding for each span, whatever cameras it is of.
+fn claimed(claim: &Claim) -> Vec<Finding> {
+    let mut spans: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for span in &claim.spans {
+        match spans.iter().position(|(from, until, _)| (*from, *until) == (&*span.from, &*span.until)) {
+            Some(at) => spans[at].2.push(&span.camera),
+            None if spans.len() <= CLAIMS_TOLD => spans.push((&span.from, &span.until, vec![&span.camera])),
+            None => {}
+        }
+    }
+    let mut told: Vec<String> = spans
+        .iter()
+        .map(|(from, until, cameras)| {
+            format!("the disc claims all of camera {} from {from} to {until}", cameras.join(", "))
+        })
+        .collect();
+    if told.len() > CLAIMS_TOLD {
+        told[CLAIMS_TOLD] = "the disc claims more spans than are told here".into();
+    }
+    told.into_iter().map(|message| finding(Severity::Note, "claim", None, message)).collect()
+}
+
 fn is_claimed(claim: Option<&Claim>, segment: &Segment) -> bool {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let (Some(start), Some(end)) = (time(&segment.start), time(&segment.end)) else { return true };
@@ -250,54 +311,4 @@ fn is_claimed(claim: Option<&Claim>, segment: &Segment) -> bool {
             _ => true,
         }
     })
-}
-
-/// `disc.json` as it was read.
-struct Claimed {
-    claim: Claim,
-    sha256: String,
-}
-
-fn claim(path: &Path) -> Result<Option<Claimed>, String> {
-    let file = match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-        Ok(metadata) if !metadata.is_file() => return Err("is not a file".into()),
-        Ok(_) => File::open(path).map_err(|error| error.to_string())?,
-    };
-    let mut text = String::new();
-    file.take(MAX_CLAIM).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    let claim = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    Ok(Some(Claimed { claim, sha256: evidence::sha256_hex(text.as_bytes()) }))
-}
-
-/// All files below `folder`. What is neither file nor folder is not followed, and told of.
-fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, found: &mut Vec<Finding>) {
-    let mut fail = |path: &Path, problem: String| {
-        found.push(finding(Severity::Failure, "unreadable", None, format!("{}: {problem}", path.display())));
-    };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => return fail(folder, error.to_string()),
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-            Ok((path, kind)) if kind.is_file() => files.push(path),
-            Ok((path, kind)) if kind.is_dir() && depth > 1 => folders.push(path),
-            Ok((path, _)) => fail(&path, "is neither a recording nor a camera's or day's folder".into()),
-            Err(error) => fail(folder, error.to_string()),
-        }
-    }
-    folders.iter().for_each(|folder| list(folder, depth - 1, files, found));
-}
-
-fn hash(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 18]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            length => hash.update(&buffer[..length]),
-        }
-    }
 }
