@@ -28,7 +28,7 @@ pub(super) struct Coverage {
 
 impl Coverage {
     /// Takes the next record; `None` is one that does not verify.
-    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>, found: &mut Found) {
+    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>) {
         let Some(record) = record else {
             self.bad.insert(seq);
             return;
@@ -37,44 +37,34 @@ impl Coverage {
             Data::Reference(reference) => {
                 self.references.insert(reference.camera.clone(), (seq, reference.clone()));
             }
-            Data::Finding(finding) => self.take_finding(seq, finding, found),
-            Data::Rollcall(rollcall) => self.take_rollcall(seq, &record.time, rollcall, found),
+            Data::Finding(finding) => self.take_finding(seq, finding),
+            Data::Rollcall(rollcall) => self.take_rollcall(seq, &record.time, rollcall),
             _ => {}
         }
     }
 
-    fn take_finding(&mut self, seq: u64, finding: &Finding, found: &mut Found) {
+    fn take_finding(&mut self, seq: u64, finding: &Finding) {
         let (Some(begun), Some(_)) = (finding.begun, &finding.end) else {
             self.findings.insert(seq, (finding.clone(), None));
             return;
         };
-        match self.findings.get_mut(&begun) {
-            Some((start, end @ None)) if is_same(start, finding) => *end = Some((seq, finding.clone())),
-            // What the record of its beginning said, nobody can tell any more.
-            None if self.bad.contains(&begun) => {}
-            _ => {
-                let message = format!(
-                    "the finding of record {seq} ends none that goes on: it names record {begun} as its beginning"
-                );
-                found.fail("broken_finding", "findings", Some(seq), message);
-            }
+        // One that ends none that goes on is told with the log.
+        if let Some((start, end @ None)) = self.findings.get_mut(&begun)
+            && is_same(start, finding)
+        {
+            *end = Some((seq, finding.clone()));
         }
     }
 
-    fn take_rollcall(&mut self, seq: u64, time: &str, rollcall: &Rollcall, found: &mut Found) {
+    fn take_rollcall(&mut self, seq: u64, time: &str, rollcall: &Rollcall) {
         if rollcall.event == RollcallEvent::Started {
             self.rollcalls.insert(seq, (rollcall.clone(), time.to_owned(), None));
             return;
         }
         let of_lesson = |began: &Rollcall| (&began.class, &began.lesson) == (&rollcall.class, &rollcall.lesson);
         let open = self.rollcalls.values_mut().rev().find(|(began, _, end)| end.is_none() && of_lesson(began));
-        match open {
-            Some((.., end)) => *end = Some((seq, time.to_owned())),
-            None if self.bad.is_empty() => {
-                let message = format!("the roll call of record {seq} ends, but no record says that it began");
-                found.fail("broken_rollcall", "rollcalls", Some(seq), message);
-            }
-            None => {}
+        if let Some((.., end)) = open {
+            *end = Some((seq, time.to_owned()));
         }
     }
 

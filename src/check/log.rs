@@ -9,6 +9,7 @@ use crate::store::{LogRow, Reader, Store, StoreError};
 use evidence::account::Accounts;
 use evidence::checkpoint::Log;
 use evidence::jws::{JwsError, Verifier};
+use evidence::links::Links;
 use evidence::record::Record;
 use evidence::timetable::Timetable;
 use evidence::tree::{Hash, frontier_at};
@@ -46,7 +47,7 @@ pub(super) fn check(
     let mut people = People::default();
     let mut recordings = Recordings::default();
     let mut coverage = Coverage::default();
-    let (mut accounts, mut timetable) = (Accounts::default(), Timetable::default());
+    let (mut accounts, mut timetable, mut links) = (Accounts::default(), Timetable::default(), Links::default());
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -67,9 +68,17 @@ pub(super) fn check(
             .collect();
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
-        records.iter().for_each(|(seq, record)| recordings.take(*seq, *record, found));
-        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
+        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record));
         records.iter().for_each(|(_, record)| add_up(&mut accounts, &mut timetable, *record, found));
+        for (seq, record) in &records {
+            match record {
+                Some(record) => {
+                    recordings.take(*seq, record);
+                    links.take(record).into_iter().for_each(|finding| of_log(finding, found));
+                }
+                None => links.take_bad(*seq),
+            }
+        }
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }

@@ -1,10 +1,10 @@
 //! `[retention]`: how much of the recordings is kept on this appliance, and what must never be deleted.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// When segments may be deleted. What the bureau has not countersigned never is, whatever stands here.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionConfig {
     /// Bytes that recording leaves free on its file system. Below, nothing more is recorded.

@@ -54,7 +54,8 @@ fn relative_paths_are_taken_from_the_config_files_folder() {
 #[test]
 fn the_log_is_told_the_cameras_and_each_limit_that_is_not_the_default() {
     let other = "[checkin.decision]\nthreshold = 0.7\n[recording]\noutside_lessons = true\nrequired_share = 0.99\n\
-                 [coverage]\nvisible_share = 0.0\n[[camera]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n\
+                 [coverage]\nvisible_share = 0.0\n[retention]\nterm_days = 30\n[retention.camera_budget_bytes]\na = 5000\n\
+                 [[camera]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\n\
                  stall_seconds = 5\n";
     let config = load(&format!("{MINIMAL}{other}")).expect("valid");
     let told: Vec<(String, f64)> = config.other_limits().into_iter().collect();
@@ -65,7 +66,9 @@ fn the_log_is_told_the_cameras_and_each_limit_that_is_not_the_default() {
             ("camera.a.stall_seconds", 5.0),
             ("checkin.decision.threshold", 0.7),
             ("coverage.visible_share", 0.0),
-            ("recording.outside_lessons", 1.0)
+            ("recording.outside_lessons", 1.0),
+            ("retention.camera_budget_bytes.a", 5000.0),
+            ("retention.term_days", 30.0)
         ]
     );
     let cameras = config.cameras_in_use();

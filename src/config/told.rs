@@ -1,7 +1,7 @@
 //! What the log tells of the settings at each start: which cameras there are, of which kind, and each limit that is not the
 //! default. Whoever reads the log need not trust that an institution has left the limits as they were meant.
 
-use super::{CameraConfig, CheckinConfig, Config, CoverageConfig, RecordingConfig};
+use super::{CameraConfig, CheckinConfig, Config, CoverageConfig, RecordingConfig, RetentionConfig};
 use evidence::record::CameraInUse;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,8 +18,8 @@ impl Config {
         self.cameras.iter().map(told).collect()
     }
 
-    /// The numbers and switches of `[checkin]`, `[recording]`, `[coverage]` and the cameras' `stall_seconds` that are not
-    /// the defaults, by dotted key; a switch is 0 or 1.
+    /// The numbers and switches of `[checkin]`, `[recording]`, `[coverage]`, `[retention]` and the cameras' `stall_seconds`
+    /// that are not the defaults, by dotted key; a switch is 0 or 1.
     pub fn other_limits(&self) -> BTreeMap<String, f64> {
         let default = Sections::default().numbers();
         let mut told = self.sections().numbers();
@@ -38,7 +38,7 @@ impl Config {
 
     fn sections(&self) -> Sections {
         let (checkin, recording, coverage) = (self.checkin.clone(), self.recording.clone(), self.coverage.clone());
-        Sections { checkin, recording, coverage }
+        Sections { checkin, recording, coverage, retention: self.retention.clone() }
     }
 }
 
@@ -48,6 +48,7 @@ struct Sections {
     checkin: CheckinConfig,
     recording: RecordingConfig,
     coverage: CoverageConfig,
+    retention: RetentionConfig,
 }
 
 impl Sections {

@@ -9,6 +9,7 @@ use evidence::account::Accounts;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
+use evidence::links::Links;
 use evidence::record::Record;
 use evidence::setup::Setup;
 use evidence::times::Bounds;
@@ -86,7 +87,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let signatures = Verifier::new(log.key);
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
-    let (mut setup, mut last) = (Setup::default(), None);
+    let (mut setup, mut links, mut last) = (Setup::default(), Links::default(), None);
     let mut bounds = Bounds::new(&receipts);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
@@ -113,11 +114,13 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                     recordings.take(record);
                     bounds.take(record);
                     last = record.time.parse().ok();
-                    accounts.take(record).into_iter().chain(timetable.take(record)).chain(setup.take(record)).collect()
+                    let found = accounts.take(record).into_iter().chain(timetable.take(record));
+                    found.chain(setup.take(record)).chain(links.take(record)).collect()
                 }
                 None => {
                     accounts.take_bad();
                     timetable.take_bad();
+                    links.take_bad(verifier.frontier().size());
                     Vec::new()
                 }
             };

@@ -10,6 +10,7 @@ pub mod disc;
 pub mod inclusion;
 pub mod jws;
 pub mod key;
+pub mod links;
 pub mod note;
 pub mod record;
 pub mod setup;

@@ -7,12 +7,13 @@ mod files;
 mod partial;
 mod runs;
 
-use crate::verify::time_of;
+use crate::verify::{moment_of, time_of};
 use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
 use evidence::record::{Data, DeletionReason, Record, Segment};
 use evidence::verdict::{Finding, Severity};
 use files::{claim, hash, list};
+use jiff::{SignedDuration, Timestamp};
 use partial::Lessons;
 use rayon::prelude::*;
 use runs::{Remark, Runs};
@@ -22,6 +23,8 @@ use std::sync::Arc;
 
 /// Folders within folders are followed this far: camera, date, and one to spare.
 const MAX_DEPTH: usize = 4;
+/// Receipts that are exported are no further apart than those that there were, and this.
+const RECEIPTS_APART: SignedDuration = SignedDuration::from_hours(25);
 /// Spans of a claim that are told one by one.
 const CLAIMS_TOLD: usize = 20;
 
@@ -54,8 +57,10 @@ impl<'r> Since<'r> {
 #[derive(Default)]
 pub(crate) struct Recordings {
     segments: BTreeMap<u64, Segment>,
-    /// Segment → what its deletion's record says.
-    deleted: HashMap<u64, Arc<Deleted>>,
+    /// Segments that a record says are archived.
+    archived: HashSet<u64>,
+    /// Segment → what the record of its deletion says.
+    deleted: BTreeMap<u64, Arc<Deleted>>,
     /// What the last record says of the disc that the log was written to: the SHA-256 (hex) of its claim.
     claim: Option<String>,
     lessons: Lessons,
@@ -65,7 +70,6 @@ struct Deleted {
     seq: u64,
     time: String,
     reason: DeletionReason,
-    archived: bool,
 }
 
 /// A file that was read: its SHA-256, or why it cannot be.
@@ -81,10 +85,14 @@ impl Recordings {
         self.lessons.take(record);
         match &record.data {
             Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
+            Data::Archive(archive) => self.archived.extend(&archive.segments),
             Data::Deletion(deletion) => {
-                let (reason, archived) = (deletion.reason, deletion.archived);
-                let deleted = Arc::new(Deleted { seq: record.seq, time: record.time.clone(), reason, archived });
-                self.deleted.extend(deletion.segments.iter().map(|segment| (*segment, deleted.clone())));
+                let (time, reason) = (record.time.clone(), deletion.reason);
+                let deleted = Arc::new(Deleted { seq: record.seq, time, reason });
+                // Nothing but what that camera had recorded by then: another deletion excuses nothing.
+                let is_its = |seq: &u64| self.segments.get(seq).is_some_and(|its| its.camera == deletion.camera);
+                let its = deletion.segments.iter().filter(|seq| is_its(seq));
+                self.deleted.extend(its.map(|segment| (*segment, deleted.clone())));
             }
             _ => {}
         }
@@ -92,7 +100,7 @@ impl Recordings {
 
     /// Holds the files in `folder` against the records.
     pub(crate) fn judge(&self, folder: &Path, device: &str, since: &Since<'_>) -> Vec<Finding> {
-        let mut found = Vec::new();
+        let mut found: Vec<Finding> = self.deleted_early(since).into_iter().collect();
         let root = folder.join(RECORDINGS);
         let has_files = root.symlink_metadata().is_ok();
         let claim = match claim(&folder.join(CLAIM)) {
@@ -176,14 +184,7 @@ impl Recordings {
                     partial.leave_out(segment);
                     None
                 }
-                None if self.deleted.contains_key(seq) => {
-                    let what = format!("is not on this disc: {}", self.deletion(*seq));
-                    Some(Remark { severity: Severity::Note, code: "deleted_segment", what, is_dated: false })
-                }
-                None => {
-                    let what = "is missing: the disc claims to hold this span, and no record says that it was deleted";
-                    Some(Remark::failure("missing_segment", what.into()).dated())
-                }
+                None => Some(self.absent(*seq)),
             };
             runs.take(*seq, segment, &path, remark);
             known.insert(path);
@@ -258,16 +259,50 @@ impl Recordings {
         }
     }
 
-    fn deletion(&self, segment: u64) -> String {
-        let Some(deleted) = self.deleted.get(&segment) else { return String::new() };
-        let Deleted { seq, time, reason, archived } = &**deleted;
-        if *reason == DeletionReason::Lost {
-            return format!("record {seq} of {time} says that its file was lost and staff have given it up");
-        }
-        let reason = serde_json::to_value(reason).unwrap_or_default();
-        let archived = if *archived { "the archive holds it" } else { "no archive holds it" };
-        let reason = reason.as_str().unwrap_or_default();
-        format!("record {seq} says that it was deleted at {time} ({reason}); {archived}")
+    /// Why a segment's file is not where the disc claims it to be.
+    fn absent(&self, segment: u64) -> Remark {
+        let Some(deleted) = self.deleted.get(&segment) else {
+            let what = "is missing: the disc claims to hold this span, and no record says that it was deleted";
+            return Remark::failure("missing_segment", what.into()).dated();
+        };
+        let Deleted { seq, time, reason } = &**deleted;
+        let is_archived = self.archived.contains(&segment) && *reason != DeletionReason::Lost;
+        let (severity, code, what) = match reason {
+            DeletionReason::Lost => (
+                Severity::Warning,
+                "lost_segment",
+                format!("record {seq} of {time} says that its file was lost and staff have given it up"),
+            ),
+            reason => {
+                let reason = serde_json::to_value(reason).unwrap_or_default();
+                let reason = reason.as_str().unwrap_or_default();
+                let what = format!("record {seq} says that it was deleted at {time} ({reason})");
+                match is_archived {
+                    true => (Severity::Note, "deleted_segment", format!("{what}; the archive holds it")),
+                    false => (Severity::Warning, "deleted_unarchived", format!("{what}; no archive holds it")),
+                }
+            }
+        };
+        Remark { severity, code, what: format!("is not on this disc: {what}"), is_dated: false }
+    }
+
+    /// Deletions of what the bureau had not countersigned: the appliance deletes nothing before that. Receipts are thinned
+    /// out when they are exported, to one a day at most: less than a day tells nothing.
+    fn deleted_early(&self, since: &Since<'_>) -> Option<Finding> {
+        let latest = |deleted: &Deleted| deleted.time.parse::<Timestamp>().ok()?.checked_add(RECEIPTS_APART).ok();
+        let is_early = |(segment, deleted): &(&u64, &Arc<Deleted>)| match since.covering(**segment) {
+            None => true,
+            Some(receipt) => moment_of(receipt).zip(latest(deleted)).is_some_and(|(receipt, latest)| receipt > latest),
+        };
+        let mut early = self.deleted.iter().filter(is_early).filter(|_| !since.receipts.is_empty());
+        let (segment, deleted) = early.next()?;
+        let Deleted { seq, time, .. } = &**deleted;
+        let (count, about) = (early.count() + 1, about(*segment, self.segments.get(segment)?));
+        let message = format!(
+            "{count} segments were deleted before the bureau had countersigned their records: the first, {about}, by record \
+             {seq} of {time}"
+        );
+        Some(finding(Severity::Warning, "deleted_early", Some(*seq), message))
     }
 }
 

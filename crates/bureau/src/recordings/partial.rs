@@ -75,13 +75,12 @@ impl Partial<'_> {
     pub(super) fn finish(&self) -> Vec<Finding> {
         let message = |lesson: &&Lesson| {
             let its = self.left_out.range((lesson.seq, String::new())..(lesson.seq + 1, String::new()));
-            let cameras: Vec<String> =
-                its.map(|((_, camera), count)| format!("{count} segments of camera {camera}")).collect();
+            let cameras: Vec<String> = its.map(|((_, camera), count)| format!("{count} of camera {camera}")).collect();
             (!cameras.is_empty()).then(|| {
                 let (class, start) = (&lesson.class, &lesson.start);
                 let message = format!(
                     "the disc does not hold all that was recorded of the lesson of class {class} at {start}: it leaves \
-                     out {}",
+                     out segments: {}",
                     cameras.join(", ")
                 );
                 finding(Severity::Warning, "partial_disc", Some(lesson.seq), message)

@@ -98,8 +98,79 @@ fn a_disc_that_leaves_out_what_was_recorded_of_its_lessons_says_so() {
     assert_eq!(
         found,
         [
-            (Some(seqs[0]), message(0, "3 segments of camera front")),
-            (Some(seqs[2]), message(10, "1 segments of camera back, 2 segments of camera front"))
+            (Some(seqs[0]), message(0, "segments: 3 of camera front")),
+            (Some(seqs[2]), message(10, "segments: 1 of camera back, 2 of camera front"))
         ]
     );
+}
+
+#[test]
+fn a_deletion_excuses_no_more_than_an_honest_appliance_deletes() {
+    let deletion = |camera: &str, segments: &[u64], reason: &str, archived: bool| {
+        let deletion =
+            json!({"camera": camera, "segments": segments, "bytes": 1, "reason": reason, "archived": archived});
+        Data::Deletion(read(deletion))
+    };
+    let archive = |camera: &str, segments: &[u64]| {
+        let archive =
+            json!({"camera": camera, "date": "2026-11-24", "archive": "nas", "segments": segments, "bytes": 1});
+        Data::Archive(read(archive))
+    };
+    // Three segments that are countersigned, and what is done with them; their files are gone.
+    let done = |acts: &[Data]| {
+        let mut disc = Disc::new();
+        let seqs: Vec<u64> = (0..3).map(|minute| disc.segment("back", minute)).collect();
+        disc.countersign(&at(10));
+        for act in acts {
+            disc.add(&at(20), act.clone());
+        }
+        disc.write(None, &["back"], &[(0, 60)]);
+        seqs.iter().for_each(|seq| fs::remove_file(disc.file(*seq)).expect("there"));
+        disc
+    };
+    let archived = done(&[archive("back", &[0, 1, 2]), deletion("back", &[0, 1, 2], "budget", true)]);
+    assert_eq!(archived.found(), []);
+    let told = archived.told("deleted_segment");
+    assert!(told.starts_with("3 segments of camera back") && told.ends_with("the archive holds it"), "{told}");
+
+    let unarchived = done(&[archive("back", &[0]), deletion("back", &[0, 1, 2], "expired", false)]);
+    assert_eq!(unarchived.found(), [("deleted_unarchived", Some(1))]);
+    let told = unarchived.told("deleted_unarchived");
+    assert!(told.starts_with("2 segments of camera back") && told.ends_with("no archive holds it"), "{told}");
+    let lost = done(&[archive("back", &[0, 1, 2]), deletion("back", &[0, 1, 2], "lost", true)]);
+    assert_eq!(lost.found(), [("lost_segment", Some(0))]);
+
+    let claimed = done(&[deletion("back", &[0, 1, 2], "budget", true)]);
+    assert_eq!(claimed.found(), [("not_archived", Some(3)), ("deleted_unarchived", Some(0))]);
+    assert!(claimed.told("deleted_unarchived").contains("no archive holds it"));
+    let another = done(&[deletion("front", &[0, 1, 2], "budget", false)]);
+    assert_eq!(another.found(), [("wrong_segment", Some(3)), ("missing_segment", Some(0))]);
+}
+
+#[test]
+fn a_deletion_of_what_is_yet_to_come_excuses_nothing() {
+    let mut disc = Disc::new();
+    let deletion = json!({"camera": "back", "segments": [1], "bytes": 1, "reason": "budget", "archived": false});
+    disc.add(&at(0), Data::Deletion(read(deletion)));
+    let seq = disc.segment("back", 1);
+    disc.write(None, &["back"], &[(0, 60)]);
+    fs::remove_file(disc.file(seq)).expect("there");
+    assert_eq!(disc.found(), [("wrong_segment", Some(0)), ("missing_segment", Some(1))]);
+}
+
+#[test]
+fn what_was_deleted_before_the_bureau_had_countersigned_it_is_told() {
+    let found = |countersigned: &str| {
+        let mut disc = Disc::new();
+        let seq = disc.segment("back", 0);
+        let deletion = json!({"camera": "back", "segments": [seq], "bytes": 1, "reason": "budget", "archived": false});
+        disc.add(&at(2), Data::Deletion(read(deletion)));
+        disc.write(None, &["front"], &[(0, 60)]);
+        disc.countersign_only(countersigned);
+        disc.found()
+    };
+    assert_eq!(found(&at(1)), []);
+    // The exported receipts are the last of each day, if there are many.
+    assert_eq!(found("2026-11-24T23:59:59.000+08:00"), []);
+    assert_eq!(found("2026-11-25T23:59:59.000+08:00"), [("deleted_early", Some(1))]);
 }
