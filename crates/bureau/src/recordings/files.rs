@@ -52,6 +52,13 @@ pub(super) fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, found:
     folders.iter().for_each(|folder| list(folder, depth - 1, files, found));
 }
 
+/// Whether a file may be taken for a recording. Desk computers leave others in the folders that they show: `Thumbs.db`,
+/// `.DS_Store`, and with each file that they copy one named `._` and its name.
+pub(super) fn is_recording(path: &Path) -> bool {
+    let is_film = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mp4"));
+    is_film && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
+}
+
 pub(super) fn hash(path: &Path) -> io::Result<String> {
     let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 18]);
     loop {

@@ -12,7 +12,7 @@ use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
 use evidence::record::{Data, DeletionReason, Record, Segment};
 use evidence::verdict::{Finding, Severity};
-use files::{claim, hash, list};
+use files::{claim, hash, is_recording, list};
 use jiff::{SignedDuration, Timestamp};
 use partial::Lessons;
 use rayon::prelude::*;
@@ -139,6 +139,13 @@ impl Recordings {
         let mut paths = Vec::new();
         if has_files {
             list(&root, MAX_DEPTH, &mut paths, &mut found);
+        }
+        let (paths, mut foreign): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_recording(path));
+        foreign.sort_unstable();
+        if let Some(first) = foreign.first() {
+            let (count, first) = (foreign.len(), first.strip_prefix(folder).unwrap_or(first).display());
+            let message = format!("{count} files are no recordings and were not looked at: the first, {first}");
+            found.push(finding(Severity::Warning, "foreign_file", None, message));
         }
         let files: HashMap<String, Contents> = paths
             .into_par_iter()

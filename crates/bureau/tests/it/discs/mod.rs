@@ -169,8 +169,36 @@ fn what_was_deleted_before_the_bureau_had_countersigned_it_is_told() {
         disc.countersign_only(countersigned);
         disc.found()
     };
-    assert_eq!(found(&at(1)), []);
+    assert_eq!(found(&at(240)), []);
     // The exported receipts are the last of each day, if there are many.
     assert_eq!(found("2026-11-24T23:59:59.000+08:00"), []);
     assert_eq!(found("2026-11-25T23:59:59.000+08:00"), [("deleted_early", Some(1))]);
+}
+
+#[test]
+fn what_a_desk_computer_leaves_in_a_folder_is_told_and_fails_nothing() {
+    let mut disc = Disc::new();
+    let seq = disc.segment("back", 0);
+    disc.write(None, &["back"], &[(0, 60)]);
+    let day = disc.file(seq).parent().expect("a folder").to_owned();
+    let own = disc.file(seq).file_name().expect("a name").to_str().expect("text").to_owned();
+    let recordings = disc.path().join("recordings");
+    for path in
+        [recordings.join(".DS_Store"), day.join("Thumbs.db"), day.join("desktop.ini"), day.join(format!("._{own}"))]
+    {
+        fs::write(path, "not a film").expect("written");
+    }
+    assert_eq!(disc.found(), [("foreign_file", None)]);
+    let told = disc.told("foreign_file");
+    assert_eq!(told, "4 files are no recordings and were not looked at: the first, recordings/.DS_Store");
+    assert!(disc.verdict().verified && disc.told("segments").starts_with("1 of 1 files"));
+    // A film that no record vouches for is another matter.
+    for name in ["film.mp4", "FILM.MP4"] {
+        fs::write(day.join(name), "a film").expect("written");
+    }
+    assert_eq!(disc.found(), [("unknown_segment", None), ("foreign_file", None)]);
+    assert!(
+        disc.told("unknown_segment")
+            .starts_with("2 files of one folder belong to no record: the first, recordings/back/")
+    );
 }
