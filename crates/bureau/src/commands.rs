@@ -241,7 +241,8 @@ fn export_to(dir: &Path, class: Option<&str>, device: &str, out: &Path) -> Done 
         Some(class) => export_class(&bureau, device, class, out)?,
         None => export(&bureau, device, out)?,
     };
-    println!("{records} records in {}; `bureau verify {}` checks them", out.display(), out.display());
+    let (out, key) = (out.display(), bureau.key.verifying_key());
+    println!("{records} records in {out}; 核验 `bureau verify {out} --bureau-key {key}` checks them");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,10 @@
 //! Records are taken one by one, in order, so a log of any length is checked in little memory. What is found wrong
 //! says what, where, and since when the log is known to have been good.
 
+mod chinese;
+
+pub use chinese::chinese;
+
 use crate::checkpoint::Checkpoint;
 use crate::jws::{JwsError, Verifier};
 use crate::key::VerifyingKey;
@@ -39,8 +43,9 @@ pub struct Finding {
     pub message: String,
 }
 
-/// What a verdict is of: how far the bureau has countersigned, what a disc claims to hold, how much of that is good.
-const HEAD: [&str; 3] = ["countersigned", "claim", "segments"];
+/// What a verdict is of: how far the bureau has countersigned, what a disc claims to hold, how much of that is good, and how
+/// many lessons were recorded as they should be.
+const HEAD: [&str; 4] = ["countersigned", "claim", "segments", "lessons"];
 
 impl Finding {
     /// Whether it says what the verdict is of. Such a finding is never left out.
@@ -322,23 +327,73 @@ impl LogVerifier {
     }
 }
 
+/// Before a line, in Chinese and English: in columns, where a Chinese character takes two.
+struct Label(&'static str, &'static str);
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Label(chinese, english) = self;
+        let width = 16usize.saturating_sub(2 * chinese.chars().count() + usize::from(!chinese.is_empty()));
+        let space = if chinese.is_empty() { "" } else { " " };
+        write!(f, "  {chinese}{space}{english:<width$} ")
+    }
+}
+
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{}", if self.verified { "VERIFIED" } else { "DOES NOT VERIFY" })?;
-        writeln!(f, "  appliance   {}", self.device)?;
-        writeln!(f, "  records     {}", self.records)?;
+        writeln!(f, "{}", if self.verified { "核验通过 VERIFIED" } else { "核验不通过 DOES NOT VERIFY" })?;
+        writeln!(f, "{}{}", Label("设备", "appliance"), self.device)?;
+        writeln!(f, "{}{}", Label("记录数", "records"), self.records)?;
         if let (Some(from), Some(to)) = (&self.from, &self.to) {
-            writeln!(f, "  from … to   {from} … {to}")?;
+            writeln!(f, "{}{from} … {to}", Label("时间", "from … to"))?;
         }
-        writeln!(f, "  checkpoint  covers the first {} records", self.covered)?;
+        writeln!(f, "{}covers the first {} records", Label("签认", "checkpoint"), self.covered)?;
         for finding in &self.findings {
-            let word = match finding.severity {
-                Severity::Note => "note",
-                Severity::Warning => "warning",
-                Severity::Failure => "FAILURE",
+            let label = match finding.severity {
+                Severity::Note => Label("说明", "note"),
+                Severity::Warning => Label("警告", "warning"),
+                Severity::Failure => Label("不通过", "FAILURE"),
             };
-            writeln!(f, "  {word:<8} {}", finding.message)?;
+            match chinese(finding.code) {
+                Some(sentence) => writeln!(f, "{label}{sentence}\n{}{}", Label("", ""), finding.message)?,
+                None => writeln!(f, "{label}{}", finding.message)?,
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_told_in_chinese_first_and_a_code_that_is_not_known_in_english_only() {
+        let finding = |severity, code, message: &str| Finding { severity, code, seq: None, message: message.into() };
+        let verdict = Verdict {
+            verified: false,
+            device: "rollcall-a".into(),
+            records: 2,
+            root: String::new(),
+            from: Some("2026-11-24T08:00:00.000+08:00".into()),
+            to: Some("2026-11-24T09:00:00.000+08:00".into()),
+            covered: 1,
+            findings: vec![
+                finding(Severity::Failure, "altered_segment", "the file"),
+                finding(Severity::Note, "some_newer_code", "something"),
+            ],
+        };
+        let told = "核验不通过 DOES NOT VERIFY
+  设备 appliance   rollcall-a
+  记录数 records   2
+  时间 from … to   2026-11-24T08:00:00.000+08:00 … 2026-11-24T09:00:00.000+08:00
+  签认 checkpoint  covers the first 1 records
+  不通过 FAILURE   录像文件被改动：按修改视频资料处理，请培训机构说明并提交原始录像。
+                   the file
+  说明 note        something
+";
+        assert_eq!(verdict.to_string(), told);
+        let good = Verdict { verified: true, ..verdict };
+        assert!(good.to_string().starts_with("核验通过 VERIFIED\n"));
     }
 }

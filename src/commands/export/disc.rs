@@ -1,7 +1,7 @@
 //! `rollcall export recording`: an evidence disc (录像光盘). Recordings, the log that vouches for them, and an index
 //! that opens in any browser and plays in any player.
 
-use super::{export_log_with, make_folder};
+use super::{export_log_with, hint, make_folder};
 use crate::class::{ClassId, Span};
 use crate::config::Config;
 use crate::journal::Journal;
@@ -63,7 +63,7 @@ impl ExportRecordingArgs {
         let ExportRecordingArgs { date, class, camera, folder } = self;
         let disc = export_recording(config, journal, &DiscRequest { date, class, camera }, &folder)?;
         println!("{} segments, {} MB in {}; open index.html", disc.segments, disc.bytes >> 20, folder.display());
-        println!("check them with `bureau verify {}`", folder.display());
+        println!("{}", hint(journal, &folder)?);
         disc.problems.iter().for_each(|problem| eprintln!("rollcall: {problem}"));
         Ok(if disc.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

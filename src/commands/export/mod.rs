@@ -46,15 +46,22 @@ impl ExportCommand {
             ExportCommand::Recording(command) => return command.run(&config, &journal),
             ExportCommand::Class(ExportClassArgs { class, folder }) => {
                 let records = export_class(&journal, &class, &folder)?;
-                println!("{records} records in {}; check them with `bureau verify {0}`", folder.display());
+                println!("{records} records in {}; {}", folder.display(), hint(&journal, &folder)?);
             }
             ExportCommand::Log(ExportLogArgs { folder }) => {
                 let size = export_log(&journal, &folder)?;
-                println!("{size} records in {}; check them with `bureau verify {0}`", folder.display());
+                println!("{size} records in {}; {}", folder.display(), hint(&journal, &folder)?);
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How to check what is in `folder`, with the key of the bureau that this appliance is registered with.
+fn hint(journal: &Journal, folder: &Path) -> Result<String, StoreError> {
+    let key = journal.store().read()?.registration()?.map(|bureau| format!(" --bureau-key {}", bureau.key));
+    let (folder, key) = (folder.display(), key.unwrap_or_default());
+    Ok(format!("核验 check them with `bureau verify {folder}{key}`"))
 }
 
 /// Writes the log into an empty folder, on disk when this returns; tells the number of records.
@@ -221,5 +228,8 @@ mod tests {
         snapshot.write(&journal, &out).expect("written");
         let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
         assert!(verdict.verified && verdict.records == snapshot.size, "{verdict}");
+        let told = hint(&journal, &out).expect("reads");
+        let expected = format!("`bureau verify {} --bureau-key {}`", out.display(), bureau.verifying_key());
+        assert!(told.ends_with(&expected), "{told}");
     }
 }
