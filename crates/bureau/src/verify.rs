@@ -10,6 +10,7 @@ use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::links::Links;
+use evidence::moments::Moments;
 use evidence::record::Record;
 use evidence::setup::Setup;
 use evidence::times::Bounds;
@@ -87,7 +88,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let signatures = Verifier::new(log.key);
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
-    let (mut setup, mut links, mut last) = (Setup::default(), Links::default(), None);
+    let (mut setup, mut links, mut moments, mut last) = (Setup::default(), Links::default(), Moments::default(), None);
     let mut bounds = Bounds::new(&receipts);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
@@ -103,7 +104,8 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
             let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
             let missing = now.map(|now| timetable.finish(now));
-            missing.into_iter().flatten().chain(bounds.finish()).for_each(|finding| verifier.add(finding));
+            let of_times = bounds.finish().into_iter().chain(moments.finish());
+            missing.into_iter().flatten().chain(of_times).for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
@@ -113,6 +115,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 Some(record) => {
                     recordings.take(record);
                     bounds.take(record);
+                    moments.take(record);
                     last = record.time.parse().ok();
                     let found = accounts.take(record).into_iter().chain(timetable.take(record));
                     found.chain(setup.take(record)).chain(links.take(record)).collect()
@@ -120,6 +123,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 None => {
                     accounts.take_bad();
                     timetable.take_bad();
+                    moments.take_bad();
                     links.take_bad(verifier.frontier().size());
                     Vec::new()
                 }

@@ -11,6 +11,7 @@ pub mod inclusion;
 pub mod jws;
 pub mod key;
 pub mod links;
+pub mod moments;
 pub mod note;
 pub mod record;
 pub mod setup;

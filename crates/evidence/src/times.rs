@@ -31,6 +31,17 @@ pub fn wrong_date(record: &Record) -> Option<Finding> {
     Some(Finding::warning("wrong_date", *seq, message))
 }
 
+/// The latest moment that a fact of recordings tells of, as it has it: it had come when its record was written.
+pub(crate) fn last_moment(data: &Data) -> Option<&str> {
+    match data {
+        Data::Segment(segment) => Some(&segment.end),
+        Data::Gap(gap) => Some(&gap.end),
+        Data::Coverage(coverage) => Some(&coverage.end),
+        Data::Finding(finding) => Some(finding.end.as_ref().unwrap_or(&finding.start)),
+        _ => None,
+    }
+}
+
 /// The wall clock's reading in an RFC 3339 time, where that was.
 fn local(time: &str) -> Option<DateTime> {
     let pieces = Pieces::parse(time).ok()?;
@@ -69,7 +80,8 @@ impl Steps {
     }
 }
 
-/// Holds the times of records against the receipts that cover them: what the bureau had by then was not made later.
+/// Holds the times of records, and the moments that they tell of, against the receipts that cover them: what the bureau had by
+/// then was not made later.
 pub struct Bounds {
     /// Records covered, and the earliest time of the receipts over as many or more; by size.
     bounds: Vec<(u64, Timestamp)>,
@@ -83,7 +95,8 @@ pub struct Bounds {
 #[derive(Clone)]
 struct Late {
     seq: u64,
-    time: String,
+    /// What it says that lies after the receipt.
+    what: String,
     receipt: Timestamp,
 }
 
@@ -108,12 +121,19 @@ impl Bounds {
     pub fn take(&mut self, record: &Record) {
         let covering = self.bounds.partition_point(|(size, _)| *size <= record.seq);
         let Some((_, receipt)) = self.bounds.get(covering) else { return };
-        let Ok(time) = record.time.parse::<Timestamp>() else { return };
-        let lead = time.duration_since(*receipt);
+        let moments = std::iter::once(&*record.time).chain(last_moment(&record.data));
+        let moments = moments.filter_map(|text| Some((text.parse::<Timestamp>().ok()?, text)));
+        // Of the same moment twice, the last counts for the greatest: a record's own time is the plainer word.
+        let Some((moment, text)) = moments.collect::<Vec<_>>().into_iter().rev().max_by_key(|(moment, _)| *moment)
+        else {
+            return;
+        };
+        let lead = moment.duration_since(*receipt);
         if lead <= TOLERANCE {
             return;
         }
-        let late = Late { seq: record.seq, time: record.time.clone(), receipt: *receipt };
+        let verb = if text == record.time { "is dated" } else { "tells of" };
+        let late = Late { seq: record.seq, what: format!("{verb} {text}"), receipt: *receipt };
         self.late += 1;
         self.furthest = self.furthest.max(lead);
         self.first.get_or_insert_with(|| late.clone());
@@ -123,12 +143,12 @@ impl Bounds {
     /// One finding for all records that are dated later than the bureau had them.
     pub fn finish(self) -> Option<Finding> {
         let (first, last) = self.first.zip(self.last)?;
-        let one = |Late { seq, time, receipt }: &Late| {
-            format!("record {seq} is dated {time}, and the bureau had countersigned it at {receipt}")
+        let one = |Late { seq, what, receipt }: &Late| {
+            format!("record {seq} {what}, and the bureau had countersigned it at {receipt}")
         };
         let furthest = words(self.furthest);
         let message = match self.late {
-            1 => format!("{}: its time is {furthest} ahead of that", one(&first)),
+            1 => format!("{}: that is {furthest} ahead of it", one(&first)),
             count => format!(
                 "{count} records are dated later than the bureau countersigned them, by up to {furthest}: the first, \
                  {}; the last, {}",
@@ -161,7 +181,7 @@ pub fn to_export(receipts: &[(u64, u64)]) -> Vec<u64> {
 }
 
 /// A length of time, whichever way, to the second.
-fn words(duration: SignedDuration) -> String {
+pub(crate) fn words(duration: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_secs(duration.abs().as_secs()))
 }
 
@@ -289,9 +309,18 @@ mod tests {
             Some((
                 Some(1),
                 "record 1 is dated 2026-11-24T07:45:00+08:00, and the bureau had countersigned it at \
-                 2026-11-23T12:00:00Z: its time is 11h 45m ahead of that"
+                 2026-11-23T12:00:00Z: that is 11h 45m ahead of it"
                     .into()
             ))
+        );
+        // What a record tells of had come by then, too.
+        let gap = serde_json::json!({"camera": "back", "start": honest, "end": ahead, "cause": "network"});
+        let mut bounds = Bounds::new(&receipts);
+        bounds.take(&record(0, honest, Data::Gap(serde_json::from_value(gap).expect("a gap"))));
+        let told = bounds.finish().expect("found").message;
+        assert!(
+            told.starts_with("record 0 tells of 2026-11-24T07:45:00+08:00, and the bureau had countersigned it at"),
+            "{told}"
         );
         let (seq, message) = found(&[ahead, ahead, honest, "2026-11-24T10:00:00+08:00"]).expect("found");
         assert_eq!(seq, Some(0));

@@ -82,7 +82,7 @@ const MEANINGS: &[(&str, &str)] = &[
 
 /// What a finding of this code means and what to do about it, in a sentence; `None` for a code that is not known.
 pub fn chinese(code: &str) -> Option<&'static str> {
-    let at = MEANINGS.binary_search_by_key(&code, |(code, _)| code).ok()?;
+    let at = MEANINGS.binary_search_by_key(&code, |(code, _)| *code).ok()?;
     Some(MEANINGS[at].1)
 }
 
