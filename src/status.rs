@@ -2,17 +2,18 @@
 //! number.
 
 use crate::alarm::{Alarm, Undelivered};
-use crate::attention::{Attention, attention};
+use crate::attention::{Attention, attention, of_account};
 use crate::camera::{Camera, CameraStatus};
 use crate::clock::local;
 use crate::config::Config;
-use crate::coverage::CameraWatch;
+use crate::coverage::{CameraWatch, LessonWatch};
 use crate::journal::{Journal, JournalError};
 pub use crate::recording::DiskStatus;
-use crate::recording::{CameraRecording, Keeping};
+use crate::recording::{CameraRecording, Keeping, accounts_made};
 use crate::store::FindingRow;
 use crate::sync::{Link, SyncStatus};
 use evidence::record::{ClockQuality, WindowKind};
+use jiff::ToSpan;
 use serde::{Deserialize, Serialize};
 
 /// The whole.
@@ -40,6 +41,10 @@ pub struct Status {
     /// How the watch over each camera's picture stands; empty when the appliance does not run.
     #[serde(default)]
     pub coverage: Vec<CameraWatch>,
+    /// How the workstations stand that lessons need, which go on or begin within a day; empty when the appliance does not
+    /// run.
+    #[serde(default)]
+    pub lessons: Vec<LessonWatch>,
     /// What needed attention since the appliance started, newest first.
     #[serde(default)]
     pub alarms: Vec<Alarm>,
@@ -90,6 +95,8 @@ pub struct Running<'a> {
     pub recordings: Vec<CameraRecording>,
     /// How the watches over their pictures stand.
     pub coverage: Vec<CameraWatch>,
+    /// How the workstations stand that lessons need.
+    pub lessons: Vec<LessonWatch>,
     /// Alarms since start.
     pub alarms: Vec<Alarm>,
     /// Who could not be told of them.
@@ -109,7 +116,8 @@ pub fn gather(
     trouble: Option<String>,
 ) -> Result<Status, JournalError> {
     let now = local(&**journal.clock(), journal.zone());
-    let Running { cameras, recordings, coverage, alarms, undelivered, keeping, model } = running.unwrap_or_default();
+    let Running { cameras, recordings, coverage, lessons, alarms, undelivered, keeping, model } =
+        running.unwrap_or_default();
     let reader = journal.store().read()?;
     let accepted = reader.accepted_on(now.date())?;
     let mut classes = Vec::new();
@@ -151,6 +159,8 @@ pub fn gather(
     };
     let findings = reader.open_findings()?.into_iter().map(finding);
     let findings: Vec<Attention> = findings.collect();
+    let yesterday = now.saturating_sub(1.day()).start_of_day().map_or(now.timestamp(), |day| day.timestamp());
+    let accounts = accounts_made(&reader, yesterday, now.timestamp())?;
     drop(reader);
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -163,6 +173,7 @@ pub fn gather(
         cameras: cameras.iter().map(Camera::status).collect(),
         recordings,
         coverage,
+        lessons,
         alarms,
         log,
         disk: crate::recording::disk(&config.appliance.state_dir).ok(),
@@ -171,6 +182,7 @@ pub fn gather(
     };
     status.attention = attention(&status, now.timestamp().as_second(), trouble);
     status.attention.extend(findings);
+    status.attention.extend(accounts.into_iter().filter_map(of_account));
     let undelivered = undelivered.into_iter();
     status
         .attention

@@ -49,6 +49,10 @@ impl Alarms {
                 Some(one) => *known = one.clone(),
                 None => {
                     *ended = Some(now);
+                    // A lesson that was not complete never will be.
+                    if matches!(known, Attention::LessonIncomplete { .. }) {
+                        continue;
+                    }
                     // What goes on for another cause is not over: that is told next.
                     if !attention.iter().any(|one| takes_the_place(one, known)) {
                         events.push(Event::Ended(known.clone()));
@@ -92,23 +96,32 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
         | Attention::NotEnrolled { .. }
         | Attention::NoClass
         | Attention::NothingRecorded
+        | Attention::WorkstationsUnmarked { .. }
         | Attention::KeyFramesRare { .. }
         | Attention::AlarmUndelivered { .. } => false,
         _ => true,
     }
 }
 
-/// Whether `one` is what has become of `known`: a camera is still not recorded.
+/// Whether `one` is what has become of `known`: a camera is still not recorded, more workstations are unseen.
 fn takes_the_place(one: &Attention, known: &Attention) -> bool {
     match (one, known) {
         (Attention::NotRecorded { camera: one, .. }, Attention::NotRecorded { camera: known, .. }) => one == known,
+        (Attention::WorkstationsUnseen { class: one, .. }, Attention::WorkstationsUnseen { class: known, .. }) => {
+            one == known
+        }
         _ => false,
     }
 }
 
-/// Whether both are about the same, though figures in them may differ.
+/// Whether `one` is about the same as `other`, which is known, though figures in them may differ.
 fn is_same(one: &Attention, other: &Attention) -> bool {
     match (one, other) {
+        // Others than those that were told of are something new.
+        (
+            Attention::WorkstationsUnseen { class: one, workstations },
+            Attention::WorkstationsUnseen { class: other, workstations: known },
+        ) => one == other && workstations.iter().all(|name| known.contains(name)),
         (Attention::Camera { camera: one, .. }, Attention::Camera { camera: other, .. })
         | (Attention::NotJournalled { camera: one, .. }, Attention::NotJournalled { camera: other, .. }) => {
             one == other
@@ -118,6 +131,7 @@ fn is_same(one: &Attention, other: &Attention) -> bool {
             Attention::NotRecorded { camera: other, cause: other_cause, .. },
         ) => one == other && cause == other_cause,
         (Attention::Finding { .. }, Attention::Finding { .. })
+        | (Attention::LessonIncomplete { .. }, Attention::LessonIncomplete { .. })
         | (Attention::RecorderHangs { .. }, Attention::RecorderHangs { .. })
         | (Attention::NotWatched { .. }, Attention::NotWatched { .. }) => one == other,
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
@@ -159,6 +173,37 @@ mod tests {
         assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(network)]);
         assert_eq!(take(&[]), []);
         assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
+    }
+
+    #[test]
+    fn more_workstations_that_nobody_sees_are_told_of_and_fewer_are_not() {
+        let mut alarms = Alarms::default();
+        let mut take = |attention: &[Attention]| alarms.take(Timestamp::UNIX_EPOCH, attention);
+        let unseen = |names: &[&str]| Attention::WorkstationsUnseen {
+            class: "2026-001".into(),
+            workstations: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert_eq!(take(&[unseen(&["17"])]), [Event::Begun(unseen(&["17"]))]);
+        assert_eq!(take(&[unseen(&["17", "5"])]), [Event::Begun(unseen(&["17", "5"]))]);
+        assert_eq!(take(&[unseen(&["5"])]), []);
+        assert_eq!(take(&[]), [Event::Ended(unseen(&["5"]))]);
+    }
+
+    #[test]
+    fn a_lesson_that_is_not_complete_is_told_of_once_and_never_said_to_be_over() {
+        let mut alarms = Alarms::default();
+        let mut take = |attention: &[Attention]| alarms.take(Timestamp::UNIX_EPOCH, attention);
+        let lesson = |hour: u32| Attention::LessonIncomplete {
+            class: "2026-001".into(),
+            lesson: format!("2026-11-24T{hour:02}:00:00.000+08:00"),
+            cameras: Vec::new(),
+            workstations: vec!["17".into()],
+            no_roll_call: false,
+        };
+        assert_eq!(take(&[lesson(8)]), [Event::Begun(lesson(8))]);
+        assert_eq!(take(&[lesson(8), lesson(14)]), [Event::Begun(lesson(14))]);
+        assert_eq!(take(&[lesson(14)]), [], "yesterday is over");
+        assert_eq!(take(&[]), []);
     }
 
     #[test]

@@ -61,6 +61,28 @@ pub fn chinese(attention: &Attention) -> String {
         Attention::NotWatched { camera } => format!(
             "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后，或参考画面上分辨不出任何东西时，请重新设定参考画面。"
         ),
+        Attention::WorkstationsUnseen { class, workstations } => format!(
+            "正在上课，但班期 {class} 的工位 {} 没有任何摄像头画面能看清：请在摄像头页面标出工位（工位号须与计划一致），或调整摄像头。",
+            workstations.join("、")
+        ),
+        Attention::WorkstationsUnmarked { class, workstations } => format!(
+            "班期 {class} 即将上课，但计划中的工位 {} 没有在任何摄像头画面中标出：请在摄像头页面标出，工位号须与计划一致。",
+            workstations.join("、")
+        ),
+        Attention::LessonIncomplete { class, lesson, cameras, workstations, no_roll_call } => {
+            let named = |what: &str, names: &[String], why: &str| {
+                (!names.is_empty()).then(|| format!("{what} {} {why}", names.join("、")))
+            };
+            let causes = [
+                named("摄像头", cameras, "录像不足"),
+                named("工位", workstations, "可见时间不足"),
+                no_roll_call.then(|| "没有录到课前点名".into()),
+            ];
+            let causes: Vec<String> = causes.into_iter().flatten().collect();
+            let colon = if causes.is_empty() { "" } else { "：" };
+            let (day, time) = (lesson.get(5..10).unwrap_or(lesson), minute(lesson));
+            format!("班期 {class} {day} {time} 的课次录像不完整{colon}{}。详见录像页面。", causes.join("；"))
+        }
         Attention::KeyFramesRare { camera, milliseconds } => format!(
             "摄像头 {camera} 用于录像，但关键帧间隔为 {:.1} 秒，画面异常会发现得晚：请在摄像头中将关键帧（I 帧、GOP）间隔设为 2 秒以内。",
             *milliseconds as f64 / 1000.0

@@ -63,6 +63,32 @@ impl std::fmt::Display for Attention {
                 "camera {camera} is recorded, but its pictures cannot be judged: set its key frame interval to 2 s, and take \
                  a new reference picture if its format has changed, or if nothing in the old one can be told apart"
             ),
+            Attention::WorkstationsUnseen { class, workstations } => write!(
+                f,
+                "class {class}: a lesson goes on, and no camera's picture tells anything of workstations {}: mark them, by \
+                 the plan's numbers, on a camera's page, or turn a camera",
+                workstations.join(", ")
+            ),
+            Attention::WorkstationsUnmarked { class, workstations } => write!(
+                f,
+                "class {class}: a lesson is to come, and no camera's picture marks workstations {}: mark them, by the plan's \
+                 numbers, on a camera's page",
+                workstations.join(", ")
+            ),
+            Attention::LessonIncomplete { class, lesson, cameras, workstations, no_roll_call } => {
+                let time = lesson.get(..16).unwrap_or(lesson).replace('T', " ");
+                write!(f, "class {class}, lesson of {time}: its recording is not complete")?;
+                let named = |what: &str, names: &[String], why: &str| {
+                    (!names.is_empty()).then(|| format!("{what} {} {why}", names.join(", ")))
+                };
+                let causes = [
+                    named("camera", cameras, "shows too little of it"),
+                    named("workstation", workstations, "is not to be seen for long enough"),
+                    no_roll_call.then(|| "no roll call is recorded".into()),
+                ];
+                let causes: Vec<String> = causes.into_iter().flatten().collect();
+                write!(f, "{}{}; see the recordings", if causes.is_empty() { "" } else { ": " }, causes.join("; "))
+            }
             Attention::KeyFramesRare { camera, milliseconds } => write!(
                 f,
                 "camera {camera} is recorded, and its key frames come {:.1} s apart: what is wrong with its picture is found \

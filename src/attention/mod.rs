@@ -8,7 +8,7 @@ use crate::recording::archive::Unfit;
 use crate::recording::{DiskStatus, Keeping};
 use crate::status::Status;
 use crate::sync::SyncState;
-use evidence::record::{ClockQuality, FindingKind, GapCause};
+use evidence::record::{ClockQuality, Coverage, FindingKind, GapCause};
 use serde::{Deserialize, Serialize};
 
 /// Below this share of free space the disk is called low.
@@ -66,6 +66,33 @@ pub enum Attention {
     NotWatched {
         /// The camera.
         camera: String,
+    },
+    /// A lesson goes on, and nobody can tell of some of its workstations whether they are to be seen.
+    WorkstationsUnseen {
+        /// The class.
+        class: String,
+        /// Their numbers in the plan.
+        workstations: Vec<String>,
+    },
+    /// A lesson begins within a day, and some of its workstations are marked in no camera's picture.
+    WorkstationsUnmarked {
+        /// The class.
+        class: String,
+        /// Their numbers in the plan.
+        workstations: Vec<String>,
+    },
+    /// A lesson of today or yesterday is over, and its account says that it is not complete.
+    LessonIncomplete {
+        /// The class.
+        class: String,
+        /// When it began by its plan, RFC 3339.
+        lesson: String,
+        /// The cameras that have not shown enough of it.
+        cameras: Vec<String>,
+        /// The workstations that were not to be seen for long enough.
+        workstations: Vec<String>,
+        /// Whether no roll call is recorded.
+        no_roll_call: bool,
     },
     /// A camera is recorded, and its key frames come too far apart: what is wrong with its picture is found late.
     KeyFramesRare {
@@ -204,6 +231,18 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
             found.push(Attention::NotWatched { camera: watch.camera.clone() });
         }
     }
+    for lesson in &status.lessons {
+        let told = status.lessons.iter().filter(|other| other.has_begun && other.class == lesson.class);
+        let told: Vec<&String> = told.flat_map(|other| &other.unseen).collect();
+        let is_new = |name: &&String| lesson.has_begun || !told.contains(name);
+        let workstations: Vec<String> = lesson.unseen.iter().filter(is_new).cloned().collect();
+        let class = lesson.class.clone();
+        match (workstations.is_empty(), lesson.has_begun) {
+            (true, _) => {}
+            (false, true) => found.push(Attention::WorkstationsUnseen { class, workstations }),
+            (false, false) => found.push(Attention::WorkstationsUnmarked { class, workstations }),
+        }
+    }
     let is_recorded = |name: &str| status.recordings.iter().any(|recording| recording.camera == name);
     for camera in status.cameras.iter().filter(|camera| is_recorded(&camera.name)) {
         if let Some(seconds) = camera.key_frame_seconds.filter(|seconds| *seconds > KEY_FRAME_SECONDS) {
@@ -249,6 +288,23 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     found
 }
 
+/// What a lesson's account tells, when it is not complete.
+pub(crate) fn of_account(account: Coverage) -> Option<Attention> {
+    if account.complete {
+        return None;
+    }
+    let is_short = |complete: Option<bool>| complete == Some(false);
+    let cameras = account.cameras.into_iter().filter(|camera| is_short(camera.complete));
+    let workstations = account.workstations.into_iter().filter(|workstation| is_short(workstation.complete));
+    Some(Attention::LessonIncomplete {
+        class: account.class,
+        lesson: account.start,
+        cameras: cameras.map(|camera| camera.camera).collect(),
+        workstations: workstations.map(|workstation| workstation.workstation).collect(),
+        no_roll_call: !account.roll_call_recorded.unwrap_or(account.roll_call.is_some()),
+    })
+}
+
 fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
     let mut found = Vec::new();
     match keeping.disk {
@@ -278,20 +334,107 @@ mod tests {
     use crate::clock::TestClock;
     use crate::config::Config;
     use crate::journal::Journal;
+    use crate::coverage::LessonWatch;
     use crate::status::{Running, gather};
     use crate::sync::SyncStatus;
     use std::sync::Arc;
 
-    #[test]
-    fn key_frames_of_a_recorded_camera_that_are_too_far_apart_need_attention() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("rollcall.toml");
+    /// A config and a journal on the morning of 24 November.
+    fn appliance(folder: &std::path::Path) -> (Config, Journal) {
+        let file = folder.join("rollcall.toml");
         std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
             .expect("written");
         let config = Config::load(&file).expect("a config");
-        let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
+        let clock = Arc::new(TestClock::at("2026-11-24T01:00:00Z".parse().expect("a time")));
         let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, config.timezone());
-        let journal = journal.expect("initialised");
+        (config, journal.expect("initialised"))
+    }
+
+    #[test]
+    fn workstations_that_nobody_sees_need_attention_and_before_the_lesson_those_that_nobody_has_marked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, journal) = appliance(folder.path());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        let lesson = |has_begun, unseen: &[&str]| LessonWatch {
+            class: "2026-001".into(),
+            has_begun,
+            unseen: names(unseen),
+        };
+        let told = |lessons: Vec<LessonWatch>| {
+            let running = Running { lessons, ..Running::default() };
+            let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
+            let mut found = status.attention;
+            found.retain(|one| {
+                matches!(one, Attention::WorkstationsUnseen { .. } | Attention::WorkstationsUnmarked { .. })
+            });
+            found
+        };
+        let class = || "2026-001".to_owned();
+        assert_eq!(told(vec![lesson(true, &[]), lesson(false, &[])]), []);
+        let found = told(vec![lesson(true, &["17"]), lesson(false, &["17", "18"])]);
+        let unseen = Attention::WorkstationsUnseen { class: class(), workstations: names(&["17"]) };
+        let unmarked = Attention::WorkstationsUnmarked { class: class(), workstations: names(&["18"]) };
+        assert_eq!(found, [unseen, unmarked], "each is told once");
+        assert!(found[0].to_string().contains("workstations 17:") && found[1].to_string().contains("workstations 18:"));
+        assert!(chinese::chinese(&found[0]).contains("工位 17 ") && chinese::chinese(&found[1]).contains("工位 18 "));
+    }
+
+    #[test]
+    fn a_lesson_of_today_or_yesterday_that_is_not_complete_needs_attention_and_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, journal) = appliance(folder.path());
+        let account = |day: u32, complete: bool, is_recorded: bool| -> Coverage {
+            let shown = |name: &str, complete: bool| {
+                serde_json::json!({
+                    "workstation": name, "cameras": [], "required_ms": 60_000, "visible_ms": 0, "hidden_ms": {},
+                    "unknown_ms": 60_000, "complete": complete
+                })
+            };
+            serde_json::from_value(serde_json::json!({
+                "class": "2026-001", "start": format!("2026-11-{day}T08:00:00.000+08:00"),
+                "end": format!("2026-11-{day}T08:01:00.000+08:00"), "from": format!("2026-11-{day}T08:00:00.000+08:00"),
+                "cameras": [{
+                    "camera": "back", "required_ms": 60_000, "recorded_ms": 60_000, "gaps_ms": {}, "unexplained_ms": 0,
+                    "complete": true
+                }],
+                "workstations": [shown("16", true), shown("17", complete)], "roll_call_recorded": is_recorded,
+                "required_share": 0.99, "complete": complete
+            }))
+            .expect("an account")
+        };
+        let class = crate::class::ClassId::new("2026-001").expect("valid");
+        for (day, complete, is_recorded) in [(22, false, true), (23, false, false), (24, true, true)] {
+            let account = account(day, complete, is_recorded);
+            let start = account.start.parse().expect("a time");
+            let put = journal.transaction(|batch| {
+                let seq = batch.append(evidence::record::Data::Coverage(account))?.seq;
+                batch.put_coverage(seq, &class, start)?;
+                Ok::<_, crate::journal::JournalError>(())
+            });
+            put.expect("journalled");
+        }
+        let status = gather(&config, &journal, None, SyncStatus::unknown(), None).expect("gathered");
+        let mut found = status.attention;
+        found.retain(|one| matches!(one, Attention::LessonIncomplete { .. }));
+        let expected = Attention::LessonIncomplete {
+            class: "2026-001".into(),
+            lesson: "2026-11-23T08:00:00.000+08:00".into(),
+            cameras: Vec::new(),
+            workstations: vec!["17".into()],
+            no_roll_call: true,
+        };
+        assert_eq!(found, [expected], "yesterday's only: an older one is in the recordings, today's is complete");
+        let text = found[0].to_string();
+        assert!(text.contains("lesson of 2026-11-23 08:00") && text.contains("workstation 17"), "{text}");
+        assert!(text.contains("no roll call is recorded"), "{text}");
+        let text = chinese::chinese(&found[0]);
+        assert!(text.contains("11-23 08:00") && text.contains("工位 17") && text.contains("没有录到课前点名"), "{text}");
+    }
+
+    #[test]
+    fn key_frames_of_a_recorded_camera_that_are_too_far_apart_need_attention() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, journal) = appliance(folder.path());
         let running = Some(Running::default());
         let mut status = gather(&config, &journal, running, SyncStatus::unknown(), None).expect("gathered");
         let recording = serde_json::json!({

@@ -16,6 +16,7 @@ mod progress;
 mod rollcall;
 mod service;
 mod sights;
+mod unseen;
 mod watch;
 
 pub use journal::close_left_open;
@@ -24,3 +25,4 @@ pub use progress::Progress;
 #[cfg(test)]
 pub(crate) use progress::Standing;
 pub use service::{CameraWatch, Service};
+pub use unseen::LessonWatch;

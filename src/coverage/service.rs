@@ -5,8 +5,9 @@
 use super::forget::forget;
 use super::progress::Progress;
 use super::rollcall;
+use super::unseen::{self, LessonWatch, Marked, Unseen};
 use super::watch::Watch;
-use crate::camera::Camera;
+use crate::camera::{Camera, CameraState};
 use crate::class::ClassId;
 use crate::config::Config;
 use crate::journal::{Journal, JournalError};
@@ -14,8 +15,9 @@ use crate::lasting::Lasting;
 use crate::pulse::Pulse;
 use crate::recording::{Lesson, Plan};
 use crate::store::StoreError;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
@@ -27,6 +29,8 @@ const TURN: Duration = Duration::from_millis(250);
 const PLAN_EVERY: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// Workstations that lessons need and that nobody has marked are told of so long before.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// How the watch over one camera's picture stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -53,12 +57,19 @@ pub struct CameraWatch {
     pub idle_seconds: f64,
 }
 
-/// A lesson that goes on, and the cameras that it names; none means all.
+/// A lesson that goes on, or is to begin, with the cameras and the workstations that it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Current {
     pub class: ClassId,
     pub start: Timestamp,
     pub cameras: Vec<String>,
+    pub workstations: Vec<String>,
+}
+
+impl From<Lesson> for Current {
+    fn from(Lesson { class, start, cameras, workstations, .. }: Lesson) -> Current {
+        Current { class, start, cameras, workstations }
+    }
 }
 
 /// A watch that is running. Stops when dropped.
@@ -69,6 +80,7 @@ pub struct Service {
 
 struct Shared {
     state: Mutex<Vec<CameraWatch>>,
+    lessons: Mutex<Vec<LessonWatch>>,
     progress: Arc<Progress>,
     pulse: Pulse,
     stop: AtomicBool,
@@ -86,9 +98,21 @@ impl Service {
             .collect();
         let state = watches.iter().map(|watch| watch.status(None)).collect();
         let (progress, pulse, stop) = (Arc::default(), Pulse::default(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { state: Mutex::new(state), progress, pulse, stop });
+        let shared = Arc::new(Shared { state: Mutex::new(state), lessons: Mutex::default(), progress, pulse, stop });
         let (plan, minutes) = (Plan::new(config), config.recording.rollcall_minutes);
-        let mut run = Run { shared: shared.clone(), journal, cameras, watches, plan, minutes, lessons: Vec::new() };
+        let mut run = Run {
+            shared: shared.clone(),
+            journal,
+            cameras,
+            watches,
+            plan,
+            minutes,
+            lessons: Vec::new(),
+            ahead: Vec::new(),
+            references: BTreeMap::new(),
+            marked: Marked::new(),
+            unseen: Unseen::default(),
+        };
         let thread = Builder::new().name("coverage".into()).spawn(move || run.run())?;
         Ok(Service { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -100,6 +124,11 @@ impl Service {
         // Told by who asks: one that hangs says nothing of itself.
         state.iter_mut().for_each(|watch| watch.idle_seconds = idle_seconds);
         state
+    }
+
+    /// How the workstations stand that lessons need.
+    pub fn lessons(&self) -> Vec<LessonWatch> {
+        lock(&self.shared.lessons).clone()
     }
 
     /// For how long the watch has not been at work.
@@ -135,6 +164,12 @@ struct Run {
     plan: Plan,
     minutes: i64,
     lessons: Vec<Current>,
+    /// Those that begin within a day.
+    ahead: Vec<Current>,
+    /// The record of each camera's reference, of which `marked` tells the workstations.
+    references: BTreeMap<String, Option<u64>>,
+    marked: Marked,
+    unseen: Unseen,
 }
 
 impl Run {
@@ -177,20 +212,54 @@ impl Run {
     fn look_at_plan(&mut self) -> Result<(), JournalError> {
         let now = self.journal.clock().now();
         self.lessons = current(&self.journal, &mut self.plan, now)?;
+        self.ahead = ahead(&self.journal, &mut self.plan, now)?;
+        self.look_at_marks()?;
         rollcall::look(&self.journal, &mut self.plan, self.minutes, now)
     }
 
-    fn tell(&self) {
-        let status = |watch: &Watch| watch.status(Some(&self.lessons));
-        *lock(&self.shared.state) = self.watches.iter().map(status).collect();
+    /// Learns which workstations are marked in the pictures of the cameras that lessons need.
+    fn look_at_marks(&mut self) -> Result<(), StoreError> {
+        let reader = self.journal.store().read()?;
+        for camera in self.lessons.iter().chain(&self.ahead).flat_map(|lesson| &lesson.cameras) {
+            let seq = reader.reference_seq(camera)?;
+            if self.references.get(camera) != Some(&seq) {
+                let marked = reader.reference(camera)?.map(|row| row.workstations).unwrap_or_default();
+                self.marked.insert(camera.clone(), marked.into_iter().map(|one| one.workstation).collect());
+                self.references.insert(camera.clone(), seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        let state: Vec<CameraWatch> = self.watches.iter().map(|watch| watch.status(Some(&self.lessons))).collect();
+        // Of those that send nothing, or nothing that can be judged, that is told.
+        let is_live = |watch: &Watch| self.cameras[watch.index()].status().state == CameraState::Live;
+        let able = self.watches.iter().zip(&state).filter(|(watch, state)| !state.blind && is_live(watch));
+        let able: Vec<&CameraWatch> = able.map(|(_, state)| state).collect();
+        let is_known = |lesson: &Current, name: &str| unseen::is_known(lesson, name, &self.marked, &able);
+        let mut lessons = self.unseen.take(Instant::now(), &self.lessons, is_known);
+        lessons.extend(unseen::unmarked(&self.ahead, &self.marked));
+        *lock(&self.shared.lessons) = lessons;
+        *lock(&self.shared.state) = state;
         self.shared.progress.tell(self.watches.iter().map(Watch::standing));
     }
 }
 
 /// The lessons that go on, roll call included.
 fn current(journal: &Journal, plan: &mut Plan, now: Timestamp) -> Result<Vec<Current>, StoreError> {
-    let of = |lesson: Lesson| Current { class: lesson.class, start: lesson.start, cameras: lesson.cameras };
-    Ok(plan.lessons_at(journal, now)?.into_iter().map(of).collect())
+    Ok(plan.lessons_at(journal, now)?.into_iter().map(Current::from).collect())
+}
+
+/// The lessons that begin within a day, roll call included.
+fn ahead(journal: &Journal, plan: &mut Plan, now: Timestamp) -> Result<Vec<Current>, StoreError> {
+    let today = now.to_zoned_datetime(journal.zone().clone()).date();
+    let mut ahead = Vec::new();
+    for date in [Some(today), today.tomorrow().ok()].into_iter().flatten() {
+        let lessons = plan.lessons_on(journal, date)?;
+        ahead.extend(lessons.into_iter().filter(|lesson| now < lesson.span.from && lesson.span.from <= now + AHEAD));
+    }
+    Ok(ahead.into_iter().map(Current::from).collect())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -200,7 +269,49 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{SystemClock, TestClock};
+    use crate::journal::{PlanSource, testing};
+    use evidence::record::MarkedWorkstation;
+
+    #[test]
+    fn what_nobody_has_marked_for_a_lesson_is_known_a_day_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        // The evening before.
+        let clock = Arc::new(TestClock::at("2026-11-22T12:00:00Z".parse().expect("a time")));
+        let state = &config.appliance.state_dir;
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+        let journal = Arc::new(journal);
+        let mut class = testing::class("2026-001", &["1"], &["T1"]);
+        class.lessons[0].cameras = vec!["back".into()];
+        class.lessons[0].workstations = vec!["1".into(), "17".into()];
+        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+        let mark = |names: &[&str]| {
+            let polygon = vec![[0.1, 0.1], [0.4, 0.1], [0.4, 0.4]];
+            let marked = |name: &&str| MarkedWorkstation { workstation: (*name).to_owned(), polygon: polygon.clone() };
+            let marks: Vec<_> = names.iter().map(marked).collect();
+            let jpeg = crate::picture::Picture::black(64, 36).to_jpeg(90).expect("encodes");
+            journal.set_reference("back", &jpeg, &marks, "staff:T1").expect("set");
+        };
+        mark(&["1", "017"]);
+        let service = Service::start(&config, journal.clone(), Arc::default()).expect("started");
+        let wait_for = |unseen: &[&str]| {
+            let end = Instant::now() + Duration::from_secs(30);
+            loop {
+                match &service.lessons()[..] {
+                    [LessonWatch { has_begun: false, unseen: found, .. }] if found == unseen => return,
+                    found => assert!(Instant::now() < end, "{found:?}"),
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait_for(&["17"]);
+        mark(&["1", "17"]);
+        wait_for(&[]);
+    }
 
     #[test]
     fn a_watch_that_hangs_gives_no_sign_of_life_until_it_goes_on() {

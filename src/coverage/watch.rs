@@ -28,7 +28,7 @@ const GOOD_FOR_REFERENCE: u32 = 3;
 const THUMBNAIL_WIDTH: u32 = 320;
 const REFERENCE_WIDTH: u32 = 1280;
 /// So long after a lesson has begun, or a camera has come back, its pictures are expected to be judged …
-const GRACE: Duration = Duration::from_secs(35);
+pub(super) const GRACE: Duration = Duration::from_secs(35);
 /// … and for so long without a pause, or else it is blind.
 const STEADY: Duration = Duration::from_secs(15);
 /// Wall and monotonic time may drift apart by this much between two samples: slewing, not a step.

@@ -18,10 +18,25 @@ const AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// The cameras of a lesson's account, if it has been made: those that had to record it as the config was then.
 pub fn cameras_accounted(view: &View, class: &ClassId, start: Timestamp) -> Result<Option<Vec<String>>, StoreError> {
-    let Some(seq) = view.coverage(class, start)? else { return Ok(None) };
+    let made = account_made(view, class, start)?;
+    Ok(made.map(|made| made.cameras.into_iter().map(|camera| camera.camera).collect()))
+}
+
+/// A lesson's account, if it has been made.
+pub(crate) fn account_made(view: &View, class: &ClassId, start: Timestamp) -> Result<Option<Coverage>, StoreError> {
+    view.coverage(class, start)?.map_or(Ok(None), |seq| read(view, seq))
+}
+
+/// The accounts that have been made of the lessons that began within the span, in order of time.
+pub(crate) fn accounts_made(view: &View, from: Timestamp, until: Timestamp) -> Result<Vec<Coverage>, StoreError> {
+    let read = view.coverages(from, until)?.into_iter().map(|seq| read(view, seq));
+    Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn read(view: &View, seq: u64) -> Result<Option<Coverage>, StoreError> {
     let record = view.record(seq)?.and_then(|record| read_unverified(record.as_str()).ok());
     Ok(record.and_then(|record| match record.data {
-        Data::Coverage(coverage) => Some(coverage.cameras.into_iter().map(|camera| camera.camera).collect()),
+        Data::Coverage(coverage) => Some(coverage),
         _ => None,
     }))
 }
@@ -64,8 +79,11 @@ pub(super) fn close_lessons(
             }
         }
         let shown = coverage::shown(journal, &lesson, rollcall_minutes)?;
-        let complete = journal_coverage(journal, &lesson, shown, required_share)?;
-        tracing::info!(class = %lesson.class, complete, "the lesson is over; its account is made");
+        if journal_coverage(journal, &lesson, shown, required_share)? {
+            tracing::info!(class = %lesson.class, start = %lesson.start, "the lesson is over; its account is made");
+        } else {
+            tracing::warn!(class = %lesson.class, start = %lesson.start, "the lesson is over, and it is not complete");
+        }
     }
     Ok(())
 }

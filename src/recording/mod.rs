@@ -23,7 +23,7 @@ mod space;
 mod stray;
 mod worker;
 
-pub(crate) use accounts::account_from;
+pub(crate) use accounts::{account_from, account_made, accounts_made};
 pub use accounts::{account_of, cameras_accounted};
 pub use fact::Wanted;
 pub use file::hash_file;

@@ -172,6 +172,7 @@ fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
 fn coverage(registry: &mut Registry, status: &Status) {
     let findings = Family::<Labels, Gauge>::default();
     let gaps = Family::<Labels, Gauge>::default();
+    let (unseen, incomplete) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     for attention in &status.attention {
         match attention {
             Attention::Finding { what, camera, workstation, .. } => {
@@ -184,9 +185,17 @@ fn coverage(registry: &mut Registry, status: &Status) {
                 let labels = vec![("camera".into(), camera.clone()), ("cause".into(), word(cause))];
                 gaps.get_or_create(&labels).set(1);
             }
+            Attention::WorkstationsUnseen { workstations, .. } => {
+                unseen.inc_by(workstations.len() as i64);
+            }
+            Attention::LessonIncomplete { .. } => {
+                incomplete.inc();
+            }
             _ => {}
         }
     }
+    registry.register("workstations_unseen", "Workstations of lessons that go on of which no camera tells", unseen);
+    registry.register("lessons_incomplete", "Lessons of today and yesterday that are not complete", incomplete);
     registry.register("finding_open", "1 for each finding that goes on", findings);
     registry.register("recording_gap_open", "1 while a lesson goes on and a camera is not recorded", gaps);
     let seconds = Family::<Labels, Counter<f64, AtomicU64>>::default();

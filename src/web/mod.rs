@@ -81,6 +81,7 @@ impl App {
             cameras: &self.cameras,
             recordings,
             coverage: lessons.map(|lessons| lessons.coverage.status()).unwrap_or_default(),
+            lessons: lessons.map(|lessons| lessons.coverage.lessons()).unwrap_or_default(),
             alarms: self.alarm.as_ref().map(|alarm| alarm.list()).unwrap_or_default(),
             undelivered: self.alarm.as_ref().map(|alarm| alarm.undelivered()).unwrap_or_default(),
             keeping: lessons.map(|lessons| lessons.recording.keeping()),

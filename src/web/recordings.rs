@@ -8,7 +8,7 @@ use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
 use crate::class::{ClassId, Span};
 use crate::clock::local;
-use crate::recording::{Lesson, Plan, account_from};
+use crate::recording::{Lesson, Plan, account_from, account_made};
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use evidence::record::GapCause;
+use evidence::record::{CameraCoverage, Coverage, GapCause, WorkstationCoverage};
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,31 @@ struct LessonView {
     /// Those that have to record it; none: all.
     cameras: Vec<String>,
     accounts: Vec<AccountView>,
+    /// What its account says, once it is made.
+    verdict: Option<VerdictView>,
+}
+
+/// A lesson's account, as it was journalled when the lesson was over.
+#[derive(Serialize)]
+struct VerdictView {
+    complete: bool,
+    required_share: f64,
+    /// Whether a camera has recorded the roll call.
+    roll_call_recorded: bool,
+    cameras: Vec<ShownView>,
+    workstations: Vec<ShownView>,
+}
+
+/// For how long a camera has shown the lesson, or a workstation was to be seen.
+#[derive(Serialize)]
+struct ShownView {
+    name: String,
+    required_ms: u64,
+    shown_ms: u64,
+    /// Of the rest: nobody knows whether it did, or was.
+    unknown_ms: u64,
+    /// Absent in accounts of before this was told.
+    complete: Option<bool>,
 }
 
 /// A camera's account of a lesson, as far as the lesson has come.
@@ -226,6 +251,9 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
     let name = |lesson: &Lesson| classes.get(&lesson.class).cloned().unwrap_or_default();
     let mut lessons: Vec<LessonView> =
         planned.iter().map(|lesson| lesson_view(lesson, name(lesson), &cameras, now)).collect();
+    for (view, lesson) in lessons.iter_mut().zip(&planned) {
+        view.verdict = account_made(&reader, &lesson.class, lesson.start)?.map(verdict_view);
+    }
     lessons.sort_by_key(|lesson| (lesson.start, lesson.class.clone()));
     Ok(Day {
         date: date.to_string(),
@@ -334,6 +362,39 @@ fn lesson_view(lesson: &Lesson, name: String, cameras: &[Camera], now: Timestamp
         end: lesson.span.until.as_millisecond(),
         cameras: lesson.cameras.clone(),
         accounts: cameras.iter().filter(must).map(|camera| camera.account(lesson.span, now)).collect(),
+        verdict: None,
+    }
+}
+
+fn verdict_view(account: Coverage) -> VerdictView {
+    VerdictView {
+        complete: account.complete,
+        required_share: account.required_share,
+        roll_call_recorded: account.roll_call_recorded.unwrap_or(account.roll_call.is_some()),
+        cameras: account.cameras.into_iter().map(camera_shown).collect(),
+        workstations: account.workstations.into_iter().map(workstation_shown).collect(),
+    }
+}
+
+fn camera_shown(account: CameraCoverage) -> ShownView {
+    let unwatched = account.unwatched_ms.unwrap_or_default();
+    let not_shown = account.impaired_ms.values().sum::<u64>() + unwatched;
+    ShownView {
+        name: account.camera,
+        required_ms: account.required_ms,
+        shown_ms: account.recorded_ms.saturating_sub(not_shown),
+        unknown_ms: unwatched + account.unexplained_ms,
+        complete: account.complete,
+    }
+}
+
+fn workstation_shown(account: WorkstationCoverage) -> ShownView {
+    ShownView {
+        name: account.workstation,
+        required_ms: account.required_ms,
+        shown_ms: account.visible_ms,
+        unknown_ms: account.unknown_ms,
+        complete: account.complete,
     }
 }
 

@@ -68,6 +68,8 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::NotEnrolled { .. }
             | Attention::NoClass
             | Attention::NothingRecorded
+            | Attention::WorkstationsUnmarked { .. }
+            | Attention::LessonIncomplete { .. }
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )

@@ -57,7 +57,14 @@ def timeline(browser):
             expect(rows.nth(1)).to_contain_text("0:17:50 / 0:20:00")
             expect(rows.nth(1)).to_contain_text("0:00:10")
             expect(rows.nth(1)).to_contain_text("0:02:00")
-            expect(rows.nth(2)).to_contain_text("0:15:00 / 0:20:00")
+            second = rows.filter(has_text="08:50–09:00")
+            expect(second).to_contain_text("0:15:00 / 0:20:00")
+            # What the lessons' accounts say of them, which are made when the appliance has started.
+            verdicts = page.locator("tr.verdict")
+            expect(verdicts).to_have_count(2, timeout=40_000)
+            said = {"zh": ("不完整", "工位 01 0.00 % (未知 0:20:00)", "没有录到课前点名"), "en": ("not complete", "workstation 01 0.00 % (unknown 0:20:00)", "no roll call is recorded")}
+            for text in said[lang]:
+                expect(verdicts.first).to_contain_text(text)
             accessible(page, f"the recordings, {scheme}")
             shot(page, f"recordings-{scheme}")
             assert not errors, errors

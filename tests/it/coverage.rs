@@ -243,6 +243,8 @@ fn a_camera_that_dies_and_a_roll_call_that_is_missing_are_told_within_ten_second
     wait_for("recording", 30, || appliance.recording().expect("begun").status()[0].recording.then_some(()));
     // What it missed at the start was told of, unless it was recorded before anybody looked.
     std::thread::sleep(Duration::from_secs(3));
+    // The plan needs three workstations, and nobody has marked any.
+    receiver.wait("begun", "code", "workstations_unseen");
     let is_begun =
         |(_, body): &(String, Value)| body["event"] == "begun" && body["attention"]["code"] == "not_recorded";
     if receiver.all().iter().any(is_begun) {
@@ -306,6 +308,7 @@ fn a_covered_camera_is_found_told_and_accounted_for() {
         assert!(workstation.visible_ms > 10_000, "{workstation:?}");
     }
     assert_eq!(nowhere.unknown_ms, nowhere.required_ms, "workstation 9 is marked in no picture");
+    receiver.wait("begun", "code", "lesson_incomplete");
     runtime.block_on(appliance.stop()).expect("stops");
 }
 

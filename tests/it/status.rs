@@ -92,13 +92,9 @@ fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
             idle_seconds,
         };
         let running = Running {
-            cameras: &[],
             recordings: vec![recording],
             coverage: vec![CameraWatch { camera: camera(), waiting: watch, ..CameraWatch::default() }],
-            alarms: Vec::new(),
-            undelivered: Vec::new(),
-            keeping: None,
-            model: None,
+            ..Running::default()
         };
         let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
         let is_about_it =

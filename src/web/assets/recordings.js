@@ -106,8 +106,24 @@ $("#player").addEventListener("keydown", (event) => {
 
 // ——— totals
 
+const percent = (part, whole) => `${(Math.floor((whole ? part / whole : 1) * 10000) / 100).toFixed(2)} %`;
+
+// What the account of a lesson that is over says: complete or not, why not, and for how long each workstation was shown.
+function verdict({ verdict }) {
+  if (!verdict) return [];
+  const isEnough = ({ complete, shown_ms, required_ms }) => complete ?? shown_ms >= required_ms * verdict.required_share;
+  const text = (key) => (one) => `${t(key, { name: one.name })} ${percent(one.shown_ms, one.required_ms)}${one.unknown_ms ? ` (${t("unexplained")} ${length(one.unknown_ms)})` : ""}`;
+  const short = (key, all) => all.filter((one) => !isEnough(one)).map(text(key));
+  const why = [...short("shown_by", verdict.cameras), ...short("workstation", verdict.workstations), ...(verdict.roll_call_recorded ? [] : [t("no_roll_call_recorded")])];
+  const enough = verdict.workstations.filter(isEnough).map(text("workstation"));
+  const row = (head, mark, what, ...details) => element("tr", { className: "verdict" }, element("td"), Object.assign(element("td", { textContent: head }), { colSpan: 2 }), element("td", {}, element("span", { className: `mark ${mark}`, textContent: what })), element("td", { className: "wrap", textContent: details.join("；") || "—" }));
+  const rows = [row(t("verdict"), verdict.complete ? "good" : "bad", t(verdict.complete ? "complete" : "incomplete"), ...(verdict.complete ? [] : why))];
+  if (enough.length) rows.push(row(t("workstations_shown"), enough.length === verdict.workstations.length ? "good" : "warn", `${enough.length} / ${verdict.workstations.length}`, ...enough));
+  return rows;
+}
+
 function accounts() {
-  const rows = day.lessons.flatMap((lesson) => lesson.accounts.map((account, at) => {
+  const rows = day.lessons.flatMap((lesson) => [...lesson.accounts.map((account, at) => {
     const share = account.required_ms ? account.recorded_ms / account.required_ms : 1;
     const missing = Object.entries(account.gaps_ms).map(([cause, ms]) => `${causes[cause]} ${length(ms)}`);
     if (account.unexplained_ms) missing.push(`${t("unexplained")} ${length(account.unexplained_ms)}`);
@@ -116,9 +132,9 @@ function accounts() {
     return element("tr", {},
       Object.assign(element("th", {}, ...name), { scope: "row" }), element("td", { textContent: account.camera }),
       element("td", { textContent: `${length(account.recorded_ms)} / ${length(account.required_ms)}` }),
-      element("td", {}, element("span", { className: `mark ${mark}`, textContent: `${(Math.floor(share * 10000) / 100).toFixed(2)} %` }), account.is_over ? "" : ` ${t("so_far")}`),
+      element("td", {}, element("span", { className: `mark ${mark}`, textContent: percent(account.recorded_ms, account.required_ms) }), account.is_over ? "" : ` ${t("so_far")}`),
       element("td", { className: "wrap", textContent: missing.join("；") || "—" }));
-  }));
+  }), ...verdict(lesson)]);
   if (!rows.length) return element("p", { className: "none", textContent: day.lessons.length ? t("not_begun") : t("no_lessons") });
   const heads = ["lesson", "camera", "recorded", "share", "missing"].map((key) => Object.assign(element("th", { textContent: t(key) }), { scope: "col" }));
   heads[2].textContent = `${t("recorded")} / ${t("required")}`;
