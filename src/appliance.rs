@@ -182,7 +182,7 @@ impl Appliance {
             stills: web::Stills::default(),
         });
         let source = app.clone();
-        tasks.push(tokio::spawn(alarm.run(Arc::new(move || source.gather().ok()))));
+        tasks.push(tokio::spawn(alarm.run(Arc::new(move || source.status()))));
         let mut pages = None;
         if let Some(listener) = listener {
             pages = Some(tokio::spawn(async move {

@@ -10,10 +10,10 @@ use crate::coverage::{CameraWatch, LessonWatch};
 use crate::journal::{Journal, JournalError};
 pub use crate::recording::DiskStatus;
 use crate::recording::{CameraRecording, Keeping, accounts_made};
-use crate::store::FindingRow;
+use crate::store::{FindingRow, StoreError, View};
 use crate::sync::{Link, SyncStatus};
 use evidence::record::{ClockQuality, WindowKind};
-use jiff::ToSpan;
+use jiff::{ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 /// The whole.
@@ -55,6 +55,9 @@ pub struct Status {
     /// What is kept of the recordings; absent when the appliance does not run.
     #[serde(default)]
     pub keeping: Option<Keeping>,
+    /// Why the database cannot be read; of what it tells (classes, findings, accounts) nothing is known then.
+    #[serde(default)]
+    pub unknown: Option<String>,
     /// What needs attention.
     pub attention: Vec<Attention>,
 }
@@ -115,10 +118,56 @@ pub fn gather(
     log: SyncStatus,
     trouble: Option<String>,
 ) -> Result<Status, JournalError> {
+    let running = running.unwrap_or_default();
     let now = local(&**journal.clock(), journal.zone());
-    let Running { cameras, recordings, coverage, lessons, alarms, undelivered, keeping, model } =
-        running.unwrap_or_default();
-    let reader = journal.store().read()?;
+    let told = Told::read(config, journal, &now, running.model.as_deref())?;
+    Ok(put_together(config, journal, &now, running, log, trouble, told))
+}
+
+/// Likewise of an appliance that runs: when the database cannot be read, the status says so, and tells the rest.
+pub fn gather_what_is_known(
+    config: &Config,
+    journal: &Journal,
+    running: Running<'_>,
+    log: SyncStatus,
+    trouble: Option<String>,
+) -> Status {
+    let now = local(&**journal.clock(), journal.zone());
+    let told = Told::read(config, journal, &now, running.model.as_deref());
+    let told = told.unwrap_or_else(|error| Told { unknown: Some(error.to_string()), ..Told::default() });
+    put_together(config, journal, &now, running, log, trouble, told)
+}
+
+/// What the database tells.
+#[derive(Default)]
+struct Told {
+    classes: Vec<ClassStatus>,
+    /// Findings that go on, and lessons that are not complete.
+    attention: Vec<Attention>,
+    /// Why it tells nothing.
+    unknown: Option<String>,
+}
+
+impl Told {
+    fn read(config: &Config, journal: &Journal, now: &ZonedDateTime, model: Option<&str>) -> Result<Told, JournalError> {
+        let reader = journal.store().read()?;
+        let classes = classes(config, &reader, now, model)?;
+        let finding = |row: FindingRow| Attention::Finding {
+            what: row.what,
+            class: row.class.filter(|_| row.camera.is_none()),
+            camera: row.camera,
+            workstation: row.workstation,
+            since: journal.time_text(row.start),
+        };
+        let mut attention: Vec<Attention> = reader.open_findings()?.into_iter().map(finding).collect();
+        let yesterday = now.saturating_sub(1.day()).start_of_day().map_or(now.timestamp(), |day| day.timestamp());
+        attention.extend(accounts_made(&reader, yesterday, now.timestamp())?.into_iter().filter_map(of_account));
+        Ok(Told { classes, attention, unknown: None })
+    }
+}
+
+/// How the classes stand that are not closed.
+fn classes(config: &Config, reader: &View, now: &ZonedDateTime, model: Option<&str>) -> Result<Vec<ClassStatus>, StoreError> {
     let accepted = reader.accepted_on(now.date())?;
     let mut classes = Vec::new();
     for row in reader.classes()? {
@@ -130,7 +179,7 @@ pub fn gather(
                 .filter(|(id, number, window)| *id == class.id && *window == kind && of_trainee(number))
                 .count()
         };
-        let enrolled = reader.enrolled_with(&class.id, model.as_deref())?;
+        let enrolled = reader.enrolled_with(&class.id, model)?;
         let other_model = reader.enrolled(&class.id)?.difference(&enrolled).count();
         let mut qr_only = 0;
         for person in class.people().filter(|person| !enrolled.contains(&person.number)) {
@@ -150,18 +199,19 @@ pub fn gather(
             name: class.name.clone(),
         });
     }
-    let finding = |row: FindingRow| Attention::Finding {
-        what: row.what,
-        class: row.class.filter(|_| row.camera.is_none()),
-        camera: row.camera,
-        workstation: row.workstation,
-        since: journal.time_text(row.start),
-    };
-    let findings = reader.open_findings()?.into_iter().map(finding);
-    let findings: Vec<Attention> = findings.collect();
-    let yesterday = now.saturating_sub(1.day()).start_of_day().map_or(now.timestamp(), |day| day.timestamp());
-    let accounts = accounts_made(&reader, yesterday, now.timestamp())?;
-    drop(reader);
+    Ok(classes)
+}
+
+fn put_together(
+    config: &Config,
+    journal: &Journal,
+    now: &ZonedDateTime,
+    running: Running<'_>,
+    log: SyncStatus,
+    trouble: Option<String>,
+    told: Told,
+) -> Status {
+    let Running { cameras, recordings, coverage, lessons, alarms, undelivered, keeping, model: _ } = running;
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         device: journal.log().origin.clone(),
@@ -169,7 +219,7 @@ pub fn gather(
         room: config.appliance.room.clone(),
         time: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         clock: journal.clock().quality(),
-        classes,
+        classes: told.classes,
         cameras: cameras.iter().map(Camera::status).collect(),
         recordings,
         coverage,
@@ -178,16 +228,16 @@ pub fn gather(
         log,
         disk: crate::recording::disk(&config.appliance.state_dir).ok(),
         keeping,
+        unknown: told.unknown,
         attention: Vec::new(),
     };
     status.attention = attention(&status, now.timestamp().as_second(), trouble);
-    status.attention.extend(findings);
-    status.attention.extend(accounts.into_iter().filter_map(of_account));
+    status.attention.extend(told.attention);
     let undelivered = undelivered.into_iter();
     status
         .attention
         .extend(undelivered.map(|Undelivered { target, problem }| Attention::AlarmUndelivered { target, problem }));
-    Ok(status)
+    status
 }
 
 impl std::fmt::Display for Status {
@@ -255,5 +305,45 @@ impl std::fmt::Display for Status {
             writeln!(f, "attention   {attention}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::store::FILE_NAME;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_database_that_cannot_be_read_is_told_and_so_is_all_that_is_known_without_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let clock = Arc::new(TestClock::at("2026-11-24T01:00:00Z".parse().expect("a time")));
+        let state = &config.appliance.state_dir;
+        let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
+        let told = || {
+            let watch = CameraWatch { camera: "back".into(), idle_seconds: 60.0, ..CameraWatch::default() };
+            let running = Running { coverage: vec![watch], keeping: Some(Keeping::default()), ..Running::default() };
+            let status = gather_what_is_known(&config, &journal, running, SyncStatus::unknown(), None);
+            let is_about_it = |one: &&Attention| {
+                matches!(one, Attention::StatusUnknown { .. } | Attention::WatchHangs | Attention::NoClass)
+            };
+            let found: Vec<Attention> = status.attention.iter().filter(is_about_it).cloned().collect();
+            (found, status.unknown)
+        };
+        assert_eq!(told(), (vec![Attention::WatchHangs, Attention::NoClass], None));
+        let key = std::fs::read_to_string(state.join("keys/store.key")).expect("the key");
+        let database = rusqlite::Connection::open(state.join(FILE_NAME)).expect("opened");
+        database.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("keyed");
+        database.execute_batch("ALTER TABLE findings RENAME TO lost").expect("renamed");
+        let (found, unknown) = told();
+        let message = unknown.expect("it cannot be read");
+        assert_eq!(found, [Attention::StatusUnknown { message }, Attention::WatchHangs], "who knows of classes?");
+        database.execute_batch("ALTER TABLE lost RENAME TO findings").expect("renamed");
+        assert_eq!(told(), (vec![Attention::WatchHangs, Attention::NoClass], None));
     }
 }

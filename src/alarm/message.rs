@@ -92,6 +92,7 @@ fn bare(attention: &Attention) -> Attention {
     match attention.clone() {
         Attention::Camera { camera, state, .. } => Attention::Camera { camera, state, problem: None },
         Attention::SyncAlarm { .. } => Attention::SyncAlarm { message: String::new() },
+        Attention::StatusUnknown { .. } => Attention::StatusUnknown { message: String::new() },
         Attention::Trouble { .. } => Attention::Trouble { message: String::new() },
         Attention::CannotDelete { .. } => Attention::CannotDelete { message: String::new() },
         Attention::NotArchived { .. } => Attention::NotArchived { message: String::new() },

@@ -39,6 +39,7 @@ impl Alarms {
     /// Takes what needs attention now; tells what has begun and what has ended.
     pub fn take(&mut self, now: Timestamp, attention: &[Attention]) -> Vec<Event> {
         let mut events = Vec::new();
+        let is_unknown = attention.iter().any(|one| matches!(one, Attention::StatusUnknown { .. }));
         let wanted: Vec<&Attention> = attention.iter().filter(|one| is_alarm(one, attention)).collect();
         for (ended, _, known) in self.kept.iter_mut().filter(|(ended, ..)| ended.is_none()) {
             // What has been told goes on until it is over, whatever else has begun meanwhile.
@@ -47,6 +48,8 @@ impl Alarms {
                 Some(Attention::NotRecorded { .. }) => {}
                 // Figures in it may have changed: the newest are shown.
                 Some(one) => *known = one.clone(),
+                // Nobody knows whether it is over.
+                None if is_unknown && is_read(known) => {}
                 None => {
                     *ended = Some(now);
                     // A lesson that was not complete never will be.
@@ -71,6 +74,15 @@ impl Alarms {
             self.kept.remove(oldest);
         }
         events
+    }
+
+    /// What needs attention when nobody knows: what did before, and that.
+    pub fn unknown(&self, problem: &str) -> Vec<Attention> {
+        let known = self.kept.iter().filter(|(ended, ..)| ended.is_none()).map(|(.., known)| known.clone());
+        let mut all: Vec<Attention> =
+            known.filter(|known| !matches!(known, Attention::StatusUnknown { .. })).collect();
+        all.push(Attention::StatusUnknown { message: problem.to_owned() });
+        all
     }
 
     /// All that are kept, newest first.
@@ -101,6 +113,11 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
         | Attention::AlarmUndelivered { .. } => false,
         _ => true,
     }
+}
+
+/// Whether only the database tells of it.
+fn is_read(attention: &Attention) -> bool {
+    matches!(attention, Attention::Finding { .. } | Attention::LessonIncomplete { .. })
 }
 
 /// Whether `one` is what has become of `known`: a camera is still not recorded, more workstations are unseen.
@@ -173,6 +190,30 @@ mod tests {
         assert_eq!(take(&[]), [Event::Ended(absent), Event::Ended(network)]);
         assert_eq!(take(&[]), []);
         assert!(alarms.list(|time| time.to_string()).iter().all(|alarm| alarm.ended.is_some()));
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_over_goes_on() {
+        let mut alarms = Alarms::default();
+        let finding = Attention::Finding {
+            what: evidence::record::FindingKind::Covered,
+            camera: Some("back".into()),
+            workstation: None,
+            class: None,
+            since: "2026-11-24T08:00:00.000+08:00".into(),
+        };
+        let unknown = |message: &str| Attention::StatusUnknown { message: message.into() };
+        let now = Timestamp::UNIX_EPOCH;
+        let events = alarms.take(now, &[finding.clone(), Attention::WatchHangs]);
+        assert_eq!(events, [Event::Begun(finding.clone()), Event::Begun(Attention::WatchHangs)]);
+        // The database cannot be read: of the watch it is known without it that it is at work again.
+        let events = alarms.take(now, &[unknown("locked")]);
+        assert_eq!(events, [Event::Ended(Attention::WatchHangs), Event::Begun(unknown("locked"))]);
+        let all = alarms.unknown("it does not answer");
+        assert_eq!(all, [finding.clone(), unknown("it does not answer")]);
+        assert_eq!(alarms.take(now, &all), []);
+        let events = alarms.take(now, &[]);
+        assert_eq!(events, [Event::Ended(finding), Event::Ended(unknown("it does not answer"))]);
     }
 
     #[test]

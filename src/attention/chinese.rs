@@ -44,6 +44,9 @@ fn cause_words(cause: GapCause) -> &'static str {
 /// What needs attention, and what to do about it.
 pub fn chinese(attention: &Attention) -> String {
     match attention {
+        Attention::StatusUnknown { message } => {
+            format!("无法读取本机状态，班期、课次和画面异常的情况不明：请检查磁盘，并联系维护人员：{message}")
+        }
         Attention::Camera { camera, state, problem } => {
             let state = if *state == CameraState::Stalled { "画面停滞" } else { "未连接" };
             let problem = problem.as_ref().map_or(String::new(), |problem| format!("（{problem}）"));

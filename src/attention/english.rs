@@ -38,6 +38,11 @@ pub fn cause_text(cause: GapCause) -> &'static str {
 impl std::fmt::Display for Attention {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Attention::StatusUnknown { message } => write!(
+                f,
+                "what the appliance knows cannot be read, so nobody knows of classes, lessons and findings; look at the disk, and \
+                 at the log: {message}"
+            ),
             Attention::Camera { camera, state, problem } => {
                 write!(f, "camera {camera} is {}", format!("{state:?}").to_lowercase())?;
                 problem.as_ref().map_or(Ok(()), |problem| write!(f, ": {problem}"))

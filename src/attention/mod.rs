@@ -28,6 +28,11 @@ const UNSENT_SECONDS: i64 = 24 * 3600;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Attention {
+    /// What the database tells cannot be read: nobody knows whether something else needs attention.
+    StatusUnknown {
+        /// Why.
+        message: String,
+    },
     /// A camera does not deliver frames.
     Camera {
         /// Its name.
@@ -199,6 +204,9 @@ pub enum Attention {
 /// All that needs attention as `status` has it, at `now` (Unix time, s). `trouble` is why check-ins cannot be written down.
 pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attention> {
     let mut found: Vec<Attention> = trouble.map(|message| Attention::Trouble { message }).into_iter().collect();
+    if let Some(message) = &status.unknown {
+        found.push(Attention::StatusUnknown { message: message.clone() });
+    }
     if status.log.state == SyncState::Alarm {
         found.push(Attention::SyncAlarm { message: status.log.error.clone().unwrap_or_default() });
     }
@@ -271,7 +279,7 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     } else if waiting > 0 && status.log.countersigned_at.is_none_or(|at| now - at > UNSENT_SECONDS) {
         found.push(Attention::Unsent { records: waiting });
     }
-    if status.classes.is_empty() {
+    if status.unknown.is_none() && status.classes.is_empty() {
         found.push(Attention::NoClass);
     }
     // `keeping`: it runs.

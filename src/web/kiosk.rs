@@ -36,6 +36,8 @@ const TEXT_JS: &str = include_str!("assets/kiosk-text.js");
 
 /// How often it is looked at lessons, roll calls and alarms.
 const ROOM_EVERY: Duration = Duration::from_secs(2);
+/// A look that takes longer hangs, as on a disk that does not answer.
+const ROOM_ANSWER: Duration = Duration::from_secs(10);
 
 /// Outcomes that a page is told of when it connects.
 const RECENT: usize = 5;
@@ -113,12 +115,21 @@ async fn feed(mut socket: WebSocket, app: &Arc<App>) -> Result<(), axum::Error> 
 fn watch_room(app: Arc<App>) -> mpsc::Receiver<Value> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
+        let (mut asked, mut last) = (None, json!({ "lessons": [], "attention": [] }));
         loop {
-            let app = app.clone();
-            // What fails is in the program's log; it is tried again.
-            if let Ok(room) = blocking(move || rollcall::state(&app)).await
-                && sender.send(room).await.is_err()
-            {
+            // One that hangs is not asked for once more.
+            let answer = asked.get_or_insert_with(|| {
+                let app = app.clone();
+                tokio::task::spawn_blocking(move || rollcall::state(&app))
+            });
+            let room = match tokio::time::timeout(ROOM_ANSWER, answer).await {
+                Ok(answer) => {
+                    asked = None;
+                    answer.inspect(|room| last.clone_from(room)).unwrap_or_else(|_| rollcall::unknown(&last))
+                }
+                Err(_) => rollcall::unknown(&last),
+            };
+            if sender.send(room).await.is_err() {
                 return;
             }
             tokio::select! {

@@ -30,7 +30,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Response> {
 }
 
 fn collect(app: &App) -> Result<String, Response> {
-    let status = app.status()?;
+    let status = app.status();
     let mut registry = Registry::with_prefix("rollcall");
     let gauge = |registry: &mut Registry, name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
@@ -80,13 +80,16 @@ fn collect(app: &App) -> Result<String, Response> {
     }
     coverage(&mut registry, &status);
     let today = crate::clock::local(&**app.journal.clock(), app.journal.zone()).date();
-    let reader = app.journal.store().read().map_err(|error| internal(&error))?;
-    let counts = reader.outcomes_on(today).map_err(|error| internal(&error))?;
-    let checkins = Family::<Labels, Gauge>::default();
-    for (outcome, count) in counts {
-        checkins.get_or_create(&vec![("outcome".into(), word(outcome))]).set(count as i64);
+    let counts = app.journal.store().read().and_then(|reader| reader.outcomes_on(today));
+    let is_unknown = i64::from(status.unknown.is_some() || counts.is_err());
+    gauge(&mut registry, "status_unknown", "1 when the database cannot be read: what it tells is left out", is_unknown);
+    if let Ok(counts) = counts {
+        let checkins = Family::<Labels, Gauge>::default();
+        for (outcome, count) in counts {
+            checkins.get_or_create(&vec![("outcome".into(), word(outcome))]).set(count as i64);
+        }
+        registry.register("checkins_today", "Check-in records of today, by outcome", checkins);
     }
-    registry.register("checkins_today", "Check-in records of today, by outcome", checkins);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| internal(&error))?;
     Ok(text)

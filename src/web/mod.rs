@@ -22,7 +22,7 @@ use crate::camera::Camera;
 use crate::checkin::live::Live;
 use crate::checkin::{Desk, Progress};
 use crate::config::Config;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::status::{self, Running, Status};
 use crate::sync::SyncStatus;
 use axum::extract::{DefaultBodyLimit, State};
@@ -67,12 +67,8 @@ pub struct App {
 }
 
 impl App {
-    fn status(&self) -> Result<Status, Response> {
-        self.gather().map_err(|error| internal(&error))
-    }
-
-    /// What the appliance is doing.
-    pub fn gather(&self) -> Result<Status, JournalError> {
+    /// What the appliance is doing, as far as it is known.
+    pub fn status(&self) -> Status {
         let trouble = self.live.troubles().borrow().clone();
         let log = self.sync.borrow().clone();
         let lessons = self.lessons.get();
@@ -87,7 +83,7 @@ impl App {
             keeping: lessons.map(|lessons| lessons.recording.keeping()),
             model: self.model.clone(),
         };
-        status::gather(&self.config, &self.journal, Some(running), log, trouble)
+        status::gather_what_is_known(&self.config, &self.journal, running, log, trouble)
     }
 }
 
@@ -144,7 +140,7 @@ async fn journal_viewings(app: Arc<App>) {
 }
 
 async fn api_status(State(app): State<Arc<App>>) -> Result<Response, Response> {
-    let status = blocking(move || app.status()).await?;
+    let status = blocking(move || Ok(app.status())).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(status)).into_response())
 }
 

@@ -44,17 +44,32 @@ struct Callable {
 }
 
 /// What the kiosk says of roll calls and of what staff should look after.
-pub(super) fn state(app: &App) -> Result<Value, Response> {
-    let callable = callable(app).map_err(|problem| internal(&problem))?;
-    let attention: Vec<Value> = app
-        .status()?
-        .attention
-        .iter()
-        .filter(|attention| is_of_the_room(attention))
-        // What a server or a driver says of itself is for the staff page; the kiosk says what to do.
-        .map(|attention| json!([plain_zh(attention), plain_en(attention)]))
-        .collect();
-    Ok(json!({ "lessons": callable, "attention": attention }))
+pub(super) fn state(app: &App) -> Value {
+    let mut attention = app.status().attention;
+    let callable = callable(app).unwrap_or_else(|error| {
+        if !attention.iter().any(|one| matches!(one, Attention::StatusUnknown { .. })) {
+            attention.push(Attention::StatusUnknown { message: error.to_string() });
+        }
+        Vec::new()
+    });
+    let attention = attention.iter().filter(|attention| is_of_the_room(attention)).map(texts);
+    json!({ "lessons": callable, "attention": attention.collect::<Vec<_>>() })
+}
+
+/// What it says when nobody can tell: what was said last, and that.
+pub(super) fn unknown(last: &Value) -> Value {
+    let mut room = last.clone();
+    let unknown = texts(&Attention::StatusUnknown { message: String::new() });
+    match room["attention"].as_array_mut() {
+        Some(attention) => attention.insert(0, unknown),
+        None => room["attention"] = json!([unknown]),
+    }
+    room
+}
+
+/// In both languages. What a server or a driver says of itself is for the staff page; the kiosk says what to do.
+fn texts(attention: &Attention) -> Value {
+    json!([plain_zh(attention), plain_en(attention)])
 }
 
 /// Whether it is about cameras and recordings: what a teacher in the room can look after at once.
@@ -167,4 +182,20 @@ fn lesson(app: &App, class: &ClassId, wanted: i64) -> Result<Timestamp, Response
     let lessons = callable_now(app).map_err(|problem| internal(&problem))?;
     let is_wanted = |(of, start): &(ClassId, Timestamp)| of == class && start.as_millisecond() == wanted;
     lessons.into_iter().find(is_wanted).map(|(_, start)| start).ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_nobody_can_tell_the_kiosk_says_so_beside_what_it_said_last() {
+        let last = json!({ "lessons": [{ "class": "2026-001" }], "attention": [["旧", "old"]] });
+        let room = unknown(&last);
+        assert_eq!(room["lessons"], last["lessons"], "a roll call can still be taken");
+        let texts: Vec<_> = room["attention"].as_array().expect("a list").iter().map(|texts| &texts[1]).collect();
+        assert!(texts[0].as_str().is_some_and(|text| text.contains("cannot be read")), "{room}");
+        assert_eq!((texts.len(), texts[1]), (2, &json!("old")));
+        assert_eq!(unknown(&Value::Null)["attention"].as_array().map(Vec::len), Some(1));
+    }
 }

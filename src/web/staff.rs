@@ -123,9 +123,13 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Resu
 }
 
 fn render(app: &App, words: Words) -> Result<String, Response> {
-    let status = app.status()?;
+    let status = app.status();
     let now = local(&**app.journal.clock(), app.journal.zone());
-    let classes = classes(app, words, &now).map_err(|problem| internal(&problem))?;
+    // When the database cannot be read, the page says so, and shows the rest.
+    let (classes, findings) = match status.unknown {
+        Some(_) => Default::default(),
+        None => read(app, words, &now).map_err(|problem| internal(&problem))?,
+    };
     let page = Page {
         words,
         now: now.strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -140,10 +144,19 @@ fn render(app: &App, words: Words) -> Result<String, Response> {
             }
             ClockQuality::Unset => words.t("未校时", "never synchronised").into(),
         },
-        findings: findings(app, words, &now).map_err(|problem| internal(&problem))?,
+        findings,
         status,
     };
     page.render().map_err(|problem| internal(&problem))
+}
+
+/// What the database tells: the classes of today, and today's findings.
+fn read(
+    app: &App,
+    words: Words,
+    now: &ZonedDateTime,
+) -> Result<(Vec<ClassView>, Vec<FindingView>), crate::store::StoreError> {
+    Ok((classes(app, words, now)?, findings(app, words, now)?))
 }
 
 /// Findings shown at most.
