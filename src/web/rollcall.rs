@@ -19,6 +19,7 @@ use evidence::record::WindowKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -52,8 +53,9 @@ pub(super) fn state(app: &App) -> Value {
         }
         Vec::new()
     });
-    let attention = attention.iter().filter(|attention| is_of_the_room(attention)).map(texts);
-    json!({ "lessons": callable, "attention": attention.collect::<Vec<_>>() })
+    attention.retain(is_of_the_room);
+    attention.sort_by_key(urgency);
+    json!({ "lessons": callable, "attention": attention.iter().map(texts).collect::<Vec<_>>() })
 }
 
 /// What it says when nobody can tell: what was said last, and that.
@@ -67,9 +69,20 @@ pub(super) fn unknown(last: &Value) -> Value {
     room
 }
 
-/// In both languages. What a server or a driver says of itself is for the staff page; the kiosk says what to do.
+/// In both languages, and what tells it from others though figures in it change. What a server or a driver says of itself is
+/// for the staff page; the kiosk says what to do.
 fn texts(attention: &Attention) -> Value {
-    json!([plain_zh(attention), plain_en(attention)])
+    let chinese = plain_zh(attention);
+    let key = match attention {
+        Attention::DiskLow { .. } => "disk_low".into(),
+        Attention::RecordingsDiskFull { .. } => "recordings_disk_full".into(),
+        Attention::ForeignRecordings { .. } => "foreign_recordings".into(),
+        Attention::NotArchivable { .. } => "not_archivable".into(),
+        Attention::NotJournalled { camera, .. } => format!("not_journalled {camera}"),
+        Attention::KeyFramesRare { camera, .. } => format!("key_frames_rare {camera}"),
+        _ => chinese.clone(),
+    };
+    json!([chinese, plain_en(attention), key])
 }
 
 /// Whether it is about cameras and recordings: what a teacher in the room can look after at once.
@@ -88,6 +101,26 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )
+}
+
+/// The order in which the kiosk says it: what spoils the lesson that goes on first, of that the newest; what is no alarm
+/// last.
+fn urgency(attention: &Attention) -> (u8, Reverse<Option<Timestamp>>) {
+    let (rank, since) = match attention {
+        Attention::NotRecorded { since, .. } | Attention::Finding { since, .. } => (0, since.parse().ok()),
+        Attention::NotWatched { .. } | Attention::WorkstationsUnseen { .. } => (1, None),
+        Attention::RecorderHangs { .. }
+        | Attention::WatchHangs
+        | Attention::NotJournalled { .. }
+        | Attention::StatusUnknown { .. } => (2, None),
+        Attention::RecordingsDiskFull { .. } | Attention::RecordingsDiskUnknown => (3, None),
+        Attention::KeyFramesRare { .. }
+        | Attention::NotArchived { .. }
+        | Attention::NotArchivable { .. }
+        | Attention::ForeignRecordings { .. } => (5, None),
+        _ => (4, None),
+    };
+    (rank, Reverse(since))
 }
 
 fn callable(app: &App) -> Result<Vec<Callable>, StoreError> {
@@ -187,6 +220,51 @@ fn lesson(app: &App, class: &ClassId, wanted: i64) -> Result<Timestamp, Response
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_finding_is_said_before_what_was_there_before_and_what_is_no_alarm_last() {
+        let finding = |camera: &str, minute: u32| Attention::Finding {
+            what: evidence::record::FindingKind::Covered,
+            camera: Some(camera.into()),
+            workstation: None,
+            class: None,
+            since: format!("2026-11-24T08:{minute:02}:00.000+08:00"),
+        };
+        let camera = || "door".to_owned();
+        let rare = Attention::KeyFramesRare { camera: camera(), milliseconds: 5000 };
+        let gap = Attention::NotRecorded {
+            camera: camera(),
+            since: "2026-11-24T00:05:00.000Z".into(),
+            cause: evidence::record::GapCause::Network,
+        };
+        let low = Attention::DiskLow { free_bytes: 1 };
+        let full = Attention::RecordingsDiskFull { free_bytes: 1, reserve_bytes: 2 };
+        let blind = Attention::NotWatched { camera: camera() };
+        let mut attention = vec![
+            rare.clone(),
+            low.clone(),
+            full.clone(),
+            Attention::WatchHangs,
+            blind.clone(),
+            finding("back", 1),
+            gap.clone(),
+            finding("front", 9),
+        ];
+        attention.sort_by_key(urgency);
+        let expected =
+            [finding("front", 9), gap, finding("back", 1), blind, Attention::WatchHangs, full, low, rare];
+        assert_eq!(attention, expected);
+    }
+
+    #[test]
+    fn what_is_said_with_another_figure_is_nothing_new() {
+        let key = |attention: Attention| texts(&attention)[2].clone();
+        let full = |free_bytes| Attention::RecordingsDiskFull { free_bytes, reserve_bytes: 1 << 40 };
+        assert_eq!(key(full(1 << 30)), key(full(1 << 31)));
+        let waiting = |camera: &str, facts| Attention::NotJournalled { camera: camera.into(), facts };
+        assert_eq!(key(waiting("back", 1)), key(waiting("back", 2)));
+        assert_ne!(key(waiting("back", 1)), key(waiting("front", 1)));
+    }
 
     #[test]
     fn when_nobody_can_tell_the_kiosk_says_so_beside_what_it_said_last() {

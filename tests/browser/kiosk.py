@@ -144,6 +144,50 @@ def several_classes(browser):
         page.close()
 
 
+def attention_by_turns(browser):
+    """All that staff in the room should look after is said, by turns; what is new at once, a figure that changes is not new."""
+    with stage("none") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        said = [["磁盘已满，剩余 100 MB。", "The disk is full, 100 MB left.", "full"], ["摄像头 back 未连接。", "Camera back is absent.", "back"]]
+
+        def change(route):
+            server = route.connect_to_server()
+
+            def pass_on(message):
+                if isinstance(message, str) and json.loads(message)["type"] == "room":
+                    message = json.dumps({"type": "room", "lessons": [], "attention": said})
+                route.send(message)
+
+            server.on_message(pass_on)
+
+        page.route_web_socket("**/kiosk/live", change)
+        page.goto(f"{address}/kiosk")
+        text = page.locator("#attention .text")
+        expect(text).to_have_text("(1/2) 磁盘已满，剩余 100 MB。", timeout=15000)
+        expect(text).to_have_text("(2/2) 摄像头 back 未连接。", timeout=15000)
+        expect(text).to_have_text("(1/2) 磁盘已满，剩余 100 MB。", timeout=15000)
+        # Before what is being said, and before all that was there.
+        said.insert(0, ["摄像头 front 自 08:12 起镜头被遮挡。", "Camera front: the lens is covered since 08:12.", "front"])
+        expect(text).to_have_text("(1/3) 摄像头 front 自 08:12 起镜头被遮挡。", timeout=8000)
+        accessible(page, "the kiosk with several things to look after")
+        shot(page, "kiosk-attention")
+        # The figure changes with each look: the others have their turn all the same.
+        figures = iter(range(99, 0, -1))
+        seen = set()
+
+        def other():
+            said[1] = [f"磁盘已满，剩余 {next(figures)} MB。", "", "full"]
+            page.wait_for_timeout(400)
+            seen.add(text.text_content()[:5])
+            return {"(1/3)", "(2/3)", "(3/3)"} <= seen
+
+        wait(other, 35, "each has its turn")
+        assert page.locator("#attention .all").text_content().count("\n") == 2
+        page.locator("#language").click()
+        expect(text).to_contain_text("Camera", timeout=15000)
+        page.close()
+
+
 def left_while_enrolling(browser):
     """A teacher who leaves while a face is taken has left: no name comes back without a PIN."""
     with stage("none") as (address, _, _process):
@@ -224,4 +268,4 @@ def notice_for_everybody(browser):
         page.close()
 
 
-TESTS = (one_after_another, face_labels, several_classes, left_while_enrolling, notice_for_everybody)
+TESTS = (one_after_another, face_labels, several_classes, attention_by_turns, left_while_enrolling, notice_for_everybody)

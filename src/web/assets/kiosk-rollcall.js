@@ -6,9 +6,20 @@ const $ = (selector) => document.querySelector(selector);
 let room = { lessons: [], attention: [] };
 let told = 0;
 
+// What staff should look after: a touch screen shows no tooltip, so all of it is said by turns, what is new at once.
+const TURN_MS = 5000;
+let turn = { at: 0, since: 0 };
+const keys = ({ attention }) => attention.map(([, , key]) => key);
+const texts = ({ attention }) => attention.map(([chinese, english]) => (lang() === "en" ? english : chinese));
+
 const running = () => room.lessons.find((lesson) => lesson.since);
 
 export function showRoom(next) {
+  const [known, now] = [keys(room), keys(next)];
+  const fresh = now.findIndex((key) => !known.includes(key));
+  // What was being said may stand elsewhere in the list now.
+  if (fresh >= 0) turn = { at: fresh, since: performance.now() };
+  else turn.at = Math.max(0, now.indexOf(known[turn.at]));
   room = next;
   told = performance.now();
   present();
@@ -34,10 +45,17 @@ function present() {
   button.hidden = room.lessons.length === 0;
   button.textContent = t(lesson ? "rollcall_end" : "rollcall_begin");
   button.classList.toggle("main", Boolean(lesson) || room.lessons.some((one) => !one.done));
-  const [first, ...others] = room.attention.map((texts) => texts[lang() === "en" ? 1 : 0]);
-  $("#attention").hidden = !first;
-  $("#attention .text").textContent = first ? `${first}${others.length ? ` (+${others.length})` : ""}` : "";
-  $("#attention").title = [first, ...others].filter(Boolean).join("\n");
+  showAttention(texts(room));
+}
+
+function showAttention(all) {
+  if (performance.now() - turn.since >= TURN_MS) turn = { at: turn.at + 1, since: performance.now() };
+  turn.at %= all.length || 1;
+  $("#attention").hidden = !all.length;
+  $("#attention .text").textContent = all.length > 1 ? `(${turn.at + 1}/${all.length}) ${all[turn.at]}` : all[0] ?? "";
+  // A screen reader is told the whole list, and only when it has changed.
+  const list = all.join("\n");
+  if ($("#attention .all").textContent !== list) $("#attention .all").textContent = list;
 }
 
 function open() {
