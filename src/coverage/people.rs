@@ -32,7 +32,12 @@ const SHARE_AT: f64 = 0.35;
 /// They are when at least 35 % of the lower half of their box (legs, or a seated person's lap and chair), or of
 /// its middle half (the trunk of somebody behind a bench that hides the legs), lies in the polygon.
 pub fn is_at(person: &PersonBox, polygon: &[[f64; 2]]) -> bool {
-    share_inside(person, 0.5, 1.0, polygon) >= SHARE_AT || share_inside(person, 0.25, 0.75, polygon) >= SHARE_AT
+    share_at(person, polygon) >= SHARE_AT
+}
+
+/// How much of a person is at a workstation, 0 to 1.
+fn share_at(person: &PersonBox, polygon: &[[f64; 2]]) -> f64 {
+    share_inside(person, 0.5, 1.0, polygon).max(share_inside(person, 0.25, 0.75, polygon))
 }
 
 /// The share of a box between two heights (0 top, 1 bottom) that lies in a polygon.
@@ -85,6 +90,28 @@ pub fn look_rows(
 /// the same people. `None` when none can tell.
 pub fn in_room(counts: impl IntoIterator<Item = Option<u32>>) -> Option<u32> {
     counts.into_iter().flatten().max()
+}
+
+/// The people at workstations as one look at each camera tells, by the workstations that its picture marks. Each person that
+/// a camera shows counts at the one workstation that they are at most; at each workstation the camera counts that shows
+/// most people there. So people are counted whom no camera shows all at once, and nobody twice.
+pub fn at_workstations<'a>(looks: impl IntoIterator<Item = (&'a [PersonBox], &'a [Workstation])>) -> u32 {
+    let mut most: BTreeMap<&str, u32> = BTreeMap::new();
+    for (people, workstations) in looks {
+        let mut here: BTreeMap<&str, u32> = BTreeMap::new();
+        for person in people {
+            let share = |marked: &&Workstation| share_at(person, &marked.polygon);
+            let nearest = workstations.iter().max_by(|one, other| share(one).total_cmp(&share(other)));
+            if let Some(marked) = nearest.filter(|marked| share(marked) >= SHARE_AT) {
+                *here.entry(&marked.workstation).or_default() += 1;
+            }
+        }
+        for (workstation, count) in here {
+            let most = most.entry(workstation).or_default();
+            *most = count.max(*most);
+        }
+    }
+    most.into_values().sum()
 }
 
 /// How often somebody was seen at a workstation within a span. Looks of several cameras at one moment are one look:
@@ -228,6 +255,25 @@ mod tests {
         assert_eq!(people_at(&nobody, &BENCH, hidden(HiddenCause::Obstructed)), None);
         assert_eq!(people_at(&there, &BENCH, hidden(HiddenCause::OutsidePicture)), None, "it is another place");
         assert_eq!(people_at(&nobody, &BENCH, hidden(HiddenCause::Dark)), None);
+    }
+
+    #[test]
+    fn people_whom_no_camera_shows_all_at_once_are_counted_by_their_workstations_and_nobody_twice() {
+        let marked = |workstation: &str, x: f64| Workstation {
+            workstation: workstation.into(),
+            polygon: vec![[x, 0.5], [x + 0.2, 0.5], [x + 0.2, 0.8], [x, 0.8]],
+        };
+        let (left, both) = ([marked("1", 0.0), marked("2", 0.3)], [marked("2", 0.1), marked("3", 0.4)]);
+        // Three people at three workstations: 1 and 2 in one picture, 2 and 3 in the other.
+        let one = [person(0.05, 0.3, 0.1, 0.4), person(0.35, 0.3, 0.1, 0.4)];
+        let other = [person(0.15, 0.3, 0.1, 0.4), person(0.45, 0.3, 0.1, 0.4)];
+        assert_eq!(at_workstations([(&one[..], &left[..]), (&other[..], &both[..])]), 3);
+        // Between two workstations that overlap, and at none.
+        let overlapping = [marked("1", 0.0), marked("2", 0.1)];
+        let somebody = [person(0.08, 0.3, 0.1, 0.4), person(0.8, 0.3, 0.1, 0.4)];
+        assert!(overlapping.iter().all(|marked| is_at(&somebody[0], &marked.polygon)));
+        assert_eq!(at_workstations([(&somebody[..], &overlapping[..])]), 1);
+        assert_eq!(at_workstations([(&somebody[..], &[][..])]), 0);
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! fresh picture, or with one in which nothing can be seen, is "unknown". Keeps no picture but a finding's small one.
 
 use super::findings::Change;
-use super::people::{FewPeople, LOOK_EVERY, in_room, look_rows};
+use super::people::{FewPeople, LOOK_EVERY, at_workstations, in_room, look_rows};
 use crate::camera::{Camera, Frame};
 use crate::class::{ClassId, LessonKind, Span};
 use crate::config::Config;
 use crate::journal::{Journal, JournalError, NewFinding};
 use crate::picture::Picture;
 use crate::recording::Plan;
-use crate::store::{FindingRow, LookRow, Reader, StoreError};
+use crate::store::{FindingRow, LookRow, Reader, StoreError, Workstation};
 use crate::vision::{PersonBox, PersonDetector};
 use evidence::record::{FindingKind, WindowKind};
 use jiff::{SignedDuration, Timestamp};
@@ -88,6 +88,24 @@ pub struct Seen {
     pub thumbnail: Option<Vec<u8>>,
 }
 
+/// What can be told from one look at one camera.
+struct Look<'s> {
+    camera: &'s str,
+    /// `None` when nothing can be told.
+    people: Option<&'s [PersonBox]>,
+    thumbnail: Option<&'s [u8]>,
+    is_moved: bool,
+    /// As they are marked in its reference picture.
+    workstations: Vec<Workstation>,
+}
+
+impl Look<'_> {
+    /// Where its workstations are in this picture; after a move they lie somewhere else.
+    fn marked(&self) -> &[Workstation] {
+        if self.is_moved { &[] } else { &self.workstations }
+    }
+}
+
 /// A practice lesson that goes on.
 #[derive(Debug, Clone)]
 struct Practice {
@@ -156,14 +174,17 @@ impl Looker {
     /// Takes what a look at each camera at the moment `now` showed.
     pub fn take(&mut self, now: Timestamp, seen: &[Seen]) -> Result<(), JournalError> {
         let practice = self.practice(now)?;
-        self.note_down(now, seen)?;
+        let seen = self.looks(seen)?;
+        self.note_down(now, &seen)?;
         self.resume()?;
         self.close_others(now, &practice)?;
         for practice in practice {
             let expected = self.checked_in(&practice.class, now)?;
-            let of_lesson = seen.iter().filter(|seen| practice.cameras.contains(&seen.camera));
-            let most = of_lesson.max_by_key(|seen| seen.people.as_ref().map(Vec::len));
-            let count = in_room(most.iter().map(|seen| seen.people.as_ref().map(|people| people.len() as u32)));
+            let of_lesson = seen.iter().filter(|seen| practice.cameras.iter().any(|name| name == seen.camera));
+            let most = of_lesson.clone().max_by_key(|seen| seen.people.map(<[_]>::len));
+            // Cameras may show the same people, or each another part of the room.
+            let together = at_workstations(of_lesson.filter_map(|seen| Some((seen.people?, seen.marked()))));
+            let count = in_room(most.iter().map(|seen| Some((seen.people?.len() as u32).max(together))));
             let Practice { class, span, .. } = practice;
             let watched = self.watched.entry(class.clone()).or_insert_with(|| Watched {
                 span,
@@ -173,7 +194,7 @@ impl Looker {
             watched.span = span;
             let mut rule = watched.rule.clone();
             if let Some(change) = rule.take(now, count, expected) {
-                let thumbnail = most.and_then(|seen| seen.thumbnail.as_deref());
+                let thumbnail = most.and_then(|seen| seen.thumbnail);
                 // When this fails, the rule stays as it was, and the next look says it again.
                 watched.begun = journal_change(&self.journal, &class, watched.begun, &change, thumbnail)?;
             }
@@ -182,32 +203,43 @@ impl Looker {
         Ok(())
     }
 
-    fn note_down(&self, now: Timestamp, seen: &[Seen]) -> Result<(), JournalError> {
-        if seen.is_empty() {
+    /// What the looks tell: nothing of people where a finding says that the picture shows nothing of now.
+    fn looks<'s>(&self, seen: &'s [Seen]) -> Result<Vec<Look<'s>>, StoreError> {
+        let reader = self.journal.store().read()?;
+        let open = reader.open_findings()?;
+        let mut looks = Vec::new();
+        for Seen { camera, people, thumbnail } in seen {
+            let is_wrong = |what: &[FindingKind]| {
+                open.iter().any(|row| row.camera.as_ref() == Some(camera) && what.contains(&row.what))
+            };
+            looks.push(Look {
+                camera,
+                people: people.as_deref().filter(|_| !is_wrong(&NOTHING_TO_SEE)),
+                thumbnail: thumbnail.as_deref(),
+                is_moved: is_wrong(&[FindingKind::Moved]),
+                workstations: reader.reference(camera)?.map(|reference| reference.workstations).unwrap_or_default(),
+            });
+        }
+        Ok(looks)
+    }
+
+    fn note_down(&self, now: Timestamp, looks: &[Look]) -> Result<(), JournalError> {
+        if looks.is_empty() {
             return Ok(());
         }
         let mut rows: Vec<LookRow> = Vec::new();
         {
             let reader = self.journal.store().read()?;
-            let open = reader.open_findings()?;
-            for Seen { camera, people, .. } in seen {
-                let is_wrong = |what: &[FindingKind]| {
-                    open.iter().any(|row| row.camera.as_ref() == Some(camera) && what.contains(&row.what))
-                };
-                let people = people.as_deref().filter(|_| !is_wrong(&NOTHING_TO_SEE));
-                // After a move the polygons lie somewhere else.
-                let moved = is_wrong(&[FindingKind::Moved]);
-                let reference = reader.reference(camera)?;
-                let workstations = reference.map(|reference| reference.workstations).unwrap_or_default();
+            for Look { camera, people, workstations, is_moved, .. } in looks {
                 let mut sights = BTreeMap::new();
-                for marked in &workstations {
+                for marked in workstations {
                     let known = reader.sights(&marked.workstation, now - SIGHT_FOR, now + SIGHT_FOR)?;
-                    let newest = known.into_iter().rfind(|row| &row.camera == camera);
+                    let newest = known.into_iter().rfind(|row| row.camera == *camera);
                     sights.extend(newest.map(|row| (marked.workstation.clone(), row.sight)));
                 }
-                let of_this = look_rows(camera, now, people, &workstations, |name| sights.get(name).copied());
+                let of_this = look_rows(camera, now, *people, workstations, |name| sights.get(name).copied());
                 rows.extend(of_this.into_iter().map(|row| match row.workstation {
-                    Some(_) if moved => LookRow { people: None, ..row },
+                    Some(_) if *is_moved => LookRow { people: None, ..row },
                     _ => row,
                 }));
             }
@@ -354,44 +386,4 @@ fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{Clock, TestClock};
-    use crate::coverage::close_left_open;
-    use crate::journal::{PlanSource, testing};
-    use evidence::record::Data;
-
-    #[test]
-    fn a_finding_that_somebody_else_has_ended_does_not_end_again() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("rollcall.toml");
-        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
-            .expect("written");
-        let config = Config::load(&file).expect("a config");
-        let clock = Arc::new(TestClock::at("2026-11-23T01:00:00Z".parse().expect("a time")));
-        let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock.clone(), config.timezone());
-        let journal = Arc::new(journal.expect("initialised"));
-        let class = testing::class("2026-001", &["1"], &["T1"]);
-        journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
-        let new = NewFinding {
-            what: FindingKind::FewPeople,
-            camera: None,
-            workstation: None,
-            class: Some(class.id.clone()),
-            start: clock.now(),
-            measured: BTreeMap::new(),
-        };
-        journal.begin_finding(new, None).expect("begins");
-        // An earlier run's, which the start ends after the look has learnt of it.
-        let mut looker = Looker::new(&config, journal.clone());
-        looker.resume().expect("reads");
-        close_left_open(&journal).expect("ended");
-        looker.take(clock.now(), &[]).expect("nothing is left to end");
-        let records = journal.store().read().expect("reads").records(0, 100, usize::MAX).expect("reads");
-        let ends = records.iter().filter(|record| {
-            let data = evidence::jws::read_unverified(record.as_str()).expect("a record").data;
-            matches!(data, Data::Finding(finding) if finding.end.is_some())
-        });
-        assert_eq!(ends.count(), 1);
-    }
-}
+mod tests;
