@@ -149,7 +149,12 @@ struct Told {
 }
 
 impl Told {
-    fn read(config: &Config, journal: &Journal, now: &ZonedDateTime, model: Option<&str>) -> Result<Told, JournalError> {
+    fn read(
+        config: &Config,
+        journal: &Journal,
+        now: &ZonedDateTime,
+        model: Option<&str>,
+    ) -> Result<Told, JournalError> {
         let reader = journal.store().read()?;
         let classes = classes(config, &reader, now, model)?;
         let finding = |row: FindingRow| Attention::Finding {
@@ -167,7 +172,12 @@ impl Told {
 }
 
 /// How the classes stand that are not closed.
-fn classes(config: &Config, reader: &View, now: &ZonedDateTime, model: Option<&str>) -> Result<Vec<ClassStatus>, StoreError> {
+fn classes(
+    config: &Config,
+    reader: &View,
+    now: &ZonedDateTime,
+    model: Option<&str>,
+) -> Result<Vec<ClassStatus>, StoreError> {
     let accepted = reader.accepted_on(now.date())?;
     let mut classes = Vec::new();
     for row in reader.classes()? {

@@ -9,6 +9,7 @@ use crate::attention::chinese;
 use crate::config::{AlarmKind, Language};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use evidence::record::FindingEnding;
 use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
@@ -47,6 +48,10 @@ impl Message {
             (Some(Event::Begun(attention)), true) => format!("alarm: {}", plain_en(attention)),
             (Some(Event::Ended(attention)), false) => format!("已恢复：{}", plain_zh(attention)),
             (Some(Event::Ended(attention)), true) => format!("over: {}", plain_en(attention)),
+            (Some(Event::Left(attention)), false) => format!("检查已停止，未确认恢复：{}", plain_zh(attention)),
+            (Some(Event::Left(attention)), true) => {
+                format!("no longer looked at, not known to be over: {}", plain_en(attention))
+            }
         };
         let more = match (self.more, is_english) {
             (0, _) => String::new(),
@@ -67,10 +72,11 @@ impl Message {
         match kind {
             AlarmKind::Wecom | AlarmKind::Dingtalk => json!({"msgtype": "text", "text": {"content": text}}),
             AlarmKind::Json => {
-                let (event, attention) = match &self.event {
-                    None => ("test", None),
-                    Some(Event::Begun(attention)) => ("begun", Some(attention)),
-                    Some(Event::Ended(attention)) => ("ended", Some(attention)),
+                let (event, ending, attention) = match &self.event {
+                    None => ("test", None, None),
+                    Some(Event::Begun(attention)) => ("begun", None, Some(attention)),
+                    Some(Event::Ended(attention)) => ("ended", Some(FindingEnding::Over), Some(attention)),
+                    Some(Event::Left(attention)) => ("ended", Some(FindingEnding::Unwatched), Some(attention)),
                 };
                 json!({
                     "appliance": sender.device,
@@ -78,6 +84,7 @@ impl Message {
                     "room": sender.room,
                     "time": self.time,
                     "event": event,
+                    "ending": ending,
                     "attention": attention.map(bare),
                     "text": text,
                     "more": self.more,
@@ -149,8 +156,18 @@ mod tests {
         let body = begun.body(AlarmKind::Wecom, &sender(), Language::En);
         let content = body["text"]["content"].as_str().expect("a text");
         assert!(content.contains("alarm: ") && content.contains("covered"), "{content}");
-        let body = message(Some(Event::Ended(covered))).body(AlarmKind::Json, &sender(), Language::Zh);
+        let body = message(Some(Event::Ended(covered.clone()))).body(AlarmKind::Json, &sender(), Language::Zh);
         assert_eq!((body["event"].as_str(), body["attention"]["what"].as_str()), (Some("ended"), Some("covered")));
+        assert!(
+            body["ending"] == "over" && body["text"].as_str().is_some_and(|text| text.contains("已恢复")),
+            "{body}"
+        );
+        let left = message(Some(Event::Left(covered)));
+        let body = left.body(AlarmKind::Json, &sender(), Language::Zh);
+        assert_eq!((body["event"].as_str(), body["ending"].as_str()), (Some("ended"), Some("unwatched")));
+        let text = left.text(&sender(), Language::Zh);
+        assert!(text.contains("检查已停止，未确认恢复：") && !text.contains("已恢复"), "{text}");
+        assert!(left.text(&sender(), Language::En).contains("not known to be over"));
     }
 
     #[test]

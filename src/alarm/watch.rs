@@ -26,6 +26,8 @@ pub enum Event {
     Begun(Attention),
     /// It no longer does.
     Ended(Attention),
+    /// Nobody looks any more, as when the lesson is over: it is not known whether it still would.
+    Left(Attention),
 }
 
 /// Alarms since start.
@@ -79,8 +81,7 @@ impl Alarms {
     /// What needs attention when nobody knows: what did before, and that.
     pub fn unknown(&self, problem: &str) -> Vec<Attention> {
         let known = self.kept.iter().filter(|(ended, ..)| ended.is_none()).map(|(.., known)| known.clone());
-        let mut all: Vec<Attention> =
-            known.filter(|known| !matches!(known, Attention::StatusUnknown { .. })).collect();
+        let mut all: Vec<Attention> = known.filter(|known| !matches!(known, Attention::StatusUnknown { .. })).collect();
         all.push(Attention::StatusUnknown { message: problem.to_owned() });
         all
     }

@@ -341,8 +341,8 @@ mod tests {
     use super::*;
     use crate::clock::TestClock;
     use crate::config::Config;
-    use crate::journal::Journal;
     use crate::coverage::LessonWatch;
+    use crate::journal::Journal;
     use crate::status::{Running, gather};
     use crate::sync::SyncStatus;
     use std::sync::Arc;
@@ -363,11 +363,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (config, journal) = appliance(folder.path());
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
-        let lesson = |has_begun, unseen: &[&str]| LessonWatch {
-            class: "2026-001".into(),
-            has_begun,
-            unseen: names(unseen),
-        };
+        let lesson =
+            |has_begun, unseen: &[&str]| LessonWatch { class: "2026-001".into(), has_begun, unseen: names(unseen) };
         let told = |lessons: Vec<LessonWatch>| {
             let running = Running { lessons, ..Running::default() };
             let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
@@ -436,7 +433,10 @@ mod tests {
         assert!(text.contains("lesson of 2026-11-23 08:00") && text.contains("workstation 17"), "{text}");
         assert!(text.contains("no roll call is recorded"), "{text}");
         let text = chinese::chinese(&found[0]);
-        assert!(text.contains("11-23 08:00") && text.contains("工位 17") && text.contains("没有录到课前点名"), "{text}");
+        assert!(
+            text.contains("11-23 08:00") && text.contains("工位 17") && text.contains("没有录到课前点名"),
+            "{text}"
+        );
     }
 
     #[test]

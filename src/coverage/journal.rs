@@ -22,7 +22,7 @@ pub fn close_left_open(journal: &Journal) -> Result<(), JournalError> {
     for row in open.iter().filter(|row| row.what != FindingKind::NoRollCall) {
         let of_camera = alive.iter().find(|alive| Some(&alive.camera) == row.camera.as_ref()).map(|alive| alive.at);
         let end = of_camera.or_else(|| alive.iter().map(|alive| alive.at).max()).unwrap_or(row.start);
-        journal.end_finding(row, end, BTreeMap::new())?;
+        journal.leave_finding(row, end, BTreeMap::new())?;
     }
     Ok(())
 }

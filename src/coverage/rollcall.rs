@@ -17,17 +17,16 @@ pub(super) fn look(journal: &Journal, plan: &mut Plan, minutes: i64, now: Timest
         let is_its = |class: &str| row.class.as_deref() == Some(class);
         let lesson =
             lessons.iter().find(|lesson| is_its(lesson.class.as_str()) && lesson.start + patience == row.start);
-        let end = match lesson {
-            // The plan was changed: there is no such lesson any more.
-            None => Some(now),
-            Some(lesson) => {
-                let taken = journal.store().read()?.rollcalls(&lesson.class, lesson.start)?;
-                let begun = taken.first().map(|taken| taken.start);
-                begun.or((lesson.span.until <= now).then_some(lesson.span.until))
-            }
+        let taken = match lesson {
+            None => Vec::new(),
+            Some(lesson) => journal.store().read()?.rollcalls(&lesson.class, lesson.start)?,
         };
-        if let Some(end) = end {
-            journal.end_finding(row, end, BTreeMap::new())?;
+        // Without a lesson: the plan was changed, and there is no such lesson any more.
+        let until = lesson.map_or(now, |lesson| lesson.span.until);
+        if let Some(taken) = taken.first() {
+            journal.end_finding(row, taken.start, BTreeMap::new())?;
+        } else if until <= now {
+            journal.leave_finding(row, until, BTreeMap::new())?;
         }
     }
     for lesson in plan.lessons_at(journal, now)? {
@@ -59,6 +58,7 @@ mod tests {
     use crate::clock::TestClock;
     use crate::config::Config;
     use crate::journal::{PlanSource, testing};
+    use evidence::record::FindingEnding;
     use jiff::tz::TimeZone;
     use std::sync::Arc;
 
@@ -87,5 +87,43 @@ mod tests {
         journal.begin_rollcall(&id, time("2026-11-23T00:00:00Z"), "T1").expect("begins");
         assert_eq!(open_at("2026-11-23T00:15:02Z"), 0);
         assert_eq!(open_at("2026-11-23T03:00:00Z"), 0);
+    }
+
+    #[test]
+    fn the_lessons_end_leaves_it_and_a_roll_call_ends_it() {
+        let ending = |is_taken: bool| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("rollcall.toml");
+            std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\n").expect("written");
+            let mut plan = Plan::new(&Config::load(&file).expect("a config"));
+            let time = |text: &str| -> Timestamp { format!("2026-11-23T{text}Z").parse().expect("a time") };
+            let clock = Arc::new(TestClock::at(time("00:00:00")));
+            let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
+            let journal = Journal::initialise(&folder.path().join("state"), "site", "301", clock.clone(), zone);
+            let journal = journal.expect("initialised");
+            let class = testing::class("2026-001", &["1"], &["T1"]);
+            journal.import_class(&class, &"00".repeat(32), PlanSource::File, "301").expect("imported");
+            let mut look_at = |text: &str| {
+                clock.step_to(time(text));
+                look(&journal, &mut plan, 15, time(text)).expect("looks");
+            };
+            look_at("00:20:00");
+            if is_taken {
+                journal.begin_rollcall(&class.id, time("00:00:00"), "T1").expect("begins");
+            }
+            look_at("03:30:00");
+            let records = journal.store().read().expect("reads").records(0, 100, usize::MAX).expect("reads");
+            let data = |record: &evidence::jws::SignedRecord| match evidence::jws::read_unverified(record.as_str()) {
+                Ok(record) => Some(record.data),
+                Err(_) => None,
+            };
+            let endings = records.iter().filter_map(data).filter_map(|data| match data {
+                evidence::record::Data::Finding(finding) => finding.ending,
+                _ => None,
+            });
+            endings.collect::<Vec<_>>()
+        };
+        assert_eq!(ending(true), [FindingEnding::Over]);
+        assert_eq!(ending(false), [FindingEnding::Unwatched]);
     }
 }

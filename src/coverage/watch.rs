@@ -68,6 +68,8 @@ struct Waiting {
     change: Change,
     class: Option<ClassId>,
     thumbnail: Option<Vec<u8>>,
+    /// It ends because nobody looks any more.
+    is_left: bool,
 }
 
 /// The last sample.
@@ -205,7 +207,7 @@ impl Watch {
         let sample = judge.look(&frame.picture, at);
         let changes = self.findings.take(wall, at, &sample);
         self.sights.take(wall, &sample, &changes);
-        self.queue(changes, Some(&frame.picture));
+        self.queue(changes, Some(&frame.picture), false);
         self.last = Some(Last { number: frame.number, captured: frame.captured, wall });
         let pause = LONGEST_PAUSE.unsigned_abs();
         let before = self.steady.filter(|(_, last)| frame.captured.saturating_duration_since(*last) <= pause);
@@ -261,18 +263,18 @@ impl Watch {
         let at = self.last.map_or(at, |last| last.wall);
         let changes = self.findings.close(at);
         self.sights.close(&changes);
-        self.queue(changes, None);
+        self.queue(changes, None, true);
         self.findings = Findings::new(&self.limits);
         self.good = 0;
         (self.written, self.owes) = (None, true);
     }
 
-    fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>) {
+    fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>, is_left: bool) {
         for change in changes {
             let is_begun = matches!(change, Change::Begun { .. });
             let thumbnail = picture.filter(|_| is_begun).and_then(|picture| jpeg(picture, THUMBNAIL_WIDTH, 70));
             let class = self.lesson.as_ref().map(|(class, _)| class.clone());
-            self.waiting.push_back(Waiting { change, class, thumbnail });
+            self.waiting.push_back(Waiting { change, class, thumbnail, is_left });
         }
     }
 
@@ -340,7 +342,11 @@ fn journal_change(
         }
         Change::Ended { what, workstation, end, measured } => {
             let Some(at) = open.iter().position(|row| is(row, *what, workstation.as_ref())) else { return Ok(()) };
-            match journal.end_finding(&open[at], *end, measured.clone()) {
+            let ended = match waiting.is_left {
+                true => journal.leave_finding(&open[at], *end, measured.clone()),
+                false => journal.end_finding(&open[at], *end, measured.clone()),
+            };
+            match ended {
                 Ok(_) => tracing::info!(camera, ?what, workstation, "a finding has ended"),
                 Err(JournalError::FindingEnded(seq)) => tracing::warn!(camera, seq, "a finding had ended already"),
                 Err(error) => return Err(error),
@@ -367,10 +373,13 @@ fn jpeg(picture: &Picture, width: u32, quality: u8) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::clock::TestClock;
-    use crate::coverage::picture::Sample;
+    use crate::coverage::picture::{Condition, Sample};
     use crate::coverage::progress::Progress;
     use crate::store::{FILE_NAME, Sight};
+    use evidence::jws::read_unverified;
+    use evidence::record::{Data, FindingEnding};
     use jiff::tz::TimeZone;
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     /// The database as somebody has it who holds the key, and none of our rules.
@@ -379,6 +388,37 @@ mod tests {
         let connection = rusqlite::Connection::open(state.join(FILE_NAME)).expect("opened");
         connection.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("keyed");
         connection
+    }
+
+    #[test]
+    fn what_is_closed_is_left_and_not_known_to_be_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |second: i64| Timestamp::from_second(second).expect("in range");
+        let clock = Arc::new(TestClock::at(at(1_800_000_000)));
+        let journal = Journal::initialise(folder.path(), "site", "301", clock, TimeZone::UTC).expect("initialised");
+        let endings = |is_over: bool| {
+            let mut watch = Watch::new(0, "back", &CoverageConfig::default());
+            watch.lesson = Some((ClassId::new("2026-001").expect("valid"), at(0)));
+            let dark = Condition::new(FindingKind::Dark, BTreeMap::new());
+            let dark = Sample { conditions: vec![dark], ..Sample::default() };
+            let good = Sample::default();
+            for (second, sample) in [(0, &dark), (2, &dark), (4, &dark), (6, if is_over { &good } else { &dark })] {
+                let changes = watch.findings.take(at(second), Duration::from_secs(second as u64), sample);
+                watch.queue(changes, None, false);
+            }
+            let changes = watch.findings.take(at(10), Duration::from_secs(10), if is_over { &good } else { &dark });
+            watch.queue(changes, None, false);
+            watch.close(at(12));
+            watch.write(&journal);
+            let records = journal.store().read().expect("reads").records(0, 100, usize::MAX).expect("reads");
+            let last = records.last().map(|record| read_unverified(record.as_str()).expect("a record").data);
+            match last {
+                Some(Data::Finding(finding)) => finding.ending,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(endings(true), Some(FindingEnding::Over));
+        assert_eq!(endings(false), Some(FindingEnding::Unwatched));
     }
 
     #[test]

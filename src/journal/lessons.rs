@@ -7,7 +7,8 @@ use crate::class::ClassId;
 use crate::picture::Picture;
 use crate::store::{FindingRow, ReferenceRow, RollcallRow, Workstation};
 use evidence::record::{
-    Data, Finding, FindingKind, MarkedWorkstation, Reference, Role, Rollcall, RollcallEvent, Viewing, WindowKind,
+    Data, Finding, FindingEnding, FindingKind, MarkedWorkstation, Reference, Role, Rollcall, RollcallEvent, Viewing,
+    WindowKind,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashSet};
@@ -146,6 +147,7 @@ impl Journal {
                     start: self.time_text(new.start),
                     end: None,
                     begun: None,
+                    ending: None,
                     measured: new.measured,
                     thumbnail: hash.clone(),
                 }))?
@@ -165,12 +167,32 @@ impl Journal {
         })
     }
 
-    /// Journals that a finding has ended. An end before its beginning, as a clock that was put back tells it, counts as
-    /// its beginning. One that has ended already is refused, whoever ended it.
+    /// Journals that a finding was seen to be over. An end before its beginning, as a clock that was put back tells it, counts
+    /// as its beginning. One that has ended already is refused, whoever ended it.
     pub fn end_finding(
         &self,
         row: &FindingRow,
         end: Timestamp,
+        measured: BTreeMap<String, f64>,
+    ) -> Result<Appended, JournalError> {
+        self.finding_ended(row, end, FindingEnding::Over, measured)
+    }
+
+    /// Likewise, when nobody looks any more: it ends with the last look, and is not known to be over.
+    pub fn leave_finding(
+        &self,
+        row: &FindingRow,
+        end: Timestamp,
+        measured: BTreeMap<String, f64>,
+    ) -> Result<Appended, JournalError> {
+        self.finding_ended(row, end, FindingEnding::Unwatched, measured)
+    }
+
+    fn finding_ended(
+        &self,
+        row: &FindingRow,
+        end: Timestamp,
+        ending: FindingEnding,
         measured: BTreeMap<String, f64>,
     ) -> Result<Appended, JournalError> {
         let end = end.max(row.start);
@@ -182,6 +204,7 @@ impl Journal {
             start: self.time_text(row.start),
             end: Some(self.time_text(end)),
             begun: Some(row.seq),
+            ending: Some(ending),
             measured,
             thumbnail: None,
         });

@@ -274,9 +274,9 @@ impl View {
 
     /// The records of the accounts of the lessons that began within the span, in order of time.
     pub fn coverages(&self, from: Timestamp, until: Timestamp) -> Result<Vec<u64>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT seq FROM coverages WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, seq")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq FROM coverages WHERE start_ms >= ?1 AND start_ms < ?2 ORDER BY start_ms, seq",
+        )?;
         let seqs = statement.query_map(params![from.as_millisecond(), until.as_millisecond()], |row| {
             row.get::<_, i64>(0).map(|seq| seq as u64)
         })?;

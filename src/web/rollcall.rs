@@ -251,8 +251,7 @@ mod tests {
             finding("front", 9),
         ];
         attention.sort_by_key(urgency);
-        let expected =
-            [finding("front", 9), gap, finding("back", 1), blind, Attention::WatchHangs, full, low, rare];
+        let expected = [finding("front", 9), gap, finding("back", 1), blind, Attention::WatchHangs, full, low, rare];
         assert_eq!(attention, expected);
     }
 

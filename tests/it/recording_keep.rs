@@ -227,6 +227,7 @@ fn nothing_is_deleted_that_may_not_be_and_what_may_goes_oldest_first() {
             start: house.journal.time_text(start),
             end: None,
             begun: None,
+            ending: None,
             thumbnail: None,
             measured: Default::default(),
         }),

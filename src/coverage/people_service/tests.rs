@@ -8,8 +8,7 @@ use evidence::record::Data;
 fn a_finding_that_somebody_else_has_ended_does_not_end_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rollcall.toml");
-    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
-        .expect("written");
+    std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
     let config = Config::load(&file).expect("a config");
     let clock = Arc::new(TestClock::at("2026-11-23T01:00:00Z".parse().expect("a time")));
     let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock.clone(), config.timezone());

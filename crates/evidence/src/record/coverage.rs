@@ -132,12 +132,25 @@ pub struct Finding {
     /// The record of its beginning; absent in that record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<u64>,
+    /// How it ended; absent in the record of its beginning, and in records of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<FindingEnding>,
     /// What was measured, by name; units are in docs/coverage.md.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measured: BTreeMap<String, f64>,
     /// SHA-256 (hex) of a small picture (JPEG) that stays on the appliance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
+}
+
+/// How a finding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingEnding {
+    /// What was wrong was seen to be over.
+    Over,
+    /// Nobody looked any more, as when the lesson ends or the camera sends nothing: it is not known to be over.
+    Unwatched,
 }
 
 /// What can be wrong with what a recording shows.
