@@ -9,6 +9,7 @@ use evidence::key::SigningKey;
 use evidence::record::Data;
 use evidence::tree::{Frontier, Hash, Nodes, inclusion_proof, leaf_hash};
 use evidence::verdict::Verdict;
+use rollcall::class::Class;
 use rollcall::commands::export::export_log;
 use rollcall::commands::export_class::export_class;
 use rollcall::journal::PlanSource;
@@ -32,6 +33,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A class whose lesson is yet to come, whenever that is asked.
+fn coming(id: &str) -> Class {
+    let mut class = class(id, &["1", "2"], &["T1"]);
+    class.lessons[0].date = jiff::civil::date(2199, 11, 23);
+    class
+}
+
 fn codes(verdict: &Verdict) -> Vec<&str> {
     verdict.findings.iter().map(|finding| finding.code).collect()
 }
@@ -40,9 +48,7 @@ fn codes(verdict: &Verdict) -> Vec<&str> {
 fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
     let (server, _state, journal, config) = registered(10);
     for id in ["A", "B"] {
-        journal
-            .import_class(&class(id, &["1", "2"], &["T1"]), &"00".repeat(32), PlanSource::File, "301")
-            .expect("imported");
+        journal.import_class(&coming(id), &"00".repeat(32), PlanSource::File, "301").expect("imported");
     }
     for number in 0..20 {
         for id in ["A", "B"] {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::TestClock;
 use crate::journal::{PlanSource, testing};
+use crate::recording::accounts::close_lessons;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
@@ -198,4 +199,61 @@ fn a_lesson_that_is_made_longer_after_its_account_has_another_for_the_rest() {
     assert!(room.over().is_empty());
     room.import();
     assert!(room.over().is_empty());
+}
+
+/// Makes the accounts that are due, and tells what the verifiers then say of the log.
+fn verified(room: &mut Room) -> Vec<&'static str> {
+    let (now, cameras) = (room.clock_now(), room.plan.cameras().to_vec());
+    close_lessons(&room.journal, &mut room.plan, &cameras, |_| true, 0.99, 15, now).expect("accounts");
+    let reader = room.journal.store().read().expect("reads");
+    let mut timetable = evidence::timetable::Timetable::default();
+    let mut found = Vec::new();
+    for record in reader.records(0, usize::MAX >> 1, usize::MAX).expect("reads") {
+        let record = evidence::jws::read_unverified(record.as_str()).expect("a record");
+        found.extend(timetable.take(&record));
+    }
+    found.extend(timetable.finish(now));
+    found.into_iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn the_verifiers_demand_no_more_than_is_recorded_when_a_plan_comes_in_mid_lesson() {
+    let begun = || {
+        let mut room = Room::new();
+        room.class.lessons[1].date = date(2026, 11, 25);
+        room.class.lessons[0].workstations = vec!["1".into(), "2".into()];
+        room.import();
+        room.hours(2);
+        room.clock.advance(Duration::from_micros(1400));
+        room
+    };
+    let changes: [(fn(&mut Class), &[&str]); 5] = [
+        (|_| {}, &[]),
+        (|class| class.lessons[0].end = jiff::civil::time(8, 30, 0, 0), &["lesson_dropped"]),
+        (|class| drop(class.lessons.remove(0)), &["lesson_dropped"]),
+        (|class| class.lessons[0].workstations = vec!["2".into(), "3".into()], &["lesson_dropped"]),
+        (|class| class.lessons[0].room = "302".into(), &["lesson_dropped"]),
+    ];
+    for (at, (change, expected)) in changes.into_iter().enumerate() {
+        let mut room = begun();
+        change(&mut room.class);
+        room.import();
+        room.import();
+        room.hours(5);
+        assert_eq!(verified(&mut room), expected, "{at}");
+    }
+    let mut room = begun();
+    room.journal.close_class(&room.class.id).expect("closed");
+    room.hours(5);
+    assert_eq!(verified(&mut room), [""; 0]);
+    // Made longer when its account is made.
+    let mut room = begun();
+    room.hours(3);
+    assert_eq!(verified(&mut room), [""; 0]);
+    for end in [13, 14] {
+        room.class.lessons[0].end = jiff::civil::time(end, 0, 0, 0);
+        room.import();
+        room.hours(3);
+        assert_eq!(verified(&mut room), [""; 0], "{end}");
+    }
 }
