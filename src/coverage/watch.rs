@@ -4,7 +4,7 @@
 //! pictures and the end of a lesson each end what goes on; what still holds begins anew.
 
 use super::findings::{Change, Findings};
-use super::picture::{Judge, has_structure};
+use super::picture::{Judge, unusable};
 use super::progress::Standing;
 use super::service::{CameraWatch, Current};
 use super::sights::{LONGEST_PAUSE, Sights};
@@ -217,9 +217,6 @@ impl Watch {
         self.good = if sample.conditions.is_empty() { self.good + 1 } else { 0 };
         if !has_reference && self.good >= GOOD_FOR_REFERENCE {
             self.good = 0;
-            if !has_structure(&frame.picture) {
-                return;
-            }
             if let Err(error) = self.set_reference(journal, &frame.picture) {
                 tracing::error!(%error, camera = self.name, "its reference picture could not be kept; trying again");
             }
@@ -253,6 +250,11 @@ impl Watch {
     /// The first good picture of the first lesson is how the picture should be, until staff say otherwise.
     fn set_reference(&self, journal: &Journal, picture: &Picture) -> Result<(), JournalError> {
         let Some(jpeg) = jpeg(picture, REFERENCE_WIDTH, 90) else { return Ok(()) };
+        if let Some(why) = unusable(picture, &[]) {
+            // That its pictures cannot be judged is told already.
+            tracing::debug!(%why, camera = self.name, "its picture cannot be its reference; trying another");
+            return Ok(());
+        }
         journal.set_reference(&self.name, &jpeg, &[], "appliance")?;
         tracing::info!(camera = self.name, "its first good picture is its reference now; staff can mark workstations");
         Ok(())

@@ -5,7 +5,9 @@ use super::staff::{Words, camera_view};
 use super::{App, asset, blocking, error, internal};
 use crate::camera::Camera;
 use crate::checkin::{Staff, admit};
-use crate::journal::JournalError;
+use crate::coverage::picture::{Unusable, unusable};
+use crate::journal::{Appended, Journal, JournalError};
+use crate::picture::Picture;
 use crate::store::{StoreError, Workstation};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -187,14 +189,37 @@ async fn save(
     let appended = blocking(move || {
         admit(&app.journal, &save.staff).map_err(|problem| refusal(&problem))?;
         let picture = find(&app, &name, &save.picture)?;
-        let by = format!("staff:{}", save.staff.number);
-        let set = app.journal.set_reference(&name, &picture, &save.workstations, &by);
-        set.map_err(|problem| match problem {
-            JournalError::Refused(why) => error(StatusCode::UNPROCESSABLE_ENTITY, "workstations", &why),
-            other => internal(&other),
-        })
+        set(&app.journal, &name, &picture, &save.workstations, &save.staff.number)
     });
     Ok(Json(json!({ "seq": appended.await?.seq })).into_response())
+}
+
+/// Sets a camera's reference, by the teacher with that number. Refuses a picture that shows nothing, and workstations of
+/// which nothing could be told in it.
+fn set(
+    journal: &Journal,
+    camera: &str,
+    jpeg: &[u8],
+    workstations: &[Workstation],
+    number: &str,
+) -> Result<Appended, Response> {
+    usable(jpeg, workstations)?;
+    let set = journal.set_reference(camera, jpeg, workstations, &format!("staff:{number}"));
+    set.map_err(|problem| match problem {
+        JournalError::Refused(why) => error(StatusCode::UNPROCESSABLE_ENTITY, "workstations", &why),
+        other => internal(&other),
+    })
+}
+
+fn usable(jpeg: &[u8], workstations: &[Workstation]) -> Result<(), Response> {
+    let picture = Picture::decode(jpeg).map_err(|problem| internal(&problem))?;
+    let Some(why) = unusable(&picture, workstations) else { return Ok(()) };
+    let (code, detail) = match &why {
+        Unusable::NoStructure => ("no_structure", None),
+        Unusable::TooSmall(workstation) => ("workstation_too_small", Some(workstation)),
+    };
+    let body = json!({ "code": code, "error": why.to_string(), "detail": detail });
+    Err((StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response())
 }
 
 /// Whether the polygons are ones: each named once, within the picture, of three corners or more that are not on a line.
@@ -228,8 +253,12 @@ fn check(workstations: &[Workstation]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stills, check};
+    use super::{Stills, check, set};
+    use crate::clock::SystemClock;
+    use crate::journal::Journal;
+    use crate::picture::Picture;
     use crate::store::Workstation;
+    use std::sync::Arc;
 
     fn marked(name: &str, polygon: &[[f64; 2]]) -> Workstation {
         Workstation { workstation: name.into(), polygon: polygon.to_vec() }
@@ -258,5 +287,35 @@ mod tests {
         let hashes: Vec<String> = (0..6).map(|picture: u8| stills.keep(vec![picture])).collect();
         assert_eq!(stills.get(&hashes[5]), Some(vec![5]));
         assert_eq!(stills.get(&hashes[0]), None);
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_shows_nothing_becomes_no_reference_nor_a_sliver_a_workstation() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (clock, zone) = (Arc::new(SystemClock::default()), jiff::tz::TimeZone::UTC);
+        let journal = Journal::initialise(folder.path(), "site", "301", clock, zone).expect("initialised");
+        let black = Picture::black(640, 360);
+        let mut room = black.clone();
+        for (at, pixel) in room.rgb.chunks_exact_mut(3).enumerate() {
+            let (x, y) = (at % 640 / 23, at / 640 / 19);
+            pixel.fill((60 + (x * 7 + y * 13) * (x + 3 * y) % 140) as u8);
+        }
+        let whole = marked("01", &[[0.1, 0.1], [0.4, 0.1], [0.4, 0.4], [0.1, 0.4]]);
+        let sliver = marked("02", &[[0.101, 0.1], [0.111, 0.1], [0.111, 0.9], [0.101, 0.9]]);
+        let set = |picture: &Picture, marked: &Workstation| {
+            let jpeg = picture.to_jpeg(90).expect("encodes");
+            set(&journal, "back", &jpeg, std::slice::from_ref(marked), "T1").map(|appended| appended.seq)
+        };
+        for (picture, marked, code, detail) in [
+            (&black, &whole, "no_structure", serde_json::Value::Null),
+            (&room, &sliver, "workstation_too_small", "02".into()),
+        ] {
+            let refused = set(picture, marked).expect_err(code);
+            assert_eq!(refused.status(), 422);
+            let body = axum::body::to_bytes(refused.into_body(), 1 << 20).await.expect("a body");
+            let told: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!((&told["code"], &told["detail"]), (&code.into(), &detail));
+        }
+        assert_eq!(set(&room, &whole).expect("set"), 1);
     }
 }

@@ -53,6 +53,28 @@ pub struct Sample {
     pub has_turned_away: bool,
 }
 
+/// Why a picture cannot be a reference: others held against it would tell nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It shows hardly anything, as with the lens covered or the lights off.
+    #[error(
+        "nothing in the picture could be told apart: take it with the lights on, the lens free and the room in focus"
+    )]
+    NoStructure,
+    /// A workstation is marked so small that no part of it is looked at.
+    #[error("workstation {0} is marked too small to be looked at: draw it around the whole place")]
+    TooSmall(String),
+}
+
+/// Whether `picture` can be a reference with these workstations marked in it; if not, why.
+pub fn unusable(picture: &Picture, workstations: &[Workstation]) -> Option<Unusable> {
+    let reference = Reference::new(picture, workstations);
+    if !reference.has_structure() {
+        return Some(Unusable::NoStructure);
+    }
+    reference.without_cells().map(|name| Unusable::TooSmall(name.to_owned()))
+}
+
 /// Judges one camera's pictures, one after another.
 pub struct Judge {
     limits: CoverageConfig,
@@ -75,11 +97,6 @@ const BLURRED_LIKENESS: f32 = 0.55;
 const OUTSIDE: f32 = 0.5;
 /// A camera has turned away when more than this share of the reference's place is outside the picture.
 const TURNED_AWAY: f64 = 0.25;
-
-/// Whether anything in a picture could be found again in another: one without structure is no reference.
-pub fn has_structure(picture: &Picture) -> bool {
-    Reference::new(picture, &[]).has_structure()
-}
 
 impl Judge {
     /// `reference` is the picture as it should be; without one, nothing can be said of moves, focus and workstations.

@@ -118,6 +118,11 @@ impl Reference {
         self.points.len() >= 8
     }
 
+    /// A workstation that holds no cell: nothing could ever be told of it.
+    pub fn without_cells(&self) -> Option<&str> {
+        self.stations.iter().find(|station| station.cells.is_empty()).map(|station| station.name.as_str())
+    }
+
     /// Height at [`WIDTH`], px.
     pub fn height(&self) -> f64 {
         self.grey.height as f64

@@ -127,8 +127,8 @@ fn a_camera_that_shows_too_little_of_its_place_has_turned_away() {
 fn a_reference_without_structure_judges_nothing() {
     let smooth = each(room(1, (0, 0)), |x, y, _| (70 + x / 60 + y / 80) as u8);
     let mut judge = Judge::new(&CoverageConfig::default(), Some(&smooth), Vec::new());
-    assert!(judge.look(&smooth, Duration::ZERO).cannot_be_judged && !has_structure(&smooth));
-    assert!(has_structure(&room(1, (0, 0))) && !looked(&room(2, (0, 0))).cannot_be_judged);
+    assert!(judge.look(&smooth, Duration::ZERO).cannot_be_judged && unusable(&smooth, &[]).is_some());
+    assert!(!looked(&room(2, (0, 0))).cannot_be_judged);
 }
 
 #[test]
@@ -172,4 +172,20 @@ fn without_a_reference_only_what_needs_none_is_told() {
     assert_eq!(named(&sample), [FindingKind::Dark]);
     let sample = judge.look(&each(room(2, (0, 0)), |_, _, _| 80), Duration::from_secs(4));
     assert_eq!(named(&sample), [FindingKind::Covered]);
+}
+
+#[test]
+fn what_shows_nothing_is_no_reference_and_what_is_too_small_is_no_workstation() {
+    let stations = [station("A1", 0.1, 0.5), station("A2", 0.7, 0.5)];
+    let room = room(1, (0, 0));
+    assert_eq!(unusable(&room, &stations), None);
+    let flat = |level: u8| each(room.clone(), move |_, _, _| level);
+    let tracing_paper = room.scaled(4, 3).scaled(WIDTH_PX as u32, HEIGHT_PX as u32);
+    for picture in [flat(0), flat(128), flat(255), tracing_paper, each(room.clone(), |_, _, level| 8 + level % 3)] {
+        assert_eq!(unusable(&picture, &stations), Some(Unusable::NoStructure));
+    }
+    // Between the cells that are looked at.
+    let sliver = vec![[0.101, 0.1], [0.111, 0.1], [0.111, 0.9], [0.101, 0.9]];
+    let sliver = Workstation { workstation: "A3".into(), polygon: sliver };
+    assert_eq!(unusable(&room, &[sliver]), Some(Unusable::TooSmall("A3".into())));
 }

@@ -10,7 +10,7 @@ export async function post(path, body, method = "POST") {
 }
 
 function problemText({ code, detail, error }) {
-  return ["wrong_pin", "locked", "no_pin"].includes(code) ? t(code, { detail }) : error ? t("refused", { error }) : t("failed");
+  return ["wrong_pin", "locked", "no_pin", "no_structure", "workstation_too_small"].includes(code) ? t(code, { detail }) : error ? t("refused", { error }) : t("failed");
 }
 
 // Shows the dialog until `act({ class, number, pin })` succeeds; resolves to what it gives, or to null when cancelled.

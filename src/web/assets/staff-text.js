@@ -2,7 +2,7 @@
 const TEXT = {
   "zh-CN": {
     title_identify: "查看录像前请确认身份", lead_identify: "查看和下载录像都会留下记录。请选择教师并输入密码。", teacher: "教师", pin: "密码", confirm: "确认", cancel: "取消", no_teachers: "尚未导入班期，无法确认身份。",
-    wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码（rollcall pin）", refused: "不能这样做：{error}", failed: "没有成功，请再试",
+    wrong_pin: "密码不对，还可试 {detail} 次", locked: "密码错误次数过多，{detail} 后再试", no_pin: "这位教师尚未设置密码（rollcall pin）", no_structure: "画面里没有可辨认的内容，不能作为参考画面：请开灯、露出镜头、对好焦，再用现在的画面", workstation_too_small: "工位 {detail} 画得太小，无法判断是否看得到：请把整个工位圈进去", refused: "不能这样做：{error}", failed: "没有成功，请再试",
     recorded: "已录像", writing: "正在录制", nothing: "不需录像", unexplained: "未知", open_gap: "{cause}（仍在继续）", rollcall: "课前点名", rollcall_of: "课前点名 {class}", findings: "画面异常", gaps: "中断", none: "没有",
     camera: "摄像头", lesson: "课次", required: "应录", missing: "缺失", share: "比例", so_far: "截至目前", verdict: "结论", complete: "完整", incomplete: "不完整", shown_by: "摄像头 {name}", no_roll_call_recorded: "没有录到课前点名", workstations_shown: "工位可见", whole_day: "全天", not_begun: "尚未开始", no_lessons: "这一天本教室没有课，也没有录像。",
     track: "摄像头 {camera} 的时间轴", at: "{time}，{state}", play_from: "从 {time} 播放", from_to: "{from} – {until}", lasting: "{length}", goes_on: "仍在继续", what: "情况", when: "时间", where: "位置", workstation: "工位 {name}", picture: "缩略图",
@@ -13,7 +13,7 @@ const TEXT = {
   },
   en: {
     title_identify: "Who wants to see recordings?", lead_identify: "Every look at a recording and every download is recorded. Choose the teacher and give the PIN.", teacher: "Teacher", pin: "PIN", confirm: "Confirm", cancel: "Cancel", no_teachers: "No class is imported, so nobody can identify themselves.",
-    wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet (rollcall pin)", refused: "Refused: {error}", failed: "It did not work; try again",
+    wrong_pin: "Wrong PIN; {detail} tries left", locked: "Too many wrong PINs; try again after {detail}", no_pin: "This teacher has no PIN yet (rollcall pin)", no_structure: "Nothing in the picture could be told apart, so it cannot be the reference: turn on the lights, free the lens, focus it, and take the present picture", workstation_too_small: "Workstation {detail} is drawn too small to be looked at: draw it around the whole place", refused: "Refused: {error}", failed: "It did not work; try again",
     recorded: "recorded", writing: "being recorded", nothing: "nothing to record", unexplained: "unknown", open_gap: "{cause} (goes on)", rollcall: "roll call", rollcall_of: "roll call {class}", findings: "Findings", gaps: "Gaps", none: "None",
     camera: "Camera", lesson: "Lesson", required: "Required", missing: "Missing", share: "Share", so_far: "so far", verdict: "Verdict", complete: "complete", incomplete: "not complete", shown_by: "camera {name}", no_roll_call_recorded: "no roll call is recorded", workstations_shown: "Workstations shown", whole_day: "Whole day", not_begun: "not begun", no_lessons: "No lesson is given in this room on this day, and nothing is recorded.",
     track: "Timeline of camera {camera}", at: "{time}, {state}", play_from: "Play from {time}", from_to: "{from} – {until}", lasting: "{length}", goes_on: "goes on", what: "What", when: "When", where: "Where", workstation: "workstation {name}", picture: "small picture",
