@@ -1,9 +1,11 @@
 //! References, findings, roll calls, small pictures and looks for people: their rows against the records they come from.
 
 use super::recordings::Recordings;
+use super::log::of_log;
 use super::{Found, Severity};
 use crate::store::{FindingRow, Reader, ReferenceRow, RollcallRow, StoreError};
 use evidence::record::{Data, Finding, Record, Reference, Rollcall, RollcallEvent};
+use evidence::reference::References;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,8 @@ type Taken = (Rollcall, String, Option<(u64, String)>);
 pub(super) struct Coverage {
     /// Each camera's newest.
     references: BTreeMap<String, (u64, Reference)>,
+    /// How they follow each other.
+    marks: References,
     /// By the record of the beginning: it, and the record of the end.
     findings: BTreeMap<u64, (Finding, Option<(u64, Finding)>)>,
     /// By the record of the beginning, with its time, and the record of the end.
@@ -33,6 +37,7 @@ impl Coverage {
             self.bad.insert(seq);
             return;
         };
+        self.marks.take(record).into_iter().for_each(|finding| of_log(finding, found));
         match &record.data {
             Data::Reference(reference) => {
                 self.references.insert(reference.camera.clone(), (seq, reference.clone()));

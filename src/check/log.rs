@@ -126,7 +126,8 @@ fn add_up(accounts: &mut Accounts, timetable: &mut Timetable, record: Option<&Re
     }
 }
 
-fn of_log(Finding { severity, code, seq, message }: Finding, found: &mut Found) {
+/// What a log shows, whatever is beside it.
+pub(super) fn of_log(Finding { severity, code, seq, message }: Finding, found: &mut Found) {
     found.add(severity, code, "log", seq, message);
 }
 

@@ -12,6 +12,7 @@ use evidence::key::VerifyingKey;
 use evidence::links::Links;
 use evidence::moments::Moments;
 use evidence::record::Record;
+use evidence::reference::References;
 use evidence::setup::Setup;
 use evidence::times::Bounds;
 use evidence::timetable::Timetable;
@@ -88,7 +89,8 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let signatures = Verifier::new(log.key);
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
-    let (mut setup, mut links, mut moments, mut last) = (Setup::default(), Links::default(), Moments::default(), None);
+    let (mut setup, mut links, mut references) = (Setup::default(), Links::default(), References::default());
+    let (mut moments, mut last) = (Moments::default(), None);
     let mut bounds = Bounds::new(&receipts);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
@@ -118,7 +120,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                     moments.take(record);
                     last = record.time.parse().ok();
                     let found = accounts.take(record).into_iter().chain(timetable.take(record));
-                    found.chain(setup.take(record)).chain(links.take(record)).collect()
+                    found.chain(setup.take(record)).chain(links.take(record)).chain(references.take(record)).collect()
                 }
                 None => {
                     accounts.take_bad();

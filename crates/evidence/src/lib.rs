@@ -14,6 +14,7 @@ pub mod links;
 pub mod moments;
 pub mod note;
 pub mod record;
+pub mod reference;
 pub mod setup;
 pub mod times;
 pub mod timetable;
