@@ -1,7 +1,7 @@
 //! References, findings, roll calls, small pictures and looks for people: their rows against the records they come from.
 
-use super::recordings::Recordings;
 use super::log::of_log;
+use super::recordings::Recordings;
 use super::{Found, Severity};
 use crate::store::{FindingRow, Reader, ReferenceRow, RollcallRow, StoreError};
 use evidence::record::{Data, Finding, Record, Reference, Rollcall, RollcallEvent};
@@ -20,6 +20,8 @@ type Taken = (Rollcall, String, Option<(u64, String)>);
 pub(super) struct Coverage {
     /// Each camera's newest.
     references: BTreeMap<String, (u64, Reference)>,
+    /// By camera and picture: the newest record that has it.
+    pictures: BTreeMap<(String, String), u64>,
     /// How they follow each other.
     marks: References,
     /// By the record of the beginning: it, and the record of the end.
@@ -40,6 +42,7 @@ impl Coverage {
         self.marks.take(record).into_iter().for_each(|finding| of_log(finding, found));
         match &record.data {
             Data::Reference(reference) => {
+                self.pictures.insert((reference.camera.clone(), reference.picture.clone()), seq);
                 self.references.insert(reference.camera.clone(), (seq, reference.clone()));
             }
             Data::Finding(finding) => self.take_finding(seq, finding),
@@ -86,6 +89,7 @@ impl Coverage {
             }
         };
         table("camera_references", self.references(reader, found), found);
+        table("former_pictures", self.pictures(reader, found), found);
         table("findings", self.findings(reader, found), found);
         table("thumbnails", self.thumbnails(reader, recordings, found), found);
         table("rollcalls", self.rollcalls(reader, found), found);
@@ -114,6 +118,38 @@ impl Coverage {
         }
         for (camera, row) in rows.into_iter().filter(|(_, row)| !self.bad.contains(&row.seq)) {
             wrong("wrong_row", row.seq, format!("there is a reference of camera {camera}, but no record of it"));
+        }
+        Ok(())
+    }
+
+    /// The pictures of references in the place of which others were set.
+    fn pictures(&self, reader: &Reader<'_>, found: &mut Found) -> Result<(), StoreError> {
+        let of_record = |sha256: &str| self.pictures.iter().find(|((_, picture), _)| picture == sha256);
+        let mut kept = BTreeSet::new();
+        for sha256 in reader.former_picture_names()? {
+            let seq = of_record(&sha256).map(|(_, seq)| *seq);
+            match reader.former_picture(&sha256) {
+                Ok(Some(jpeg)) if evidence::sha256_hex(&jpeg) == sha256 => {}
+                Ok(_) => {
+                    let message = format!("the reference picture {sha256} is not the one that was set");
+                    found.fail("wrong_photo", "former_pictures", seq, message);
+                }
+                Err(error) => found.fail("unreadable", "former_pictures", seq, format!("{sha256}: {error}")),
+            }
+            if seq.is_none() && self.bad.is_empty() {
+                let message = format!("no reference has the picture {sha256}");
+                found.add(Severity::Warning, "unknown_photo", "former_pictures", None, message);
+            }
+            kept.insert(sha256);
+        }
+        let since = reader.pictures_since()?;
+        for ((camera, sha256), seq) in &self.pictures {
+            let is_newest = self.references.get(camera).is_some_and(|(_, newest)| newest.picture == *sha256);
+            let was_overwritten = since.get(camera).is_some_and(|since| seq < since);
+            if !is_newest && !was_overwritten && !kept.contains(sha256) {
+                let message = format!("the picture of camera {camera}'s reference of record {seq} is missing");
+                found.fail("wrong_photo", "former_pictures", Some(*seq), message);
+            }
         }
         Ok(())
     }

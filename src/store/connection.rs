@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_pulses.sql"),
     include_str!("migrations/0007_unfinished.sql"),
     include_str!("migrations/0008_former_people.sql"),
+    include_str!("migrations/0009_former_pictures.sql"),
 ];
 
 /// What a connection is for.

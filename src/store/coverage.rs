@@ -230,8 +230,14 @@ impl View {
 }
 
 impl Write<'_> {
-    /// Keeps a camera's reference in the place of the one before; its record is in this transaction.
+    /// Keeps a camera's reference in the place of the one before, whose picture is kept too; its record is in this
+    /// transaction.
     pub fn put_reference(&self, row: &ReferenceRow) -> Result<(), StoreError> {
+        if let Some(before) = self.reference(&row.camera)?.filter(|before| before.picture != row.picture) {
+            self.connection()
+                .prepare_cached("INSERT OR IGNORE INTO former_pictures (sha256, jpeg) VALUES (?1, ?2)")?
+                .execute(params![evidence::sha256_hex(&before.picture), before.picture])?;
+        }
         let workstations = serde_json::to_string(&row.workstations)
             .map_err(|error| StoreError::Value { what: "a reference's workstations", problem: error.to_string() })?;
         self.connection()

@@ -7,7 +7,7 @@ use super::words::sql;
 use super::{FindingRow, LogRow, ReferenceRow, RollcallRow, Store, StoreError, View, lock};
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks at a page that seems damaged; another process may just have been writing it.
 const LOOKS: usize = 3;
@@ -71,6 +71,25 @@ impl View {
             found.extend(self.reference(&camera)?);
         }
         Ok(found)
+    }
+
+    /// The SHA-256 (hex) that each reference picture is kept under in the place of which another was set.
+    pub fn former_picture_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT sha256 FROM former_pictures ORDER BY sha256")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// A reference picture (JPEG) in the place of which another was set.
+    pub fn former_picture(&self, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT jpeg FROM former_pictures WHERE sha256 = ?1")?;
+        Ok(statement.query_row([sha256], |row| row.get(0)).optional()?)
+    }
+
+    /// By camera, the record of the first reference whose picture is kept; a camera that is not in it has kept all.
+    pub fn pictures_since(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT camera, seq FROM pictures_since")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Every finding, in order of their records.

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Records 2: a reference; 3 and 4: a finding and its end; 5: a finding that goes on; 6 and 7: a roll call.
+/// Records 3: a reference; 4 and 5: a finding and its end; 6: a finding that goes on; 7 and 8: a roll call; 9: another
+/// reference.
 fn appliance() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(TestClock::at("2026-11-23T00:00:00Z".parse().expect("a time")));
@@ -42,6 +43,8 @@ fn appliance() -> TempDir {
     let lesson = recorded_span(&class.lessons[0], journal.zone(), 0).expect("a span").from;
     journal.begin_rollcall(&class.id, lesson, "T1").expect("begins");
     journal.end_rollcall(&class.id, lesson, "T1").expect("ends");
+    let other_picture = rollcall::picture::Picture::black(48, 64).to_jpeg(80).expect("encodes");
+    journal.set_reference("back", &other_picture, &marked, "staff:T1").expect("set");
     let look = |workstation: Option<&str>, people| LookRow {
         camera: "back".into(),
         at: Timestamp::UNIX_EPOCH,
@@ -57,15 +60,21 @@ fn appliance() -> TempDir {
 #[test]
 fn whatever_is_changed_in_what_recordings_show_is_found_and_located() {
     let alterations: &[(&str, &[&str])] = &[
-        ("DELETE FROM camera_references", &["wrong_row camera_references 3"]),
-        ("UPDATE camera_references SET picture = x'00'", &["wrong_photo camera_references 3"]),
+        ("DELETE FROM camera_references", &["wrong_row camera_references 9"]),
+        ("UPDATE camera_references SET picture = x'00'", &["wrong_photo camera_references 9"]),
         (
             "UPDATE camera_references SET workstations = replace(workstations, 'A1', 'A2')",
-            &["wrong_row camera_references 3"],
+            &["wrong_row camera_references 9"],
         ),
         (
             "INSERT INTO camera_references SELECT 'front', seq, picture, workstations FROM camera_references",
-            &["wrong_row camera_references 3"],
+            &["wrong_row camera_references 9"],
+        ),
+        ("DELETE FROM former_pictures", &["wrong_photo former_pictures 3"]),
+        ("UPDATE former_pictures SET jpeg = x'00'", &["wrong_photo former_pictures 3"]),
+        (
+            "INSERT INTO former_pictures VALUES ('00', x'00')",
+            &["wrong_photo former_pictures", "unknown_photo former_pictures"],
         ),
         ("DELETE FROM findings WHERE seq = 4", &["wrong_row findings 4"]),
         ("UPDATE findings SET what = 'dark' WHERE seq = 4", &["wrong_row findings 4"]),
@@ -107,4 +116,32 @@ fn whatever_is_changed_in_what_recordings_show_is_found_and_located() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_reference_picture_that_was_overwritten_before_they_were_kept_is_not_missed() {
+    let folder = appliance();
+    let connection = with_key(folder.path());
+    connection.execute("DELETE FROM former_pictures", []).expect("deleted");
+    // As the migration leaves it.
+    connection.execute("INSERT INTO pictures_since SELECT camera, seq FROM camera_references", []).expect("put");
+    let report = look(folder.path()).expect("readable");
+    assert!(report.ok && report.problems.is_empty(), "{report}");
+}
+
+#[test]
+fn a_workstation_that_is_marked_no_more_is_told_here_and_at_the_bureau() {
+    let folder = appliance();
+    let (clock, zone) =
+        (Arc::new(TestClock::at("2026-11-23T00:10:00Z".parse().expect("a time"))), jiff::tz::TimeZone::UTC);
+    let journal = Journal::open_state(folder.path(), clock, zone).expect("opened");
+    let picture = rollcall::picture::Picture::black(48, 64).to_jpeg(80).expect("encodes");
+    let seq = journal.set_reference("back", &picture, &[], "staff:T1").expect("set").seq;
+    let report = look(folder.path()).expect("readable");
+    assert!(report.ok, "{report}");
+    assert_eq!(words(&report), [format!("marks_reduced log {seq}")], "{report}");
+    let export = folder.path().join("export");
+    rollcall::commands::export::export_log(&journal, &export).expect("exported");
+    let verdict = bureau::verify(&export, None).expect("readable");
+    assert!(verdict.findings.iter().any(|one| (one.code, one.seq) == ("marks_reduced", Some(seq))), "{verdict}");
 }
