@@ -4,6 +4,7 @@
 use crate::alarm::{Alarm, Undelivered};
 use crate::attention::{Attention, attention, of_account};
 use crate::camera::{Camera, CameraStatus};
+use crate::class::lessons_in;
 use crate::clock::local;
 use crate::config::Config;
 use crate::coverage::{CameraWatch, LessonWatch};
@@ -71,6 +72,9 @@ pub struct ClassStatus {
     pub name: String,
     /// Whether it has a lesson in this room today.
     pub today: bool,
+    /// Of today's lessons in this room, those of practice for which the plan names no workstations.
+    #[serde(default)]
+    pub without_workstations: usize,
     /// Trainees on the roster.
     pub trainees: usize,
     /// Teachers on the roster.
@@ -199,6 +203,9 @@ fn classes(
         classes.push(ClassStatus {
             class: class.id.to_string(),
             today: class.is_in(&config.appliance.room, now.date()),
+            without_workstations: lessons_in(&class, now.date(), &config.appliance.room)
+                .filter(|lesson| lesson.lacks_workstations())
+                .count(),
             trainees: class.trainees.len(),
             teachers: class.teachers.len(),
             enrolled: enrolled.len(),

@@ -110,6 +110,7 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
         | Attention::NoClass
         | Attention::NothingRecorded
         | Attention::WorkstationsUnmarked { .. }
+        | Attention::NoWorkstations { .. }
         | Attention::KeyFramesRare { .. }
         | Attention::AlarmUndelivered { .. } => false,
         _ => true,

@@ -115,6 +115,9 @@ pub fn chinese(attention: &Attention) -> String {
             "人脸模型已更换：班期 {class} 有 {other_model} 人的人脸是用别的模型登记的，无法识别，共 {people} 人未登记人脸：请重新登记，或发放个人二维码。"
         ),
         Attention::NothingRecorded => "没有任何摄像头在录像，今天的课次不会有视频，也不会完整：请在配置的 [[camera]] 中接入摄像头（record = true）。".into(),
+        Attention::NoWorkstations { class, lessons } => format!(
+            "班期 {class} 今天有 {lessons} 个实操课次未填写工位：无法证明录像覆盖全部工位，不会完整。请在导入表中填写工位，重新导入。"
+        ),
         Attention::NoClass => "尚未导入班期：rollcall class template 生成导入表，填好后 rollcall class import。".into(),
         Attention::Finding { what, camera, workstation, class, since } => {
             let place = match (camera, workstation, class) {

@@ -141,6 +141,11 @@ impl std::fmt::Display for Attention {
                 "no camera is recorded: today's lessons will have no video, and none of them is complete; give the config a \
                  [[camera]] that is recorded"
             ),
+            Attention::NoWorkstations { class, lessons } => write!(
+                f,
+                "the plan of class {class} names no workstations for {lessons} of today's practice lessons: nothing can show \
+                 that all were in the picture, and they will not be complete; fill in 工位 and import the plan again"
+            ),
             Attention::NoClass => write!(f, "no class; `rollcall class template`, then `rollcall class import`"),
             Attention::Finding { what, camera, workstation, class, since } => {
                 match (camera, workstation, class) {

@@ -174,6 +174,13 @@ pub enum Attention {
     NoClass,
     /// A class has lessons here today, and no camera is recorded.
     NothingRecorded,
+    /// A class has practice here today for which its plan names no workstations.
+    NoWorkstations {
+        /// The class.
+        class: String,
+        /// How many of today's lessons.
+        lessons: usize,
+    },
     /// Something is wrong with what a recording shows, or with a lesson.
     Finding {
         /// What.
@@ -285,6 +292,10 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     // `keeping`: it runs.
     if status.keeping.is_some() && status.recordings.is_empty() && status.classes.iter().any(|class| class.today) {
         found.push(Attention::NothingRecorded);
+    }
+    for class in status.classes.iter().filter(|class| class.without_workstations > 0) {
+        let (class, lessons) = (class.class.clone(), class.without_workstations);
+        found.push(Attention::NoWorkstations { class, lessons });
     }
     for class in status.classes.iter().filter(|class| class.today) {
         let people = (class.trainees + class.teachers).saturating_sub(class.enrolled + class.qr_only);
@@ -465,5 +476,37 @@ mod tests {
         assert_eq!(rare, Attention::KeyFramesRare { camera: "back".into(), milliseconds: 5040 });
         assert!(rare.to_string().contains("come 5.0 s apart") && rare.to_string().contains("to 2 s or less"), "{rare}");
         assert!(chinese::chinese(&rare).contains("关键帧间隔为 5.0 秒"));
+    }
+
+    #[test]
+    fn practice_of_today_without_workstations_needs_attention() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
+        let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
+        let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, config.timezone());
+        let journal = journal.expect("initialised");
+        let mut class = crate::journal::testing::class("2026-001", &["1"], &["T1"]);
+        let theory = class.lessons[0].clone();
+        let practice = |room: &str| crate::class::Lesson {
+            kind: crate::class::LessonKind::Practice,
+            room: room.into(),
+            ..theory.clone()
+        };
+        let mut tomorrow = practice("");
+        tomorrow.date = tomorrow.date.tomorrow().expect("a day");
+        let named = crate::class::Lesson { workstations: vec!["1".into()], ..practice("") };
+        class.lessons = vec![theory.clone(), practice(""), practice("302"), named, tomorrow];
+        let source = crate::journal::PlanSource::File;
+        journal.import_class(&class, &"00".repeat(32), source, "301").expect("imported");
+        let status = gather(&config, &journal, None, SyncStatus::unknown(), None).expect("gathered");
+        let is_it = |one: &&Attention| matches!(one, Attention::NoWorkstations { .. });
+        let told: Vec<&Attention> = status.attention.iter().filter(is_it).collect();
+        assert_eq!(told, [&Attention::NoWorkstations { class: "2026-001".into(), lessons: 1 }]);
+        assert!(
+            chinese::chinese(told[0]).contains("未填写工位") && told[0].to_string().contains("names no workstations")
+        );
     }
 }

@@ -156,6 +156,11 @@ impl Lesson {
     pub fn is_in(&self, room: &str) -> bool {
         self.room.is_empty() || self.room == room
     }
+
+    /// Whether it is practice, and nothing says which workstations have to be in the picture (article 6(1)).
+    pub fn lacks_workstations(&self) -> bool {
+        self.kind == LessonKind::Practice && self.workstations.is_empty()
+    }
 }
 
 impl Person {

@@ -139,6 +139,21 @@ fn elsewhere(room: &str, class: &Class) -> Option<String> {
     })
 }
 
+/// Practice in this appliance's room for which the plan names no workstations.
+fn without_workstations(room: &str, class: &Class) -> Option<String> {
+    let lacking = class.lessons.iter().filter(|lesson| lesson.is_in(room) && lesson.lacks_workstations());
+    let lacking: Vec<String> = lacking.map(|one| format!("{} {}", one.date, one.start.strftime("%H:%M"))).collect();
+    (!lacking.is_empty()).then(|| {
+        format!(
+            "{} practice lessons name no workstations, so that nothing can show that all were in the picture, and none of \
+             them will be complete; fill in 工位: {}{}",
+            lacking.len(),
+            lacking[..lacking.len().min(SHOWN)].join(", "),
+            and_more(lacking.len())
+        )
+    })
+}
+
 /// How many there are besides those that are shown.
 fn and_more(count: usize) -> String {
     match count.saturating_sub(SHOWN) {
@@ -208,6 +223,7 @@ fn advise(config: &Config, journal: &Journal, class: &Class) -> Result<Vec<Strin
             shown.join(", ")
         ));
     }
+    warnings.extend(without_workstations(&config.appliance.room, class));
     Ok(warnings)
 }
 
@@ -259,6 +275,7 @@ pub(super) fn class_id(text: &str) -> Result<ClassId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::LessonKind;
     use crate::journal::testing;
 
     #[test]
@@ -278,5 +295,17 @@ mod tests {
         assert!(none.starts_with("NO LESSON of this class") && none.contains("\"301\""), "{none}");
         assert!(none.contains("in \"301教室\", 2026-11-23 08:00 in \"205\""), "{none}");
         assert!(said(&["205"; 15]).ends_with(" and 3 more"));
+    }
+
+    #[test]
+    fn practice_here_without_workstations_is_named() {
+        let mut class = testing::class("A", &["1"], &["T1"]);
+        assert_eq!(without_workstations("301", &class), None, "theory needs none");
+        let practice = Lesson { kind: LessonKind::Practice, ..class.lessons[0].clone() };
+        let elsewhere = Lesson { room: "205".into(), ..practice.clone() };
+        let named = Lesson { workstations: vec!["1".into()], ..practice.clone() };
+        class.lessons.extend([practice, elsewhere, named]);
+        let said = without_workstations("301", &class).expect("told");
+        assert!(said.starts_with("1 practice lessons") && said.ends_with(": 2026-11-23 08:00"), "{said}");
     }
 }

@@ -2,13 +2,13 @@
 
 use super::journal_gap;
 use super::plan::{Lesson, Plan};
-use crate::class::{ClassId, Span};
+use crate::class::{ClassId, LessonKind, Span};
 use crate::coverage;
 use crate::coverage::account::{Account, account};
 use crate::journal::{Journal, JournalError};
 use crate::store::{GapRow, SegmentRow, StoreError, View};
 use evidence::jws::read_unverified;
-use evidence::record::{CameraCoverage, Coverage, Data, GapCause};
+use evidence::record::{CameraCoverage, Coverage, Data, GapCause, WorkstationCoverage};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -109,6 +109,15 @@ fn coverage_of(camera: &str, account: &Account) -> CameraCoverage {
     }
 }
 
+/// Whether a lesson is shown by its cameras, and its workstations by any. Practice has to show all workstations (article
+/// 6(1)): where the plan names none, nothing tells that it does.
+fn is_complete(kind: LessonKind, cameras: &[CameraCoverage], workstations: &[WorkstationCoverage]) -> bool {
+    let verdicts = cameras.iter().map(|account| account.complete);
+    let mut all = verdicts.chain(workstations.iter().map(|account| account.complete));
+    let is_named = kind == LessonKind::Theory || !workstations.is_empty();
+    !cameras.is_empty() && is_named && all.all(|verdict| verdict == Some(true))
+}
+
 /// Makes a lesson's account of what is journalled, and journals it: nothing comes in between. Tells whether the lesson is
 /// complete.
 fn journal_coverage(
@@ -133,9 +142,7 @@ fn journal_coverage(
         for account in &mut shown.workstations {
             account.complete = Some(share(account.visible_ms, account.required_ms) >= required_share);
         }
-        let verdicts = cameras.iter().map(|account| account.complete);
-        let mut all = verdicts.chain(shown.workstations.iter().map(|account| account.complete));
-        let complete = !cameras.is_empty() && shown.is_roll_call_recorded && all.all(|verdict| verdict == Some(true));
+        let complete = shown.is_roll_call_recorded && is_complete(lesson.kind, &cameras, &shown.workstations);
         let data = Data::Coverage(Coverage {
             class: lesson.class.to_string(),
             start: journal.time_text(lesson.start),
@@ -153,4 +160,36 @@ fn journal_coverage(
         batch.put_coverage(seq, &lesson.class, lesson.start)?;
         Ok(complete)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn practice_is_complete_only_with_workstations_that_are_shown() {
+        let account = |complete| {
+            let account = Account { required_ms: 1000, recorded_ms: 1000, ..Account::default() };
+            CameraCoverage { complete: Some(complete), ..coverage_of("back", &account) }
+        };
+        let workstation = |complete| WorkstationCoverage {
+            workstation: "1".into(),
+            cameras: vec!["back".into()],
+            required_ms: 1000,
+            visible_ms: 1000,
+            hidden_ms: BTreeMap::new(),
+            unknown_ms: 0,
+            people: None,
+            complete: Some(complete),
+        };
+        use LessonKind::{Practice, Theory};
+        assert!(is_complete(Theory, &[account(true)], &[]));
+        assert!(!is_complete(Practice, &[account(true)], &[]));
+        assert!(is_complete(Practice, &[account(true)], &[workstation(true)]));
+        for kind in [Theory, Practice] {
+            assert!(!is_complete(kind, &[account(true)], &[workstation(true), workstation(false)]));
+            assert!(!is_complete(kind, &[account(true), account(false)], &[workstation(true)]));
+            assert!(!is_complete(kind, &[], &[workstation(true)]));
+        }
+    }
 }

@@ -98,6 +98,7 @@ fn is_of_the_room(attention: &Attention) -> bool {
             | Attention::NothingRecorded
             | Attention::WorkstationsUnmarked { .. }
             | Attention::LessonIncomplete { .. }
+            | Attention::NoWorkstations { .. }
             | Attention::AlarmUndelivered { .. }
             | Attention::Trouble { .. }
     )
