@@ -34,7 +34,7 @@ pub(super) struct Coverage {
 
 impl Coverage {
     /// Takes the next record; `None` is one that does not verify.
-    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>) {
+    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>, found: &mut Found) {
         let Some(record) = record else {
             self.bad.insert(seq);
             return;

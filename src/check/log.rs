@@ -70,7 +70,7 @@ pub(super) fn check(
             .collect();
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
-        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record));
+        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
         records.iter().for_each(|(_, record)| add_up(&mut accounts, &mut timetable, *record, found));
         for (seq, record) in &records {
             match record {
