@@ -8,9 +8,9 @@ use super::{Found, rows};
 use crate::store::{LogRow, Reader, Store, StoreError};
 use evidence::account::Accounts;
 use evidence::checkpoint::Log;
+use evidence::entered::Entered;
 use evidence::jws::{JwsError, Verifier};
 use evidence::links::Links;
-use evidence::moments::Moments;
 use evidence::record::Record;
 use evidence::timetable::Timetable;
 use evidence::tree::{Hash, frontier_at};
@@ -49,7 +49,7 @@ pub(super) fn check(
     let mut recordings = Recordings::default();
     let mut coverage = Coverage::default();
     let (mut accounts, mut timetable) = (Accounts::default(), Timetable::default());
-    let (mut links, mut moments) = (Links::default(), Moments::default());
+    let (mut links, mut entered) = (Links::default(), Entered::default());
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -76,12 +76,12 @@ pub(super) fn check(
             match record {
                 Some(record) => {
                     recordings.take(*seq, record);
-                    moments.take(record);
+                    entered.take(record);
                     links.take(record).into_iter().for_each(|finding| of_log(finding, found));
                 }
                 None => {
                     links.take_bad(*seq);
-                    moments.take_bad();
+                    entered.take_bad();
                 }
             }
         }
@@ -103,7 +103,7 @@ pub(super) fn check(
     if let Some(files) = files {
         recordings.files(store, &rows, files, found);
     }
-    moments.finish().into_iter().for_each(|finding| of_log(finding, found));
+    entered.finish().into_iter().for_each(|finding| of_log(finding, found));
     let segments = rows.len() as u64;
     let verdict = tree.finish();
     if let Some(now) = verdict.to.as_ref().and_then(|time| time.parse().ok()) {

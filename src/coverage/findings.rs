@@ -4,7 +4,7 @@
 //! A finding begins with the first sample that showed it, though it is told only when it has lasted; it ends with the
 //! first good sample, told when that has lasted. Durations are monotonic; the wall clock only labels them.
 
-use super::picture::{Condition, Sample, cause_of};
+use super::picture::{Condition, Sample};
 use crate::config::CoverageConfig;
 use crate::store::Sight;
 use evidence::record::{FindingKind, HiddenCause};
@@ -98,7 +98,7 @@ impl Findings {
     pub fn take(&mut self, wall: Timestamp, at: Duration, sample: &Sample) -> Vec<Change> {
         let mut holds: BTreeMap<About, Held> = BTreeMap::new();
         for Condition { what, measured, lasted } in &sample.conditions {
-            let held = Held { cause: cause_of(*what), measured: measured.clone(), lasted: *lasted };
+            let held = Held { cause: what.hides(), measured: measured.clone(), lasted: *lasted };
             holds.insert((*what, None), held);
         }
         let hides_all = |(_, workstation): &About, state: &State| workstation.is_none() && state.cause.is_some();
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_hidden_now_for_one_reason_and_now_for_another_is_hidden() {
         let whole = |what: FindingKind| {
-            let sight = cause_of(what).map(Sight::Hidden);
+            let sight = what.hides().map(Sight::Hidden);
             Sample { conditions: vec![Condition::new(what, BTreeMap::new())], ..self::sight(sight) }
         };
         let obstructed = || sight(Some(Sight::Hidden(HiddenCause::Obstructed)));

@@ -1,13 +1,13 @@
 //! What the journal and the database know of a lesson, put together for its account; what an earlier run left open.
 
 use super::account::account;
-use super::lesson::{CameraView, Impaired, hides, impaired, showing, workstation_account};
+use super::lesson::{CameraView, Impaired, impaired, showing, workstation_account};
 use super::people::people_seen;
 use super::sights::{LONGEST_PAUSE, WHOLE_PICTURE};
 use crate::class::Span;
 use crate::journal::{Journal, JournalError};
 use crate::recording::Lesson;
-use crate::store::{RollcallRow, Sight, StoreError};
+use crate::store::{RollcallRow, Sight, StoreError, View};
 use evidence::record::{FindingKind, RollCallSpan, WorkstationCoverage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,10 +40,14 @@ pub(crate) struct Shown {
     pub impaired: BTreeMap<String, Impaired>,
 }
 
-/// Puts together what a lesson's cameras have shown of it.
-pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -> Result<Shown, StoreError> {
+/// Puts together what a lesson's cameras have shown of it, as `reader` has it. `text` writes a time down.
+pub(crate) fn shown(
+    reader: &View,
+    lesson: &Lesson,
+    rollcall_minutes: i64,
+    text: impl Fn(Timestamp) -> String,
+) -> Result<Shown, StoreError> {
     let span = lesson.span;
-    let reader = journal.store().read()?;
     let mut shown = Shown::default();
     let (mut segments, mut marked) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
     let mut showing_lesson = Vec::new();
@@ -54,7 +58,7 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
         let spans: Vec<Span> = rows.iter().map(|row| Span { from: row.start, until: row.end }).collect();
         let of_camera = findings.iter().filter(|row| row.camera.as_ref() == Some(camera) && row.workstation.is_none());
         let during = |end: Option<(Timestamp, u64)>| end.map_or(span.until, |(end, _)| end);
-        let hiding = of_camera.filter(|row| hides(row.what).is_some());
+        let hiding = of_camera.filter(|row| row.what.hides().is_some());
         let hiding = hiding.map(|row| (Span { from: row.start, until: during(row.end) }, row.what));
         let judged: Vec<_> = watched.iter().filter(|row| &row.camera == camera).collect();
         let away = judged.iter().filter(|row| row.sight != Sight::Visible);
@@ -112,7 +116,6 @@ pub(crate) fn shown(journal: &Journal, lesson: &Lesson, rollcall_minutes: i64) -
     let recorded = taken.iter().find(|row| is_recorded(row));
     if let Some(row) = recorded.or(taken.first()) {
         shown.is_roll_call_recorded = recorded.is_some();
-        let text = |time| journal.time_text(time);
         shown.roll_call = Some(RollCallSpan { start: text(row.start), end: row.end.map(|(end, _)| text(end)) });
     }
     Ok(shown)
@@ -155,7 +158,8 @@ mod tests {
             workstations: Vec::new(),
             sound: class.lessons[0].sound.clone(),
         };
-        let shown = || shown(&journal, &lesson, 15).expect("reads");
+        let text = |time| journal.time_text(time);
+        let shown = || shown(&*journal.store().read().expect("reads"), &lesson, 15, text).expect("reads");
         let put = |put: &dyn Fn(&crate::store::Write<'_>) -> Result<(), StoreError>| {
             let write = journal.store().begin().expect("begins");
             put(&write).expect("put");

@@ -3,6 +3,7 @@
 
 use crate::class::Span;
 use crate::store::Sight;
+use evidence::moments::Moments;
 use evidence::record::{FindingKind, HiddenCause};
 use std::collections::BTreeMap;
 
@@ -47,14 +48,14 @@ const NEAREST: [HiddenCause; 9] = [
 pub fn workstation_account(span: Span, cameras: &[CameraView]) -> WorkstationAccount {
     let required_ms = span.until.as_millisecond() - span.from.as_millisecond();
     let mut account = WorkstationAccount { required_ms, ..WorkstationAccount::default() };
-    let mut open = Moments::of([span]);
+    let mut open = moments([span]);
     if cameras.is_empty() {
         account.unknown_ms = open.length();
         return account;
     }
-    let recorded: Vec<Moments> = cameras.iter().map(|camera| Moments::of(camera.segments.iter().copied())).collect();
+    let recorded: Vec<Moments> = cameras.iter().map(|camera| moments(camera.segments.iter().copied())).collect();
     let seen = |camera: &CameraView, wanted: &dyn Fn(Sight) -> bool| {
-        Moments::of(camera.sights.iter().filter(|(_, sight)| wanted(*sight)).map(|(span, _)| *span))
+        moments(camera.sights.iter().filter(|(_, sight)| wanted(*sight)).map(|(span, _)| *span))
     };
     for (camera, recorded) in cameras.iter().zip(&recorded) {
         let visible = seen(camera, &|sight| sight == Sight::Visible);
@@ -93,116 +94,30 @@ pub struct Impaired {
 /// Of what `segments` show of `span`: how long the picture could not show the lesson, or nobody knows whether it did.
 /// `findings`: those by which it shows nothing of it; `watched`: when its pictures could be judged.
 pub fn impaired(span: Span, segments: &[Span], findings: &[(Span, FindingKind)], watched: &[Span]) -> Impaired {
-    let mut open = Moments::of([span]).common(&Moments::of(segments.iter().copied()));
+    let mut open = moments([span]).common(&moments(segments.iter().copied()));
     let mut impaired = Impaired::default();
     for (during, what) in findings {
-        let taken = open.take(&Moments::of([*during]));
+        let taken = open.take(&moments([*during]));
         if taken > 0 {
             *impaired.found.entry(*what).or_default() += taken;
         }
     }
-    impaired.unwatched = open.without(&Moments::of(watched.iter().copied())).length();
+    impaired.unwatched = open.without(&moments(watched.iter().copied())).length();
     impaired
 }
 
 /// Of `segments`, what shows the lesson: while a finding of [`impaired`] went on, or nobody could judge the picture, it may
 /// not.
 pub fn showing(segments: &[Span], findings: &[(Span, FindingKind)], watched: &[Span]) -> Vec<Span> {
-    let found = Moments::of(findings.iter().map(|(span, _)| *span));
-    let watched = Moments::of(watched.iter().copied());
-    Moments::of(segments.iter().copied()).common(&watched).without(&found).spans()
+    let found = moments(findings.iter().map(|(span, _)| *span));
+    let watched = moments(watched.iter().copied());
+    let showing = moments(segments.iter().copied()).common(&watched).without(&found);
+    showing.spans().into_iter().map(|span| Span { from: span.start, until: span.end }).collect()
 }
 
-/// Why all workstations of a picture are hidden while this finding goes on; `None` where it does not hide them all.
-pub fn hides(what: FindingKind) -> Option<HiddenCause> {
-    match what {
-        FindingKind::Dark => Some(HiddenCause::Dark),
-        FindingKind::OverExposed => Some(HiddenCause::OverExposed),
-        FindingKind::Blurred => Some(HiddenCause::Blurred),
-        FindingKind::Frozen => Some(HiddenCause::Frozen),
-        FindingKind::Looped => Some(HiddenCause::Looped),
-        FindingKind::Covered => Some(HiddenCause::Covered),
-        FindingKind::Replaced => Some(HiddenCause::Replaced),
-        FindingKind::Moved | FindingKind::WorkstationHidden | FindingKind::FewPeople | FindingKind::NoRollCall => None,
-    }
-}
-
-/// A set of moments, as spans in ms: in order, apart from each other, none empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Moments(Vec<(i64, i64)>);
-
-impl Moments {
-    fn of(spans: impl IntoIterator<Item = Span>) -> Moments {
-        let ms = |span: Span| (span.from.as_millisecond(), span.until.as_millisecond());
-        let mut spans: Vec<(i64, i64)> = spans.into_iter().map(ms).filter(|(from, until)| from < until).collect();
-        spans.sort_unstable();
-        let mut joined: Vec<(i64, i64)> = Vec::with_capacity(spans.len());
-        for (from, until) in spans {
-            match joined.last_mut() {
-                Some(last) if from <= last.1 => last.1 = last.1.max(until),
-                _ => joined.push((from, until)),
-            }
-        }
-        Moments(joined)
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
-        self.0.iter().map(|(from, until)| Span { from: at(*from), until: at(*until) }).collect()
-    }
-
-    fn length(&self) -> i64 {
-        self.0.iter().map(|(from, until)| until - from).sum()
-    }
-
-    fn common(&self, other: &Moments) -> Moments {
-        let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
-        let mut common = Vec::new();
-        while let (Some(&&(from, until)), Some(&&(other_from, other_until))) = (ours.peek(), theirs.peek()) {
-            let both = (from.max(other_from), until.min(other_until));
-            if both.0 < both.1 {
-                common.push(both);
-            }
-            if until < other_until {
-                ours.next();
-            } else {
-                theirs.next();
-            }
-        }
-        Moments(common)
-    }
-
-    fn without(&self, other: &Moments) -> Moments {
-        let mut left = Vec::new();
-        let mut others = other.0.iter().peekable();
-        for &(from, until) in &self.0 {
-            let mut from = from;
-            while let Some(&&(other_from, other_until)) = others.peek() {
-                if other_from >= until {
-                    break;
-                }
-                if from < other_from {
-                    left.push((from, other_from));
-                }
-                from = from.max(other_until);
-                if other_until > until {
-                    break;
-                }
-                others.next();
-            }
-            if from < until {
-                left.push((from, until));
-            }
-        }
-        Moments(left)
-    }
-
-    /// Takes these moments out; tells how long those were that were in.
-    fn take(&mut self, taken: &Moments) -> i64 {
-        let before = self.length();
-        *self = self.without(taken);
-        before - self.length()
-    }
+/// All that lies in any of `spans`.
+fn moments(spans: impl IntoIterator<Item = Span>) -> Moments {
+    Moments::of(spans.into_iter().map(|span| span.from..span.until))
 }
 
 #[cfg(test)]

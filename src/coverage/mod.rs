@@ -20,7 +20,7 @@ mod unseen;
 mod watch;
 
 pub use journal::close_left_open;
-pub(crate) use journal::{Shown, shown};
+pub(crate) use journal::shown;
 pub use progress::Progress;
 #[cfg(test)]
 pub(crate) use progress::Standing;

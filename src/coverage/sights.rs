@@ -2,7 +2,6 @@
 //! becomes one is hidden from its first sample on. What nobody has looked at stays unknown. Pure.
 
 use super::findings::Change;
-use super::lesson::hides;
 use super::picture::Sample;
 use crate::store::{Sight, SightRow};
 use evidence::record::{FindingKind, HiddenCause};
@@ -129,7 +128,7 @@ impl Sights {
             Change::Begun { workstation: Some((workstation, cause)), .. } => {
                 self.hidden.insert(workstation.clone(), *cause);
             }
-            Change::Begun { what, .. } if hides(*what).is_some() => self.over_all.push(*what),
+            Change::Begun { what, .. } if what.hides().is_some() => self.over_all.push(*what),
             Change::Begun { .. } => {}
             Change::Ended { workstation: Some(workstation), .. } => {
                 self.hidden.remove(workstation);
@@ -140,7 +139,7 @@ impl Sights {
 
     fn sight(&self, workstation: &str, seen: Option<Sight>) -> Option<Sight> {
         let finding = self.hidden.get(workstation).copied();
-        let finding = finding.or_else(|| self.over_all.first().and_then(|what| hides(*what)));
+        let finding = finding.or_else(|| self.over_all.first().and_then(|what| what.hides()));
         finding.map(Sight::Hidden).or(seen.map(|_| Sight::Visible))
     }
 

@@ -78,8 +78,7 @@ pub(super) fn close_lessons(
                 journal_gap(journal, camera, span.from, span.until, GapCause::CameraAbsent)?;
             }
         }
-        let shown = coverage::shown(journal, &lesson, rollcall_minutes)?;
-        if journal_coverage(journal, &lesson, shown, required_share)? {
+        if journal_coverage(journal, &lesson, rollcall_minutes, required_share)? {
             tracing::info!(class = %lesson.class, start = %lesson.start, "the lesson is over; its account is made");
         } else {
             tracing::warn!(class = %lesson.class, start = %lesson.start, "the lesson is over, and it is not complete");
@@ -123,10 +122,11 @@ fn is_complete(kind: LessonKind, cameras: &[CameraCoverage], workstations: &[Wor
 fn journal_coverage(
     journal: &Journal,
     lesson: &Lesson,
-    mut shown: coverage::Shown,
+    rollcall_minutes: i64,
     required_share: f64,
 ) -> Result<bool, JournalError> {
     journal.transaction(|batch| {
+        let mut shown = coverage::shown(batch, lesson, rollcall_minutes, |time| journal.time_text(time))?;
         let mut cameras = Vec::new();
         for camera in &lesson.cameras {
             let mut account = coverage_of(camera, &account_in(batch, camera, lesson.span)?);

@@ -7,10 +7,10 @@ use crate::recordings::{Recordings, Since};
 use crate::text::clean;
 use evidence::account::Accounts;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
+use evidence::entered::Entered;
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
 use evidence::links::Links;
-use evidence::moments::Moments;
 use evidence::record::Record;
 use evidence::reference::References;
 use evidence::setup::Setup;
@@ -90,7 +90,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     let (mut recordings, mut accounts, mut timetable) =
         (Recordings::default(), Accounts::default(), Timetable::default());
     let (mut setup, mut links, mut references) = (Setup::default(), Links::default(), References::default());
-    let (mut moments, mut last) = (Moments::default(), None);
+    let (mut entered, mut last) = (Entered::default(), None);
     let mut bounds = Bounds::new(&receipts);
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
@@ -106,7 +106,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
             let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
             let missing = now.map(|now| timetable.finish(now));
-            let of_times = bounds.finish().into_iter().chain(moments.finish());
+            let of_times = bounds.finish().into_iter().chain(entered.finish());
             missing.into_iter().flatten().chain(of_times).for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
@@ -117,7 +117,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 Some(record) => {
                     recordings.take(record);
                     bounds.take(record);
-                    moments.take(record);
+                    entered.take(record);
                     last = record.time.parse().ok();
                     let found = accounts.take(record).into_iter().chain(timetable.take(record));
                     found.chain(setup.take(record)).chain(links.take(record)).chain(references.take(record)).collect()
@@ -125,7 +125,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
                 None => {
                     accounts.take_bad();
                     timetable.take_bad();
-                    moments.take_bad();
+                    entered.take_bad();
                     links.take_bad(verifier.frontier().size());
                     Vec::new()
                 }

@@ -7,6 +7,7 @@ pub mod account;
 mod base64;
 pub mod checkpoint;
 pub mod disc;
+pub mod entered;
 pub mod inclusion;
 pub mod jws;
 pub mod key;

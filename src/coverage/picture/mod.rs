@@ -252,7 +252,7 @@ impl Judge {
         conditions: &[Condition],
         reference: Option<&Reference>,
     ) -> Vec<(String, Option<Sight>)> {
-        let worst = conditions.iter().find_map(|condition| cause_of(condition.what));
+        let worst = conditions.iter().find_map(|condition| condition.what.hides());
         let all =
             |sight: Option<Sight>| self.workstations.iter().map(|marked| (marked.workstation.clone(), sight)).collect();
         let Some(reference) = reference else { return all(worst.map(Sight::Hidden)) };
@@ -277,22 +277,6 @@ impl Judge {
 fn hides_noise(what: FindingKind) -> bool {
     use FindingKind::{Blurred, Covered, Dark, OverExposed};
     matches!(what, Blurred | Covered | Dark | OverExposed)
-}
-
-/// Why no workstation is to be seen when this is wrong with the picture; a moved camera may still show some.
-pub fn cause_of(what: FindingKind) -> Option<HiddenCause> {
-    Some(match what {
-        FindingKind::Dark => HiddenCause::Dark,
-        FindingKind::OverExposed => HiddenCause::OverExposed,
-        FindingKind::Blurred => HiddenCause::Blurred,
-        FindingKind::Frozen => HiddenCause::Frozen,
-        FindingKind::Looped => HiddenCause::Looped,
-        FindingKind::Covered => HiddenCause::Covered,
-        FindingKind::Replaced => HiddenCause::Replaced,
-        FindingKind::Moved | FindingKind::WorkstationHidden | FindingKind::FewPeople | FindingKind::NoRollCall => {
-            return None;
-        }
-    })
 }
 
 fn measured<const N: usize>(values: [(&str, f32); N]) -> BTreeMap<String, f64> {

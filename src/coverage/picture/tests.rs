@@ -97,7 +97,7 @@ fn each_fault_is_named_rightly() {
     for (what, picture) in faults {
         let sample = looked(&picture);
         assert_eq!(named(&sample), [what], "{sample:?}");
-        assert_eq!(sights(&sample), [Some(Sight::Hidden(cause_of(what).expect("hides"))); 2]);
+        assert_eq!(sights(&sample), [Some(Sight::Hidden(what.hides().expect("hides"))); 2]);
     }
 }
 

@@ -181,6 +181,25 @@ pub enum FindingKind {
     NoRollCall,
 }
 
+impl FindingKind {
+    /// Why all workstations of a picture are hidden while this goes on; `None` where it does not hide them all: a moved
+    /// camera may still show some.
+    pub fn hides(self) -> Option<HiddenCause> {
+        match self {
+            FindingKind::Dark => Some(HiddenCause::Dark),
+            FindingKind::OverExposed => Some(HiddenCause::OverExposed),
+            FindingKind::Blurred => Some(HiddenCause::Blurred),
+            FindingKind::Frozen => Some(HiddenCause::Frozen),
+            FindingKind::Looped => Some(HiddenCause::Looped),
+            FindingKind::Covered => Some(HiddenCause::Covered),
+            FindingKind::Replaced => Some(HiddenCause::Replaced),
+            FindingKind::Moved | FindingKind::WorkstationHidden | FindingKind::FewPeople | FindingKind::NoRollCall => {
+                None
+            }
+        }
+    }
+}
+
 /// A camera's reference picture was set, and where each workstation is in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
