@@ -1,5 +1,6 @@
 //! `[recording]`: what is kept of the lessons, and where.
 
+use evidence::account::REQUIRED_SHARE;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ impl Default for RecordingConfig {
             outside_lessons: false,
             rollcall_minutes: 15,
             segment_seconds: 60,
-            required_share: 0.99,
+            required_share: REQUIRED_SHARE,
             encoder: "libx264".into(),
             encoded_fps: 10,
             encoded_kilobits: 2000,

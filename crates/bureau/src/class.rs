@@ -2,16 +2,19 @@
 //! offline with nothing but the folder.
 //!
 //! The proofs show that the records are in the log that was countersigned. That none of the class was left out is
-//! shown by the whole log only, and the verdict says so; but a lesson of the plan without an account is missed.
+//! shown by the whole log only, and the verdict says so; but a lesson of the plan without an account is missed. Accounts are
+//! judged by their own figures: segments and gaps belong to cameras, and are not among a class's records.
 
 use crate::export::receipts;
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
 use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, moment_of, read, time_of};
+use evidence::account::Lessons;
 use evidence::disc::{CLAIM, RECORDINGS};
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
 use evidence::key::VerifyingKey;
+use evidence::record::Data;
 use evidence::times::{Bounds, wrong_date};
 use evidence::timetable::Timetable;
 use evidence::tree::{Hash, inclusion_proof, leaf_hash};
@@ -23,8 +26,8 @@ use std::path::Path;
 
 /// The file that makes an export one of a class.
 pub(crate) const ABOUT: &str = "class.json";
-/// Failures that are listed one by one.
-const MAX_FAILURES: usize = 1000;
+/// Failures, and warnings, of the records that are listed one by one.
+const MAX_LISTED: usize = 1000;
 /// Records read at a time.
 const BATCH: usize = 1000;
 
@@ -155,8 +158,12 @@ struct Judge<'a> {
     from: Option<String>,
     to: Option<String>,
     timetable: Timetable,
+    lessons: Lessons,
+    /// Accounts of lessons.
+    accounts: u64,
     bounds: Bounds,
-    failures: usize,
+    /// Findings about the records, by severity.
+    counts: [usize; 3],
 }
 
 impl<'a> Judge<'a> {
@@ -174,7 +181,9 @@ impl<'a> Judge<'a> {
             from: None,
             to: None,
             timetable: Timetable::default(),
-            failures: 0,
+            lessons: Lessons::of(class),
+            accounts: 0,
+            counts: [0; 3],
         }
     }
 
@@ -202,8 +211,10 @@ impl<'a> Judge<'a> {
         }
         self.last_seq = Some(seq);
         self.bounds.take(&record);
-        let found = self.timetable.take(&record).into_iter().chain(wrong_date(&record));
-        self.foundation.findings.extend(found);
+        self.accounts += u64::from(matches!(record.data, Data::Coverage(_)));
+        let found =
+            self.timetable.take(&record).into_iter().chain(wrong_date(&record)).chain(self.lessons.take(&record));
+        found.for_each(|finding| self.add(finding));
         self.from.get_or_insert_with(|| record.time.clone());
         self.to = Some(record.time);
         let Some(proof) = proof.and_then(Inclusion::parse) else {
@@ -239,9 +250,14 @@ impl<'a> Judge<'a> {
     }
 
     fn fail(&mut self, code: &'static str, seq: Option<u64>, message: String) {
-        self.failures += 1;
-        if self.failures <= MAX_FAILURES {
-            self.foundation.findings.push(Finding { severity: Severity::Failure, code, seq, message });
+        self.add(Finding { severity: Severity::Failure, code, seq, message });
+    }
+
+    fn add(&mut self, finding: Finding) {
+        let count = &mut self.counts[finding.severity as usize];
+        *count += 1;
+        if *count <= MAX_LISTED {
+            self.foundation.findings.push(finding);
         }
     }
 
@@ -256,11 +272,16 @@ impl<'a> Judge<'a> {
         }
         let Foundation { log, witness, receipts, mut findings, .. } = self.foundation;
         let receipt = receipts.last();
-        if self.failures > MAX_FAILURES {
-            let message = format!("{} more failures are not listed", self.failures - MAX_FAILURES);
-            findings.push(failure("more", message));
-        }
         let note = |code, message| Finding { severity: Severity::Note, code, seq: None, message };
+        let more = |severity: Severity| self.counts[severity as usize].saturating_sub(MAX_LISTED);
+        match more(Severity::Failure) {
+            0 => {}
+            more => findings.push(failure("more", format!("{more} more failures are not listed"))),
+        }
+        match more(Severity::Warning) {
+            0 => {}
+            more => findings.push(note("more", format!("{more} more warnings are not listed"))),
+        }
         if let (Some(receipt), Some(witness)) = (receipt, &witness) {
             let time = time_of(receipt);
             let size = receipt.checkpoint().size;
@@ -277,6 +298,15 @@ impl<'a> Judge<'a> {
         let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
         findings.extend(now.map(|now| self.timetable.finish(now)).into_iter().flatten());
         findings.extend(self.bounds.finish());
+        findings.extend(self.lessons.finish());
+        if self.accounts > 0 {
+            findings.push(note(
+                "not_added_up",
+                "accounts of lessons are judged by their own figures: whether what was recorded adds up to them, only the \
+                 whole log shows, which has the segments and gaps"
+                    .into(),
+            ));
+        }
         findings.push(note(
             "part_of_log",
             format!(

@@ -1,5 +1,5 @@
 //! `bureau verify`: an exported log against its signatures, its tree and its receipts, the accounts of its lessons against
-//! its segments and gaps, and the recordings beside it against their records, with nothing but the folder; a class's
+//! its segments, gaps, findings and roll calls, and the recordings beside it against their records, with nothing but the folder; a class's
 //! records are judged by [`crate::class`].
 
 use crate::class;
@@ -106,8 +106,9 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
             let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
             let missing = now.map(|now| timetable.finish(now));
-            let of_times = bounds.finish().into_iter().chain(entered.finish());
-            missing.into_iter().flatten().chain(of_times).for_each(|finding| verifier.add(finding));
+            // What every lesson lacks comes last: of many warnings the first are listed.
+            let rest = bounds.finish().into_iter().chain(entered.finish()).chain(accounts.finish());
+            missing.into_iter().flatten().chain(rest).for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();

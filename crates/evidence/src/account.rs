@@ -1,13 +1,32 @@
 //! The account of time: for every moment that had to be recorded, a segment, a gap with a cause, or nothing at all; and
-//! whether what a lesson's `coverage` record claims is what the segments and gaps before it add up to.
+//! whether what a lesson's `coverage` record claims is what the records before it add up to, and what its own figures say.
 //!
 //! Exact to the millisecond: recorded, each cause and unexplained add up to the span.
 
+mod figures;
+mod lessons;
+mod rollcalls;
+mod told;
+
+pub use lessons::Lessons;
+
+use crate::moments::Moments;
 use crate::record::{CameraCoverage, Coverage, Data, GapCause, Record, WorkstationCoverage};
-use crate::verdict::{Finding, Severity};
-use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use crate::times::words;
+use crate::verdict::Finding;
+use figures::{Claims, total, workstation_difference};
+use jiff::{SignedDuration, Timestamp};
+use rollcalls::RollCalls;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use told::Told;
+
+/// The share of a lesson, 0 to 1, that each camera and workstation must show, unless an institution has set another.
+pub const REQUIRED_SHARE: f64 = 0.99;
+/// An account may call less impaired than the findings before it hide, by so much, ms.
+const TOLERANCE: u64 = 5_000;
+/// Findings named in one failure.
+const NAMED: usize = 5;
 
 /// From the first moment up to, not including, the last.
 pub type Span = Range<Timestamp>;
@@ -78,145 +97,152 @@ fn take(open: &mut Vec<Span>, taken: &Span) -> i64 {
     ms
 }
 
-/// Holds each lesson's account in a log against the segments and gaps before it. Takes the log's records one by one, in
-/// order.
+/// Holds each lesson's account in a log against the segments, gaps, findings and roll calls before it, and counts the
+/// lessons. Takes the log's records one by one, in order.
 ///
 /// An account is made of what is journalled when it is made: what comes later of the same time, as when the clock was put
 /// back, is not in it.
 #[derive(Default)]
 pub struct Accounts {
     cameras: HashMap<String, Told>,
+    rollcalls: RollCalls,
+    lessons: Lessons,
     /// A record was no good: what is missing may have been in it.
     is_blind: bool,
-}
-
-/// What the log tells of one camera so far.
-#[derive(Default)]
-struct Told {
-    segments: Spans,
-    gaps: Spans,
-    causes: HashMap<u64, GapCause>,
-}
-
-/// Spans that are found by their time, whatever their number.
-#[derive(Default)]
-struct Spans {
-    /// Beginning and record → end.
-    ends: BTreeMap<(Timestamp, u64), Timestamp>,
-    /// The longest one, ms.
-    longest: i64,
-}
-
-impl Spans {
-    fn insert(&mut self, seq: u64, span: Span) {
-        self.longest = self.longest.max(length(&span));
-        self.ends.insert((span.start, seq), span.end);
-    }
-
-    /// Those that have anything in common with `span`, in order of time.
-    fn within(&self, span: &Span) -> impl Iterator<Item = (u64, Span)> {
-        let first = span.start.as_millisecond().saturating_sub(self.longest);
-        let first = Timestamp::from_millisecond(first).unwrap_or(Timestamp::MIN);
-        let (start, end) = (span.start, span.end.max(first));
-        let near = self.ends.range((first, 0)..(end, 0));
-        near.filter(move |(_, until)| start < **until).map(|((from, seq), until)| (*seq, *from..*until))
-    }
 }
 
 impl Accounts {
     /// Takes the next record, which verifies and is in its place; tells what is wrong with it if it is an account.
     pub fn take(&mut self, record: &Record) -> Vec<Finding> {
+        if self.is_blind {
+            return self.lessons.take(record);
+        }
+        let time = record.time.parse::<Timestamp>().ok();
         match &record.data {
             Data::Segment(segment) => {
                 if let Some(span) = span(&segment.start, &segment.end) {
-                    self.told(&segment.camera).segments.insert(record.seq, span);
+                    self.told(&segment.camera).segment(record.seq, span);
                 }
             }
             Data::Gap(gap) => {
                 if let Some(span) = span(&gap.start, &gap.end) {
-                    let told = self.told(&gap.camera);
-                    told.gaps.insert(record.seq, span);
-                    told.causes.insert(record.seq, gap.cause);
+                    self.told(&gap.camera).gap(record.seq, span, gap);
                 }
             }
-            Data::Coverage(coverage) if !self.is_blind => return self.judge(record.seq, coverage),
+            Data::Finding(finding) => {
+                if let (Some(camera), Some(time)) = (&finding.camera, time) {
+                    self.told(camera).finding(record.seq, time, finding);
+                }
+            }
+            Data::Rollcall(rollcall) => {
+                if let Some(time) = time {
+                    self.rollcalls.take(time, rollcall);
+                }
+            }
             _ => {}
         }
-        Vec::new()
+        let mut found: Vec<Finding> = self.lessons.count(record).into_iter().collect();
+        if let Data::Coverage(coverage) = &record.data {
+            match Claims::read(record.seq, coverage) {
+                Ok(claims) => found.extend(self.judge(claims, time.unwrap_or(Timestamp::MIN))),
+                Err(finding) => found.push(finding),
+            }
+        }
+        found
     }
 
-    /// Goes past a record that does not verify. It is told by others; accounts that may hang on it are not judged.
+    /// Goes past a record that does not verify. It is told by others; accounts that may hang on it are judged by their own
+    /// figures only.
     pub fn take_bad(&mut self) {
         self.is_blind = true;
+    }
+
+    /// Of each class how many lessons are accounted for, and how many are complete; and those that are not.
+    pub fn finish(&self) -> Vec<Finding> {
+        self.lessons.finish()
     }
 
     fn told(&mut self, camera: &str) -> &mut Told {
         self.cameras.entry(camera.to_owned()).or_default()
     }
 
-    fn judge(&self, seq: u64, coverage: &Coverage) -> Vec<Finding> {
-        let mut found = Vec::new();
-        let mut add = |severity, code, message| found.push(Finding { severity, code, seq: Some(seq), message });
-        let Coverage { class, start, from, end, .. } = coverage;
-        let lesson = format!("record {seq}, the account of the lesson of class {class} at {start}");
-        let Some(span) = span(from, end) else {
-            add(Severity::Failure, "wrong_account", format!("{lesson}: its span, {from} to {end}, is none"));
-            return found;
-        };
-        for claimed in &coverage.cameras {
-            let camera = &claimed.camera;
-            let account = self.account(camera, span.clone());
-            let differences = differences(claimed, &account);
-            if !differences.is_empty() {
-                let message = format!(
-                    "{lesson}: of camera {camera} it does not say what the segments and gaps before it add up to: {}",
-                    differences.join("; ")
-                );
-                add(Severity::Failure, "wrong_account", message);
-            } else if claimed.unexplained_ms > 0 {
-                let ms = claimed.unexplained_ms;
-                let message =
-                    format!("{lesson}: {ms} ms of camera {camera} are neither recorded nor explained by a gap");
-                add(Severity::Warning, "unexplained_time", message);
-            }
-            if let Some(wrong) = contradicted(claimed.complete, camera_verdict(claimed, coverage.required_share)) {
-                add(Severity::Failure, "wrong_verdict", format!("{lesson}: it calls camera {camera} {wrong}"));
+    /// `time`: when the account was journalled.
+    fn judge(&self, mut claims: Claims, time: Timestamp) -> Vec<Finding> {
+        claims.cameras(|claimed, span| self.camera_difference(claimed, span));
+        for claimed in &claims.coverage.cameras {
+            if let Some(hidden) = self.more_hidden(claimed, &claims.span, time) {
+                claims.fail("wrong_account", hidden);
             }
         }
-        for claimed in &coverage.workstations {
-            let workstation = &claimed.workstation;
-            if let Some(difference) = workstation_difference(claimed, &span) {
-                let message = format!("{lesson}: of workstation {workstation} it does not add up: {difference}");
-                add(Severity::Failure, "wrong_account", message);
-            }
-            let verdict = verdict(claimed.visible_ms, claimed.required_ms, coverage.required_share);
-            if let Some(wrong) = contradicted(claimed.complete, verdict) {
-                add(
-                    Severity::Failure,
-                    "wrong_verdict",
-                    format!("{lesson}: it calls workstation {workstation} {wrong}"),
-                );
-            }
+        claims.workstations(|claimed, span| {
+            workstation_difference(claimed, span).or_else(|| self.more_visible(claimed, span))
+        });
+        if let Some(problem) = self.roll_call_problem(claims.coverage, &claims.span) {
+            claims.fail("wrong_account", problem);
         }
-        let is_shown = !coverage.cameras.is_empty()
-            && coverage.cameras.iter().all(|camera| camera.complete != Some(false) && camera.unexplained_ms == 0)
-            && coverage.workstations.iter().all(|workstation| workstation.complete != Some(false))
-            && coverage.roll_call_recorded != Some(false);
-        if coverage.complete && !is_shown {
-            let message = format!("{lesson}: it calls the lesson complete, though by its own figures it is not");
-            add(Severity::Failure, "wrong_verdict", message);
-        }
-        found
+        claims.verdicts();
+        claims.into_findings()
     }
 
-    /// Of gaps that overlap the newest counts: when a clock that was put forward is put back, the time that it had jumped
-    /// over comes after all.
-    fn account(&self, camera: &str, span: Span) -> Account {
-        let Some(told) = self.cameras.get(camera) else { return account(span, [], []) };
-        let mut gaps: Vec<(u64, Span)> = told.gaps.within(&span).collect();
-        gaps.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
-        let gaps = gaps.into_iter().filter_map(|(seq, gap)| Some((gap, *told.causes.get(&seq)?)));
-        account(span.clone(), told.segments.within(&span).map(|(_, segment)| segment), gaps)
+    /// Where a camera's figures are not what its segments and gaps add up to, in words.
+    fn camera_difference(&self, claimed: &CameraCoverage, span: &Span) -> Option<String> {
+        let told = self.cameras.get(&claimed.camera);
+        let account = told.map_or_else(|| account(span.clone(), [], []), |told| told.account(span.clone()));
+        let differences = differences(claimed, &account);
+        (!differences.is_empty())
+            .then(|| format!("what the segments and gaps before it add up to: {}", differences.join("; ")))
+    }
+
+    /// Where findings hide more of a camera's recording than its account calls impaired, in words.
+    fn more_hidden(&self, claimed: &CameraCoverage, span: &Span, time: Timestamp) -> Option<String> {
+        let (hidden, findings) = self.cameras.get(&claimed.camera)?.hidden(span, time);
+        let (hidden, told) = (unsigned(hidden.length()), total(claimed.impaired_ms.values()));
+        (hidden.saturating_sub(told) > TOLERANCE).then(|| {
+            let named: Vec<String> = findings.iter().take(NAMED).map(u64::to_string).collect();
+            let more = if findings.len() > NAMED { " and others" } else { "" };
+            format!(
+                "of camera {} it calls {} impaired, but the findings before it hide {} of what is recorded (records {}{more})",
+                claimed.camera,
+                length_of(told),
+                length_of(hidden),
+                named.join(", ")
+            )
+        })
+    }
+
+    /// Where a workstation is visible for longer than the cameras that show it have recorded, in words.
+    fn more_visible(&self, claimed: &WorkstationCoverage, span: &Span) -> Option<String> {
+        let told = claimed.cameras.iter().filter_map(|camera| self.cameras.get(camera));
+        let recorded = told.fold(Moments::default(), |all, told| all.with(&told.recorded(span)));
+        let (visible, recorded) = (claimed.visible_ms, unsigned(recorded.length()));
+        (visible > recorded)
+            .then(|| format!("visible_ms is {visible}, the segments of its cameras show {recorded} of the lesson"))
+    }
+
+    /// What the log before it says otherwise of its roll call, in words.
+    fn roll_call_problem(&self, coverage: &Coverage, lesson: &Span) -> Option<String> {
+        let roll_call = coverage.roll_call.as_ref()?;
+        if !self.rollcalls.has(&coverage.class, &coverage.start, roll_call) {
+            let end = roll_call.end.as_deref().unwrap_or("an end that nobody told");
+            return Some(format!("no records before it tell of a roll call from {} to {end}", roll_call.start));
+        }
+        let start = roll_call.start.parse::<Timestamp>().ok().filter(|_| coverage.roll_call_recorded == Some(true))?;
+        // For how long one counts after the lesson has begun is the appliance's setting: its first moment, and what lies
+        // before that, are recorded.
+        let first = start.checked_add(SignedDuration::from_millis(1)).ok()?;
+        let end = match &roll_call.end {
+            Some(end) => end.parse::<Timestamp>().ok()?.min(coverage.start.parse().ok()?).max(first).min(lesson.end),
+            None => first,
+        };
+        let during = start..end;
+        let is_whole = |told: &Told| !during.is_empty() && told.recorded(&during).length() == length(&during);
+        let mut cameras = coverage.cameras.iter().filter_map(|claimed| self.cameras.get(&claimed.camera));
+        (!cameras.any(is_whole)).then(|| {
+            format!(
+                "it calls the roll call at {} recorded, but no camera's segments show it without a hole before the lesson begins",
+                roll_call.start
+            )
+        })
     }
 }
 
@@ -225,63 +251,35 @@ fn span(start: &str, end: &str) -> Option<Span> {
     (!span.is_empty()).then_some(span)
 }
 
+fn unsigned(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or_default()
+}
+
+/// A length of time in words, to the second.
+fn length_of(ms: u64) -> String {
+    words(SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
+}
+
+/// The word for a cause or a kind of finding, as records have it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).unwrap_or_default().as_str().unwrap_or_default().to_owned()
+}
+
 /// Where a claim is not what adds up, in words.
 fn differences(claimed: &CameraCoverage, account: &Account) -> Vec<String> {
-    let ms = |ms: i64| u64::try_from(ms).unwrap_or_default();
     let mut figures = vec![
-        ("required_ms".to_owned(), claimed.required_ms, ms(account.required_ms)),
-        ("recorded_ms".to_owned(), claimed.recorded_ms, ms(account.recorded_ms)),
+        ("required_ms".to_owned(), claimed.required_ms, unsigned(account.required_ms)),
+        ("recorded_ms".to_owned(), claimed.recorded_ms, unsigned(account.recorded_ms)),
     ];
-    let causes: std::collections::BTreeSet<_> = claimed.gaps_ms.keys().chain(account.gaps_ms.keys()).collect();
+    let causes: BTreeSet<_> = claimed.gaps_ms.keys().chain(account.gaps_ms.keys()).collect();
     for cause in causes {
-        let name = serde_json::to_value(cause).unwrap_or_default();
         let told = claimed.gaps_ms.get(cause).copied().unwrap_or_default();
         let found = account.gaps_ms.get(cause).copied().unwrap_or_default();
-        figures.push((format!("gaps_ms of {}", name.as_str().unwrap_or_default()), told, ms(found)));
+        figures.push((format!("gaps_ms of {}", word(cause)), told, unsigned(found)));
     }
-    figures.push(("unexplained_ms".to_owned(), claimed.unexplained_ms, ms(account.unexplained_ms())));
+    figures.push(("unexplained_ms".to_owned(), claimed.unexplained_ms, unsigned(account.unexplained_ms())));
     let differing = figures.into_iter().filter(|(_, told, found)| told != found);
     differing.map(|(name, told, found)| format!("{name} is {told}, they add up to {found}")).collect()
-}
-
-/// Shares that are closer to each other than this are the same: a number in JSON may be read as one right beside it.
-const SAME_SHARE: f64 = 1e-9;
-
-/// Whether a camera has shown enough, as [`verdict`].
-fn camera_verdict(claimed: &CameraCoverage, required_share: f64) -> Option<bool> {
-    let impaired = claimed.impaired_ms.values().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
-    let visible = claimed.recorded_ms.saturating_sub(impaired.saturating_add(claimed.unwatched_ms.unwrap_or_default()));
-    match claimed.unexplained_ms {
-        0 => verdict(visible, claimed.required_ms, required_share),
-        _ => Some(false),
-    }
-}
-
-/// Whether so much is enough; `None` where that hangs on a number's last digits.
-fn verdict(visible_ms: u64, required_ms: u64, required_share: f64) -> Option<bool> {
-    let share = if required_ms == 0 { 1.0 } else { visible_ms as f64 / required_ms as f64 };
-    ((share - required_share).abs() >= SAME_SHARE).then_some(share >= required_share)
-}
-
-/// Where a workstation's figures are not those of the span, or of each other, in words.
-fn workstation_difference(claimed: &WorkstationCoverage, span: &Span) -> Option<String> {
-    let WorkstationCoverage { required_ms, visible_ms, hidden_ms, unknown_ms, .. } = claimed;
-    let hidden = hidden_ms.values().fold(0, |sum: u64, ms| sum.saturating_add(*ms));
-    let sum = visible_ms.saturating_add(hidden).saturating_add(*unknown_ms);
-    let required = u64::try_from(length(span)).unwrap_or_default();
-    if *required_ms != required {
-        return Some(format!("required_ms is {required_ms}, the lesson has {required}"));
-    }
-    (sum != required).then(|| {
-        format!("visible_ms, hidden_ms and unknown_ms are {visible_ms}, {hidden} and {unknown_ms}, in all {sum} of {required}")
-    })
-}
-
-/// What is claimed, and that it is not what the figures say, in words; `None` where it is, or where either is not told.
-fn contradicted(claimed: Option<bool>, verdict: Option<bool>) -> Option<String> {
-    let word = |is_complete| if is_complete { "complete" } else { "incomplete" };
-    let (claimed, verdict) = claimed.zip(verdict).filter(|(claimed, verdict)| claimed != verdict)?;
-    Some(format!("{}, but by its own figures that is {}", word(claimed), word(verdict)))
 }
 
 #[cfg(test)]

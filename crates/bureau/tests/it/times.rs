@@ -5,7 +5,7 @@ use crate::server::{NAME, Server};
 use bureau::{Bureau, export, export_class, verify};
 use evidence::checkpoint::Signed;
 use evidence::record::{Checkin, CheckinOutcome, ClockStep, Data, Liveness, Method};
-use evidence::verdict::Verdict;
+use evidence::verdict::{Severity, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 use std::process::Command;
@@ -48,9 +48,8 @@ fn received(server: &Server, appliance: &Appliance, size: usize, time: Timestamp
 
 fn warnings(verdict: &Verdict) -> Vec<(&str, Option<u64>)> {
     assert!(verdict.verified, "{verdict}");
-    let mut found: Vec<_> = verdict.findings.iter().map(|finding| (finding.code, finding.seq)).collect();
-    found.retain(|(code, _)| !["countersigned", "part_of_log"].contains(code));
-    found
+    let found = verdict.findings.iter().filter(|finding| finding.severity > Severity::Note);
+    found.map(|finding| (finding.code, finding.seq)).collect()
 }
 
 /// Says the verifier that shares no code with this project the same?
