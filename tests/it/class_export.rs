@@ -65,13 +65,13 @@ fn a_class_is_exported_with_proofs_that_hold_without_the_rest_of_the_log() {
     assert_eq!(export_class(&journal, "A", &out("all")).expect("exported"), 22);
     let verdict = verify(&out("all"), Some(key)).expect("readable");
     assert!(verdict.verified && verdict.records == 22, "{verdict}");
-    assert_eq!(codes(&verdict), ["countersigned", "part_of_log"]);
+    assert_eq!(codes(&verdict), ["countersigned", "lessons", "part_of_log"]);
     assert_eq!(independent(&out("all")), Some(0));
     journal.check_in(checkin("A", "20", &today(&journal)), None).expect("appended");
     assert_eq!(export_class(&journal, "A", &out("more")).expect("exported"), 24, "the export is a record of the class");
     let verdict = verify(&out("more"), Some(key)).expect("readable");
     assert!(verdict.verified, "{verdict}");
-    assert_eq!(codes(&verdict), ["not_countersigned", "countersigned", "part_of_log"]);
+    assert_eq!(codes(&verdict), ["not_countersigned", "countersigned", "lessons", "part_of_log"]);
     assert!(verdict.to_string().contains("22 of these records are among the 46 that bureau/test"), "{verdict}");
     assert_eq!(independent(&out("more")), Some(0));
 
