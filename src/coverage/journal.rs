@@ -159,7 +159,7 @@ mod tests {
             sound: class.lessons[0].sound.clone(),
         };
         let text = |time| journal.time_text(time);
-        let shown = || shown(&*journal.store().read().expect("reads"), &lesson, 15, text).expect("reads");
+        let shown = || shown(&journal.store().read().expect("reads"), &lesson, 15, text).expect("reads");
         let put = |put: &dyn Fn(&crate::store::Write<'_>) -> Result<(), StoreError>| {
             let write = journal.store().begin().expect("begins");
             put(&write).expect("put");
