@@ -377,20 +377,13 @@ mod tests {
     use crate::clock::TestClock;
     use crate::coverage::picture::{Condition, Sample};
     use crate::coverage::progress::Progress;
-    use crate::store::{FILE_NAME, Sight};
+    use crate::store::Sight;
+    use crate::store::testing::with_key;
     use evidence::jws::read_unverified;
     use evidence::record::{Data, FindingEnding};
     use jiff::tz::TimeZone;
     use std::collections::BTreeMap;
     use std::sync::Arc;
-
-    /// The database as somebody has it who holds the key, and none of our rules.
-    fn with_key(state: &std::path::Path) -> rusqlite::Connection {
-        let key = std::fs::read_to_string(state.join("keys/store.key")).expect("the key");
-        let connection = rusqlite::Connection::open(state.join(FILE_NAME)).expect("opened");
-        connection.pragma_update(None, "key", format!("x'{}'", key.trim())).expect("keyed");
-        connection
-    }
 
     #[test]
     fn what_is_closed_is_left_and_not_known_to_be_over() {

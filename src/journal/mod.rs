@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use time::Timekeeper;
 use tokio::sync::watch;
 
@@ -224,8 +225,9 @@ impl Journal {
         &self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let patience = Store::patience();
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut batch = self.begin(&state)?;
+        let mut batch = self.begin(&state, patience)?;
         let result = work(&mut batch)?;
         let next = batch.commit()?;
         self.tell(next.frontier.size());
@@ -233,8 +235,8 @@ impl Journal {
         Ok(result)
     }
 
-    fn begin(&self, state: &State) -> Result<Batch<'_>, JournalError> {
-        let write = self.store.begin()?;
+    fn begin(&self, state: &State, patience: Instant) -> Result<Batch<'_>, JournalError> {
+        let write = self.store.begin_by(patience)?;
         let mut next = state.clone();
         let size = write.log_size()?;
         if size != next.frontier.size() {

@@ -2,6 +2,7 @@
 
 use super::file::Written;
 use crate::camera::Format;
+use crate::class::Span;
 use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -23,6 +24,16 @@ pub struct Wanted {
 pub(super) enum Fact {
     Segment(Finished),
     Gap { start: Timestamp, end: Timestamp, cause: GapCause },
+}
+
+impl Fact {
+    /// The time of which it tells.
+    pub(super) fn span(&self) -> Span {
+        match self {
+            Fact::Segment(segment) => Span { from: segment.start, until: segment.end },
+            Fact::Gap { start, end, .. } => Span { from: *start, until: *end },
+        }
+    }
 }
 
 /// A segment that is on disk.

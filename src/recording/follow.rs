@@ -1,26 +1,26 @@
 //! What the recorders share: the plan as it stands, followed by one thread, and what each of them has told.
 
-use super::accounts::close_lessons;
-use super::fact::{Now, Wanted};
+use super::fact::{Fact, Now, Wanted};
+use super::journalling::Followed;
 use super::plan::{Lesson, Plan};
 use crate::class::{ClassId, Span};
 use crate::clock::{Step, StepWatch};
+use crate::config::Config;
 use crate::coverage::Progress;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::lasting::Lasting;
-use crate::store::{AliveRow, StoreError, UnfinishedRow};
+use crate::pulse::Pulse;
+use crate::store::{StoreError, UnfinishedRow};
 use evidence::record::{ClockQuality, GapCause};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How often the plan is looked at, and a sign of life given.
 pub(super) const PULSE: Duration = Duration::from_secs(1);
-/// Every so many pulses it is looked whether a lesson is over.
-const ACCOUNT_EVERY: u64 = 5;
 /// A clock that nothing vouches for is taken at its word this long after it was stepped forward: an error that is put
 /// right meanwhile must not close lessons that are yet to come.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -39,9 +39,15 @@ pub(super) struct Shared {
     pub recorders: Mutex<Vec<State>>,
     /// Cameras that lessons need now and that are not recorded.
     pub missing: Mutex<Vec<(String, Span)>>,
+    /// A recorder has told something.
+    pub told: Condvar,
     pub stop: AtomicBool,
-    /// When the plan was last followed.
-    pub followed: Mutex<Instant>,
+    /// The recorders have stopped, and tell nothing more.
+    pub has_ended: AtomicBool,
+    /// Of who follows the plan.
+    pub pulse: Pulse,
+    /// Since that was last looked at: the plan was followed.
+    pub followed: Mutex<Option<Followed>>,
     /// How far the watch over the pictures has come, once it has begun.
     pub watch: OnceLock<Arc<Progress>>,
     pub lateness: Mutex<Lateness>,
@@ -58,7 +64,7 @@ pub(super) struct Lateness {
 
 impl Lateness {
     /// The database was written, or could not be.
-    fn note(&mut self, is_written: bool, now: Instant) {
+    pub fn note(&mut self, is_written: bool, now: Instant) {
         self.writable = if is_written { self.writable.or(Some(now)) } else { None };
     }
 
@@ -71,13 +77,15 @@ impl Lateness {
 }
 
 /// How a recorder stands.
-#[derive(Clone)]
 pub(super) struct State {
     pub camera: String,
     pub wanted: bool,
     pub recording: bool,
     pub gap: Option<(Timestamp, GapCause)>,
-    pub waiting: usize,
+    /// What it has told and is yet to be journalled, in order …
+    pub facts: VecDeque<Fact>,
+    /// … and since when the first of them is next.
+    pub waits_since: Instant,
     /// When it was last at work.
     pub turned: Instant,
     /// Up to when all is told of what is wanted; `None`: nothing is left to tell.
@@ -86,6 +94,8 @@ pub(super) struct State {
     pub border: Option<Timestamp>,
     /// The segment that is being written.
     pub unfinished: Option<UnfinishedRow>,
+    /// It is not noted down yet.
+    pub has_begun: bool,
     /// Steps of the clock whose time is yet to be told of.
     pub jumps: Vec<Jump>,
 }
@@ -107,27 +117,48 @@ impl State {
             wanted: false,
             recording: false,
             gap: None,
-            waiting: 0,
+            facts: VecDeque::new(),
+            waits_since: Instant::now(),
             turned: Instant::now(),
             told: Some(Timestamp::MIN),
             border: None,
             unfinished: None,
+            has_begun: false,
             jumps: Vec::new(),
         }
     }
 }
 
 impl Shared {
+    /// What these recorders share, each of which is to record what `wanted` has in its place.
+    pub fn new(config: &Config, journal: Arc<Journal>, recorders: Vec<State>, wanted: Vec<Vec<Wanted>>) -> Shared {
+        Shared {
+            journal,
+            root: config.recordings(),
+            required_share: config.recording.required_share,
+            rollcall_minutes: config.recording.rollcall_minutes,
+            wanted: Mutex::new(wanted),
+            recorders: Mutex::new(recorders),
+            missing: Mutex::default(),
+            told: Condvar::new(),
+            stop: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            pulse: Pulse::default(),
+            followed: Mutex::default(),
+            watch: OnceLock::new(),
+            lateness: Mutex::default(),
+        }
+    }
+
     pub fn now(&self) -> Now {
         Now { wall: self.journal.clock().now(), monotonic: Instant::now() }
     }
 
     /// Follows the plan until the end. `clock` has been watched since the time before this run was told of.
     pub fn follow(&self, mut plan: Plan, mut clock: StepWatch) {
-        let (mut beat, mut steps) = (0, Vec::new());
-        let [mut unread, mut unmade, mut unnoted] = [(); 3].map(|()| Lasting::default());
+        let (mut steps, mut unread) = (Vec::new(), Lasting::default());
         while !self.stop.load(Ordering::Relaxed) {
-            *lock(&self.followed) = Instant::now();
+            self.pulse.beat();
             // A step after this moment is seen at the next pulse, before anything is done by the new time.
             let now = self.journal.clock().now();
             match clock.look(&**self.journal.clock()) {
@@ -140,18 +171,7 @@ impl Shared {
             if let Some(error) = unread.due(result.and_then(|()| self.read_plan(&mut plan, now))) {
                 tracing::error!(%error, "the plan cannot be read");
             }
-            if beat % ACCOUNT_EVERY == 0
-                && steps.is_empty()
-                && let Some(error) = unmade.due(self.close_lessons(&mut plan, now))
-            {
-                tracing::error!(%error, "a lesson's account could not be made; trying again");
-            }
-            beat += 1;
-            let noted = self.give_sign_of_life(now, steps.is_empty());
-            lock(&self.lateness).note(noted.is_ok(), Instant::now());
-            if let Some(error) = unnoted.due(noted) {
-                tracing::error!(%error, "no sign of life could be noted down");
-            }
+            *lock(&self.followed) = Some(Followed { at: now, is_told: steps.is_empty() });
             std::thread::sleep(PULSE);
         }
     }
@@ -212,20 +232,15 @@ impl Shared {
         wanted.get(index)?.iter().find(|wanted| wanted.from <= now && now < wanted.until).copied()
     }
 
-    fn close_lessons(&self, plan: &mut Plan, now: Timestamp) -> Result<(), JournalError> {
-        let cameras: Vec<String> = lock(&self.recorders).iter().map(|state| state.camera.clone()).collect();
-        let (share, minutes) = (self.required_share, self.rollcall_minutes);
-        let is_told = |lesson: &Lesson| self.is_told(lesson);
-        close_lessons(&self.journal, plan, &cameras, is_told, share, minutes, now)
-    }
-
     /// Whether what became of a lesson is journalled by all of its cameras, and by the watch over their pictures; what is
     /// not recorded is asked for. A segment that goes on over its end belongs into its account.
-    fn is_told(&self, lesson: &Lesson) -> bool {
+    pub fn is_told(&self, lesson: &Lesson) -> bool {
         let mut is_told = true;
         for state in &mut *lock(&self.recorders) {
             let is_behind = state.told.is_some_and(|told| told < lesson.span.until);
-            if lesson.cameras.contains(&state.camera) && (is_behind || state.waiting > 0 || !state.jumps.is_empty()) {
+            if lesson.cameras.contains(&state.camera)
+                && (is_behind || !state.facts.is_empty() || !state.jumps.is_empty())
+            {
                 is_told = false;
                 state.border = state.border.max(Some(lesson.span.until));
             }
@@ -249,32 +264,6 @@ impl Shared {
             );
         }
         waits
-    }
-
-    /// The recorders are at work at `at`. `is_told`: up to then the next start has nothing to tell but what is in a
-    /// recorder's gap.
-    pub fn give_sign_of_life(&self, at: Timestamp, is_told: bool) -> Result<(), StoreError> {
-        let states = lock(&self.recorders).clone();
-        let rows = states
-            .iter()
-            .filter(|state| is_told && state.jumps.is_empty())
-            .map(|state| AliveRow { camera: state.camera.clone(), at, gap: state.gap })
-            .collect::<Vec<_>>();
-        let write = self.journal.store().begin()?;
-        for row in states.iter().filter_map(|state| state.unfinished.as_ref()) {
-            write.put_unfinished(row)?;
-        }
-        write.set_alive(&rows)?;
-        write.commit()
-    }
-
-    /// The recorders have told of everything up to now, and are stopped on purpose.
-    pub fn note_stop(&self) -> Result<(), StoreError> {
-        let at = self.journal.clock().now();
-        for state in &mut *lock(&self.recorders) {
-            state.gap = Some((at, GapCause::OperatorStop));
-        }
-        self.give_sign_of_life(at, true)
     }
 }
 
@@ -308,23 +297,16 @@ mod tests {
     #[test]
     fn an_account_waits_for_the_watch_while_nothing_can_be_written_and_not_for_ever_for_one_that_hangs() {
         let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rollcall.toml");
+        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
+            .expect("written");
+        let config = Config::load(&file).expect("a config");
         let (lesson, clock) = (lesson(), Arc::new(TestClock::at(lesson().span.until)));
-        let journal = Journal::initialise(folder.path(), "site", "301", clock, TimeZone::UTC).expect("initialised");
+        let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, TimeZone::UTC);
+        let journal = journal.expect("initialised");
         // All is told of the recording.
         let recorder = State { told: None, ..State::new("back") };
-        let shared = Shared {
-            journal: Arc::new(journal),
-            root: folder.path().join("recordings"),
-            required_share: 0.99,
-            rollcall_minutes: 15,
-            wanted: Mutex::default(),
-            recorders: Mutex::new(vec![recorder]),
-            missing: Mutex::default(),
-            stop: AtomicBool::new(false),
-            followed: Mutex::new(Instant::now()),
-            watch: OnceLock::new(),
-            lateness: Mutex::default(),
-        };
+        let shared = Shared::new(&config, Arc::new(journal), vec![recorder], Vec::new());
         assert!(shared.is_told(&lesson), "an appliance without a watch waits for none");
         let watch = Arc::new(Progress::default());
         assert!(shared.watch.set(watch.clone()).is_ok());

@@ -11,6 +11,7 @@ mod fact;
 mod file;
 mod files;
 mod follow;
+mod journalling;
 mod keep;
 mod marker;
 mod mp4;

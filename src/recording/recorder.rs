@@ -355,4 +355,4 @@ impl Recorder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

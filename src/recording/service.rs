@@ -17,8 +17,8 @@ use crate::store::StoreError;
 use evidence::record::GapCause;
 use jiff::Timestamp;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,8 @@ pub struct Service {
     shared: Arc<Shared>,
     keeper: Arc<Keeper>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Journals what the others tell.
+    journalling: Mutex<Option<JoinHandle<()>>>,
     archive: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -123,24 +125,17 @@ impl Service {
         }
         let states: Vec<State> = workers.iter().map(|(at, ..)| State::new(cameras[*at].name())).collect();
         let wanted = states.iter().map(|state| plan.wanted(&journal, &state.camera, now));
-        let shared = Arc::new(Shared {
-            required_share: config.recording.required_share,
-            rollcall_minutes: config.recording.rollcall_minutes,
-            wanted: Mutex::new(wanted.collect::<Result<_, _>>()?),
-            missing: Mutex::new(plan.missing(&journal, now)?),
-            journal,
-            root,
-            recorders: Mutex::new(states),
-            stop: AtomicBool::new(false),
-            followed: Mutex::new(Instant::now()),
-            watch: OnceLock::new(),
-            lateness: Mutex::default(),
-        });
+        let wanted = wanted.collect::<Result<_, _>>()?;
+        let missing = plan.missing(&journal, now)?;
+        let shared = Arc::new(Shared::new(config, journal, states, wanted));
+        *lock(&shared.missing) = missing;
         // Before anything is recorded: nothing that begins later is a recorder's own.
         shared.give_sign_of_life(now, false)?;
         let keeper = Arc::new(Keeper::new(config, shared.journal.clone()));
-        let (threads, archive) = (Mutex::default(), Mutex::default());
-        let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads, archive };
+        let (threads, journalling, archive) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads, journalling, archive };
+        let (journalling, accounts) = (shared.clone(), Plan::new(config));
+        *lock(&service.journalling) = Some(spawn("journalling", move || journalling.journal_all(accounts))?);
         if let Some(archiver) = Archiver::new(config, &shared.journal)? {
             let (shared, keeper) = (shared.clone(), keeper.clone());
             let thread = spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
@@ -170,7 +165,7 @@ impl Service {
             wanted: state.wanted,
             recording: state.recording,
             gap: state.gap.map(|(since, cause)| (text(since), cause)),
-            waiting: state.waiting,
+            waiting: state.waiting(),
             idle_seconds: state.turned.elapsed().as_secs_f64(),
         };
         let mut status: Vec<_> = lock(&self.shared.recorders).iter().map(of).collect();
@@ -187,8 +182,8 @@ impl Service {
     /// For how long the recorder that was at work least recently, or whoever follows the plan, has not been.
     pub fn idle(&self) -> Duration {
         let recorders = lock(&self.shared.recorders);
-        let turned = recorders.iter().map(|state| state.turned).chain([*lock(&self.shared.followed)]);
-        turned.map(|turned| turned.elapsed()).max().unwrap_or_default()
+        let idle = recorders.iter().map(|state| state.turned.elapsed());
+        idle.chain([self.shared.pulse.idle()]).max().unwrap_or_default()
     }
 
     /// For how long who deletes recordings has not been at work.
@@ -216,6 +211,11 @@ impl Service {
     fn stop_recording(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+        self.shared.has_ended.store(true, Ordering::Release);
+        self.shared.told.notify_one();
+        if let Some(thread) = lock(&self.journalling).take() {
             let _ = thread.join();
         }
     }

@@ -1,19 +1,18 @@
-//! One camera's recorder at work: a thread that takes what the camera sends, asks the plan what is wanted, and journals
-//! what the recorder tells.
+//! One camera's recorder at work: a thread that takes what the camera sends, asks the plan what is wanted, and passes on
+//! what the recorder tells. It never waits for the database: what it tells is journalled by another thread.
 
 use super::accounts::account_of;
 use super::fact::{Fact, Now, Wanted};
 use super::file::Written;
 use super::follow::{Jump, PULSE, Shared, lock};
 use super::recorder::{Recorder, TOLERANCE};
-use super::{journal_fact, relative};
+use super::relative;
 use crate::camera::{Camera, EncodedUnits, Unit};
-use crate::class::Span;
+use crate::class::{Span, rest_of};
 use crate::lasting::Lasting;
 use crate::store::{StoreError, UnfinishedRow};
 use evidence::record::GapCause;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -60,8 +59,6 @@ pub(super) struct Worker {
     seen: Option<Wanted>,
     /// When that was.
     looked: Option<Now>,
-    /// What is yet to be journalled.
-    facts: VecDeque<Fact>,
     trouble: Lasting,
 }
 
@@ -85,7 +82,6 @@ impl Worker {
             off,
             seen: None,
             looked: None,
-            facts: VecDeque::new(),
             trouble: Lasting::default(),
         }
     }
@@ -112,41 +108,25 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PULSE / 4),
             }
         }
-        self.facts.extend(self.recorder.stop(self.shared.now()));
-        self.journal();
+        let facts = self.recorder.stop(self.shared.now());
+        self.shared.tell(self.index, facts, None);
     }
 
-    fn take(&mut self, unit: Unit) {
+    /// A coded picture, or a piece of sound.
+    pub fn take(&mut self, unit: Unit) {
         let now = self.shared.now();
         // Looked at for each unit: at a border between spans, sound ends with the very first after it.
         let wanted = self.shared.wanted(self.index, now.wall);
         let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
+        let mut facts = Vec::new();
         if wanted.is_some_and(|wanted| self.recorder.goes_on_in(wanted) || is_on_time(wanted)) {
-            self.facts.extend(self.recorder.set_wanted(wanted, None, now));
+            facts.extend(self.recorder.set_wanted(wanted, None, now));
         }
         let begun = self.recorder.begun();
-        self.facts.extend(self.recorder.take(unit, now));
-        if self.recorder.begun() != begun {
-            self.note_unfinished();
-        }
-        if !self.facts.is_empty() {
-            self.journal();
-        }
-    }
-
-    /// Notes down the segment that has just begun: the next start recovers no other. What fails is done with the next
-    /// sign of life.
-    fn note_unfinished(&mut self) {
-        let Some(row) = self.unfinished() else { return };
-        let noted = self.shared.journal.store().begin().and_then(|write| {
-            write.put_unfinished(&row)?;
-            write.commit()
-        });
-        if let Err(error) = noted
-            && self.trouble.is_due()
-        {
-            tracing::error!(%error, "a segment's beginning could not be noted down; trying again");
-        }
+        facts.extend(self.recorder.take(unit, now));
+        // A segment that has just begun is noted down: the next start recovers no other.
+        let unfinished = if self.recorder.begun() == begun { None } else { self.unfinished() };
+        self.shared.tell(self.index, facts, unfinished);
     }
 
     fn unfinished(&self) -> Option<UnfinishedRow> {
@@ -163,17 +143,18 @@ impl Worker {
         let now = self.shared.now();
         let expected = self.looked.replace(now).map_or(now.wall, |before| before.at(now.monotonic));
         let has_stepped = now.wall.duration_since(expected).unsigned_abs() > TOLERANCE;
+        let mut facts = Vec::new();
         if has_stepped {
-            self.facts.extend(self.recorder.stepped(expected, now));
+            facts.extend(self.recorder.stepped(expected, now));
         }
-        let jumps = self.tell_of_jumps();
+        let jumps = self.tell_of_jumps(&mut facts);
         let wanted = self.shared.wanted(self.index, now.wall);
         let mut told = self.told.take().filter(|_| is_first);
         if let (Some(before), Some(wanted)) = (&mut told, wanted) {
             // Up to here it was off, whatever the camera does from now on.
             let (start, end) = ((*before).max(wanted.from), now.wall);
             if start < end {
-                self.facts.push_back(Fact::Gap { start, end, cause: self.off });
+                facts.push(Fact::Gap { start, end, cause: self.off });
                 *before = end;
             }
         }
@@ -190,11 +171,11 @@ impl Worker {
             let until = self.recorder.since().filter(|_| !has_stepped && !is_jumped_over).unwrap_or(now.wall);
             if !is_jumped_over {
                 let cause = if has_stepped { GapCause::ClockStep } else { GapCause::PlanLate };
-                self.tell_late(Span { until, ..past }, cause);
+                self.tell_late(Span { until, ..past }, cause, &mut facts);
             }
             told = Some(until);
         }
-        self.facts.extend(self.recorder.set_wanted(wanted, told, now));
+        facts.extend(self.recorder.set_wanted(wanted, told, now));
         if let Units::Encoded(encoded) = &self.units {
             // A little before it begins, so that its first moment is shown.
             let soon = self.shared.wanted(self.index, now.wall + ENCODE_AHEAD);
@@ -204,28 +185,32 @@ impl Worker {
             Units::Sent(_) => true,
             Units::Encoded(encoded) => !encoded.has_failed(),
         };
-        self.facts.extend(self.recorder.tick(now, &self.cameras[self.camera].status(), can_encode));
+        facts.extend(self.recorder.tick(now, &self.cameras[self.camera].status(), can_encode));
         let border = lock(&self.shared.recorders)[self.index].border.take();
-        self.facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
-        self.journal();
+        facts.extend(border.and_then(|border| self.recorder.tell_until(border)));
         let unfinished = self.unfinished();
         let mut states = lock(&self.shared.recorders);
         let state = &mut states[self.index];
         state.wanted = wanted.is_some();
         state.recording = self.recorder.is_recording();
         state.gap = self.recorder.pending();
-        state.waiting = self.facts.len();
+        state.tell(facts);
         state.turned = Instant::now();
         state.told = self.recorder.told();
         state.unfinished = unfinished;
+        drop(states);
+        self.shared.told.notify_one();
     }
 
     /// Tells what the clock has jumped over, and what passed until the recorder knew, as far as nothing else is told of
     /// it. Returns the jumps that were not all told of before.
-    fn tell_of_jumps(&mut self) -> Vec<Jump> {
-        let jumps = lock(&self.shared.recorders)[self.index].jumps.clone();
+    fn tell_of_jumps(&mut self, facts: &mut Vec<Fact>) -> Vec<Jump> {
+        let (jumps, is_waiting) = {
+            let state = &lock(&self.shared.recorders)[self.index];
+            (state.jumps.clone(), !state.facts.is_empty())
+        };
         // What is known must be journalled before it can be seen what is not.
-        if jumps.is_empty() || !self.facts.is_empty() {
+        if jumps.is_empty() || is_waiting || !facts.is_empty() {
             return jumps;
         }
         // A recorder that has told up to about the end of the step goes on from there.
@@ -237,7 +222,7 @@ impl Worker {
                 }
                 Ok(missing) => {
                     let gap = |span: Span| Fact::Gap { start: span.from, end: span.until, cause: GapCause::ClockStep };
-                    self.facts.extend(missing.into_iter().map(gap));
+                    facts.extend(missing.into_iter().map(gap));
                 }
                 Err(error) => {
                     if self.trouble.is_due() {
@@ -261,29 +246,17 @@ impl Worker {
     }
 
     /// `span` is wanted only now that it has begun, or is over.
-    fn tell_late(&mut self, span: Span, cause: GapCause) {
+    fn tell_late(&mut self, span: Span, cause: GapCause, facts: &mut Vec<Fact>) {
         if span.until.duration_since(span.from) <= LATE {
             return;
         }
         let camera = self.cameras[self.camera].name();
+        // First what waits: what is journalled meanwhile is found in one of the two.
+        let waiting: Vec<Span> = lock(&self.shared.recorders)[self.index].facts.iter().map(Fact::span).collect();
         let missing = account_of(&self.shared.journal, camera, span).map(|account| account.unexplained);
         for missing in missing.unwrap_or_else(|_| vec![span]) {
-            self.facts.push_back(Fact::Gap { start: missing.from, end: missing.until, cause });
-        }
-    }
-
-    /// Journals what there is to tell, in order; what fails is tried again.
-    fn journal(&mut self) {
-        let camera = self.cameras[self.camera].name();
-        while let Some(fact) = self.facts.front() {
-            if let Err(error) = journal_fact(&self.shared.journal, &self.shared.root, camera, fact) {
-                if self.trouble.is_due() {
-                    tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
-                }
-                return;
-            }
-            self.trouble.end();
-            self.facts.pop_front();
+            let untold = rest_of(missing, waiting.iter().copied());
+            facts.extend(untold.into_iter().map(|Span { from, until }| Fact::Gap { start: from, end: until, cause }));
         }
     }
 }

@@ -43,6 +43,7 @@ use rusqlite::Connection;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// The database's file name in the state directory.
 pub const FILE_NAME: &str = "rollcall.db";
@@ -123,10 +124,24 @@ impl Store {
         Ok(Reader { store: self, view: Some(view) })
     }
 
-    /// Begins a write transaction; waits while this or another process writes.
+    /// Begins a write transaction; waits while this process writes, and ten seconds while another one does.
     pub fn begin(&self) -> Result<Write<'_>, StoreError> {
+        self.begin_by(Store::patience())
+    }
+
+    /// How long whoever wants to write now waits for another process.
+    pub(crate) fn patience() -> Instant {
+        Instant::now() + Duration::from_secs(error::BUSY_SECONDS)
+    }
+
+    /// Likewise; waits for another process up to `moment`. Those who have waited for each other meanwhile do not wait
+    /// for it one after the other.
+    pub(crate) fn begin_by(&self, moment: Instant) -> Result<Write<'_>, StoreError> {
         let view = lock(&self.writer);
-        view.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        view.connection.busy_timeout(moment.saturating_duration_since(Instant::now()))?;
+        let begun = view.connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+        view.connection.busy_timeout(Duration::from_secs(error::BUSY_SECONDS))?;
+        begun?;
         Ok(Write { view, is_open: true })
     }
 
@@ -199,5 +214,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

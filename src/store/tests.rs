@@ -125,3 +125,18 @@ fn a_qr_code_names_its_person_until_it_is_renewed() {
         assert_eq!(QrToken::from_text(other), None, "{other}");
     }
 }
+
+#[test]
+fn who_has_waited_long_enough_waits_no_longer_for_another_process() {
+    let (_folder, path, store) = fresh();
+    let other = connection::connect(&path, &key(1), Access::Write).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("idle");
+    let begun = Instant::now();
+    for _ in 0..60 {
+        assert!(matches!(store.begin_by(begun), Err(StoreError::Busy(_))));
+    }
+    // One after the other they would have waited for ten minutes.
+    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
+    other.execute_batch("ROLLBACK").expect("given back");
+    store.begin_by(begun).expect("tried once at least").commit().expect("room");
+}

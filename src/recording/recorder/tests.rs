@@ -112,7 +112,7 @@ fn status(state: CameraState) -> CameraStatus {
     }
 }
 
-fn format() -> Arc<Format> {
+pub(in crate::recording) fn format() -> Arc<Format> {
     let visual = Visual { width: 640, height: 360, ..Visual::default() };
     let avcc = Avcc::new(&[0x67, 66, 0, 30, 0xab], &[0x68, 0xce]).expect("parameter sets");
     let (btrt, colr, pasp, taic, fiel, spatial) = (None, None, None, None, None, None);
