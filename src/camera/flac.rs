@@ -37,7 +37,7 @@ fn sample(law: Law, code: u8) -> i16 {
 }
 
 /// The sample entry of mono sound (Encapsulation of FLAC in ISO Base Media File Format, 3.3).
-pub(super) fn format(clock_rate: u32) -> Option<AudioFormat> {
+pub(crate) fn format(clock_rate: u32) -> Option<AudioFormat> {
     let mut info = Vec::new();
     info.extend([16u16, MAX_SAMPLES as u16].iter().flat_map(|size| size.to_be_bytes()));
     info.extend([0; 6]); // sizes of frames: not known

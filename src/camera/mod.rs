@@ -17,6 +17,8 @@ mod v4l2;
 
 pub use encoder::{EncodedUnits, Encoding};
 pub use file::watch_file;
+#[cfg(test)]
+pub(crate) use flac::format as flac_format;
 pub use frame::{Frame, LatestFrame};
 pub use status::{CameraState, CameraStatus};
 pub use unit::{AudioFormat, Format, Track, Unit, VideoFormat};

@@ -10,7 +10,7 @@ use super::file::Written;
 use super::space::Reserve;
 use crate::camera::{CameraState, CameraStatus, Format, Track, Unit};
 use crate::lasting::Lasting;
-use evidence::record::GapCause;
+use evidence::record::{GapCause, Sound};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use segment::Open;
@@ -39,6 +39,11 @@ const LARGEST_GROUP: usize = 16 << 20;
 pub(super) const TOLERANCE: Duration = Duration::from_millis(500);
 /// Sound that comes this soon after a span without sound may be of it still: cameras buffer.
 const SOUND_LAG: Duration = Duration::from_secs(1);
+/// A connection's first sound is waited for so long after its first picture, or to the end of the first group of pictures:
+/// a file has a track for sound from its beginning, or it has none.
+const SOUND_WAIT: Duration = Duration::from_secs(2);
+/// A camera that has sent no sound for so long sends none.
+const SOUND_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Recorder {
     settings: Settings,
@@ -62,6 +67,12 @@ pub(super) struct Recorder {
     since: Option<Timestamp>,
     /// Sound that comes before this moment is not kept.
     quiet_until: Option<Instant>,
+    /// The newest connection, and when its first picture came.
+    connected: Option<(u64, Instant)>,
+    /// Of which connection sound came last, kept or not, and when.
+    heard: Option<(u64, Instant)>,
+    /// The group of pictures at hand is to be recorded; it is waited for whether sound comes too.
+    awaits_sound: bool,
     /// What is wanted has been told before.
     is_running: bool,
 }
@@ -91,6 +102,9 @@ impl Recorder {
             trouble: Lasting::default(),
             since: None,
             quiet_until: None,
+            connected: None,
+            heard: None,
+            awaits_sound: false,
             is_running: false,
         }
     }
@@ -219,6 +233,15 @@ impl Recorder {
         self.wanted.is_none_or(|wanted| wanted.sound) && self.quiet_until.is_none_or(|moment| moment <= arrived)
     }
 
+    /// A piece of sound has come. A segment that began without a track for it ends at the next key frame.
+    fn hear(&mut self, unit: &Unit, now: Now) {
+        self.heard = Some((unit.connection, unit.arrived));
+        let is_kept = self.wanted.is_some_and(|wanted| wanted.sound) && self.keeps_sound(unit.arrived);
+        if let Some(open) = self.open.as_mut().filter(|open| is_kept && open.sound == Sound::None) {
+            open.until = open.until.min(now.wall);
+        }
+    }
+
     /// Time has passed; `status` is what the camera says of itself. `can_encode`: its pictures, where that is done here.
     pub(super) fn tick(&mut self, now: Now, status: &CameraStatus, can_encode: bool) -> Vec<Fact> {
         let mut facts = Vec::new();
@@ -257,12 +280,17 @@ impl Recorder {
             }
         }
         if unit.track == Track::Audio {
+            self.hear(&unit, now);
             if !self.group.is_empty() && self.keeps_sound(unit.arrived) {
                 self.push(unit);
+                self.open_if_wanted(now, &mut facts);
             }
             return facts;
         }
         let arrived = unit.arrived;
+        if self.connected.is_none_or(|(connection, _)| connection != unit.connection) {
+            self.connected = Some((unit.connection, arrived));
+        }
         if let Some(last) = &self.last {
             let is_other = last.connection != unit.connection;
             let has_stalled = arrived.saturating_duration_since(last.arrived) > self.settings.stall;
@@ -296,7 +324,7 @@ impl Recorder {
             self.push(unit);
             let begun = self.group.first().map_or(arrived, |first| first.arrived);
             let is_long = arrived.saturating_duration_since(begun) > LONGEST_GROUP || self.group_bytes > LARGEST_GROUP;
-            if is_long && self.open.is_some() {
+            if is_long && (self.open.is_some() || self.awaits_sound) {
                 self.write_group(None, now, &mut facts);
             } else if is_long {
                 self.drop_group();
@@ -326,6 +354,7 @@ impl Recorder {
     }
 
     fn drop_group(&mut self) {
+        self.awaits_sound = false;
         self.group.clear();
         self.group_bytes = 0;
     }
@@ -340,7 +369,7 @@ impl Recorder {
     fn end_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
         let Some(wanted) = self.wanted else { return };
         self.leave_quiet(wanted, now);
-        if self.open.is_some() {
+        if self.open.is_some() || self.awaits_sound {
             self.write_group(None, now, facts);
             self.close(now.monotonic, Some(now.wall), facts);
         }

@@ -1,8 +1,8 @@
 //! The segment that is being written: begun with a group of pictures, added to, closed.
 
-use super::{Recorder, TOLERANCE};
-use crate::camera::{Format, Track};
-use crate::recording::fact::{Fact, Finished, Now};
+use super::{Recorder, SOUND_PAUSE, SOUND_WAIT, TOLERANCE};
+use crate::camera::{Format, Track, Unit};
+use crate::recording::fact::{Fact, Finished, Now, Wanted};
 use crate::recording::file::SegmentFile;
 use crate::recording::mp4::{self, Origin};
 use evidence::record::{GapCause, Sound};
@@ -20,7 +20,8 @@ pub(super) struct Open {
     origin: Origin,
     pub(super) begun: Now,
     pub(super) format: Arc<Format>,
-    pub(super) with_sound: bool,
+    /// What becomes of its sound.
+    pub(super) sound: Sound,
     fragments: u32,
     frames: u64,
     lost_packets: u64,
@@ -36,7 +37,7 @@ impl Open {
 }
 
 impl Recorder {
-    /// Begins a segment with the group of pictures at hand.
+    /// Begins a segment with the group of pictures at hand, unless it may yet be learnt whether sound comes with it.
     pub(super) fn open_if_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
         let Some(wanted) = self.wanted else { return };
         let Some(first) = self.group.first().filter(|first| first.is_key) else { return };
@@ -44,16 +45,46 @@ impl Recorder {
         if self.open.is_some() || is_too_early || self.not_before.is_some_and(|moment| now.monotonic < moment) {
             return;
         }
+        let is_announced = wanted.sound && first.format.audio.is_some();
+        let is_new =
+            self.connected.is_some_and(|(_, since)| now.monotonic.saturating_duration_since(since) < SOUND_WAIT);
+        self.awaits_sound = is_announced && is_new && !self.hears(first);
+        if !self.awaits_sound {
+            self.open(wanted, now, facts);
+        }
+    }
+
+    /// Whether sound has come lately by the connection of the picture `unit`, or since.
+    fn hears(&self, unit: &Unit) -> bool {
+        self.heard.is_some_and(|(connection, heard)| {
+            connection == unit.connection && unit.arrived.saturating_duration_since(heard) <= SOUND_PAUSE
+        })
+    }
+
+    /// What is to become of the sound of a segment that begins with `first`.
+    fn sound(&self, wanted: Wanted, first: &Unit) -> Sound {
+        match &first.format.audio {
+            Some(_) if !wanted.sound => Sound::Dropped,
+            // Some cameras announce sound, and send none.
+            Some(_) if self.hears(first) => Sound::Recorded,
+            Some(_) | None => Sound::None,
+        }
+    }
+
+    /// Begins a segment with the group of pictures at hand.
+    fn open(&mut self, wanted: Wanted, now: Now, facts: &mut Vec<Fact>) {
+        self.awaits_sound = false;
+        let Some(first) = self.group.first() else { return };
+        let sound = self.sound(wanted, first);
         let (format, arrived) = (first.format.clone(), first.arrived);
         // The wall time of now, not of when the last segment began: a step of the clock lies between segments.
         let start = now.at(arrived);
         if wanted.until <= start {
             return;
         }
-        let with_sound = wanted.sound && format.audio.is_some();
         let local = start.to_zoned_datetime(self.settings.zone.clone());
         let name = local.strftime("%Y-%m-%d/%Y-%m-%dT%H-%M-%S.%3f%z.mp4").to_string();
-        let begun = mp4::header(&format, sound(&format, with_sound))
+        let begun = mp4::header(&format, sound)
             .map_err(io::Error::other)
             .and_then(|header| self.settings.reserve.check(false).map(|()| header))
             .and_then(|header| SegmentFile::create(&self.settings.folder.join(name), &header));
@@ -79,7 +110,7 @@ impl Recorder {
             origin: Origin::of(&self.group),
             begun: Now { wall: start, monotonic: arrived },
             format,
-            with_sound,
+            sound,
             fragments: 0,
             frames: 0,
             lost_packets: 0,
@@ -89,9 +120,13 @@ impl Recorder {
 
     /// Writes the group of pictures at hand, if a segment is open.
     pub(super) fn write_group(&mut self, next: Option<i64>, now: Now, facts: &mut Vec<Fact>) {
+        if let Some(wanted) = self.wanted.filter(|_| self.awaits_sound) {
+            self.open(wanted, now, facts);
+        }
         if let Some(open) = self.open.as_mut().filter(|_| !self.group.is_empty()) {
             open.fragments += 1;
-            let bytes = mp4::fragment(open.fragments, &self.group, open.with_sound, next, open.origin);
+            let with_sound = open.sound == Sound::Recorded;
+            let bytes = mp4::fragment(open.fragments, &self.group, with_sound, next, open.origin);
             let written = self.settings.reserve.check(true).and_then(|()| open.file.append(&bytes));
             match written {
                 Ok(()) => {
@@ -131,7 +166,6 @@ impl Recorder {
         let step = wall.filter(|wall| wall.duration_since(by_start).unsigned_abs() > TOLERANCE);
         let end = if step.is_some() { by_start } else { wall.unwrap_or(by_start) };
         let end = end.max(open.begun.wall);
-        let sound = sound(&open.format, open.with_sound);
         if open.frames == 0 {
             // Not even its first group of pictures could be written.
             open.file.discard();
@@ -147,7 +181,7 @@ impl Recorder {
                     frames: open.frames,
                     lost_packets: open.lost_packets,
                     format: open.format,
-                    sound,
+                    sound: open.sound,
                 }));
                 self.accounted = Some(end);
                 if let Some(after) = step {
@@ -166,14 +200,5 @@ impl Recorder {
                 (self.cause, self.is_certain) = (GapCause::WriteFailed, true);
             }
         }
-    }
-}
-
-/// What a segment's record says of its sound.
-fn sound(format: &Format, is_kept: bool) -> Sound {
-    match (is_kept, format.audio.is_some()) {
-        (true, true) => Sound::Recorded,
-        (false, true) => Sound::Dropped,
-        (_, false) => Sound::None,
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::camera::VideoFormat;
 use crate::config::Config;
-use evidence::record::VideoCodec;
+use evidence::record::{Sound, VideoCodec};
 use jiff::SignedDuration;
 use mp4_atom::{Avc1, Avcc, Encode, Visual};
 
@@ -91,6 +91,37 @@ impl Room {
             Fact::Gap { start, end, cause } => format!("{}–{} {cause:?}", tenths(*start), tenths(*end)),
         };
         self.facts.iter().map(text).collect()
+    }
+}
+
+impl Room {
+    /// Its camera announces sound. Segments are of ten seconds.
+    fn announce_sound(&mut self) {
+        self.recorder.settings.segment = Duration::from_secs(10);
+        let audio = crate::camera::flac_format(8000);
+        self.format = Arc::new(Format { audio, ..(*self.format).clone() });
+    }
+
+    /// Pictures, and a piece of sound after each.
+    fn pictures_and_sound(&mut self, connection: u64, from: f64, until: f64) {
+        for picture in (from * 25.0).round() as i64..(until * 25.0).round() as i64 {
+            let seconds = picture as f64 / 25.0;
+            self.pictures(connection, seconds, seconds + 0.04);
+            let sound = Unit { time: (seconds * 8000.0) as i64, ..self.unit(connection, seconds + 0.02, Track::Audio) };
+            self.take(sound, seconds + 0.02);
+        }
+    }
+
+    /// What the segments' records say of their sound, and how many streams each file has.
+    fn sounds(&self) -> Vec<(Sound, usize)> {
+        let of = |fact: &Fact| match fact {
+            Fact::Segment(segment) => {
+                let bytes = std::fs::read(&segment.file.path).expect("there");
+                Some((segment.sound, bytes.windows(4).filter(|four| four == b"trak").count()))
+            }
+            Fact::Gap { .. } => None,
+        };
+        self.facts.iter().filter_map(of).collect()
     }
 }
 
@@ -288,4 +319,47 @@ fn a_segment_of_which_nothing_could_be_written_is_none() {
     crate::recording::mark(&root).expect("marked");
     room.pictures(1, 3.0, 6.0);
     assert_eq!(room.told(6.0), ["0–3 WriteFailed", "3–6 recorded"]);
+}
+
+#[test]
+fn a_camera_that_announces_sound_and_sends_none_leaves_files_without_a_track_for_it() {
+    let mut room = Room::new(60);
+    room.announce_sound();
+    room.pictures(1, 0.0, 1.0);
+    assert!(!room.recorder.is_recording(), "it may come yet");
+    room.pictures(1, 1.0, 1.04);
+    assert!(room.recorder.is_recording());
+    room.pictures(1, 1.04, 24.0);
+    assert_eq!(room.told(24.0), ["0–10 recorded", "10–20 recorded", "20–24 recorded"]);
+    assert_eq!(room.sounds(), [(Sound::None, 1); 3]);
+}
+
+#[test]
+fn sound_that_comes_a_little_after_the_first_picture_is_kept_from_the_beginning() {
+    let mut room = Room::new(60);
+    room.announce_sound();
+    room.pictures(1, 0.0, 0.4);
+    room.pictures_and_sound(1, 0.4, 5.0);
+    // Of the next connection, too, though sound of the one before came a moment ago.
+    room.pictures(2, 6.0, 6.4);
+    room.pictures_and_sound(2, 6.4, 9.0);
+    // A connection that breaks off before it is known whether sound comes is recorded all the same.
+    room.pictures(3, 10.0, 10.4);
+    assert_eq!(
+        room.told(10.4),
+        ["0–5 recorded", "5–6 CameraAbsent", "6–9 recorded", "9–10 CameraAbsent", "10–10.4 recorded"]
+    );
+    assert_eq!(room.sounds(), [(Sound::Recorded, 2), (Sound::Recorded, 2), (Sound::None, 1)]);
+}
+
+#[test]
+fn sound_that_comes_late_is_kept_from_the_next_key_frame_and_one_that_ends_has_no_track_later() {
+    let mut room = Room::new(60);
+    room.announce_sound();
+    room.pictures(1, 0.0, 5.4);
+    // Cameras may leave out silence: a pause is no end.
+    room.pictures_and_sound(1, 5.4, 6.4);
+    room.pictures(1, 6.4, 24.0);
+    assert_eq!(room.told(24.0), ["0–6 recorded", "6–10 recorded", "10–20 recorded", "20–24 recorded"]);
+    assert_eq!(room.sounds(), [(Sound::None, 1), (Sound::Recorded, 2), (Sound::Recorded, 2), (Sound::None, 1)]);
 }
