@@ -45,6 +45,9 @@ const SOUND_WAIT: Duration = Duration::from_secs(2);
 /// A camera that has sent no sound for so long sends none.
 const SOUND_PAUSE: Duration = Duration::from_secs(5);
 
+/// A camera whose picture is late by this much at the end of a span shows nothing of its rest.
+const LATE_PICTURE: Duration = Duration::from_secs(1);
+
 pub(super) struct Recorder {
     settings: Settings,
     wanted: Option<Wanted>,
@@ -366,12 +369,25 @@ impl Recorder {
         self.close(last.arrived + last.usual, None, facts);
     }
 
+    /// Up to when the open segment shows something, if its next picture is late at `now`: the camera may have begun to stand
+    /// still. What a step of the clock has leapt over is told of as such.
+    fn shown_until(&self, now: Now) -> Option<Instant> {
+        let (open, last) = (self.open.as_ref()?, self.last.as_ref()?);
+        let shown = last.arrived + last.usual;
+        let is_late = now.monotonic.saturating_duration_since(shown) > LATE_PICTURE;
+        let has_stepped = now.wall.duration_since(open.label(now.monotonic)).unsigned_abs() > TOLERANCE;
+        (is_late && !has_stepped).then_some(shown)
+    }
+
     fn end_wanted(&mut self, now: Now, facts: &mut Vec<Fact>) {
         let Some(wanted) = self.wanted else { return };
         self.leave_quiet(wanted, now);
         if self.open.is_some() || self.awaits_sound {
             self.write_group(None, now, facts);
-            self.close(now.monotonic, Some(now.wall), facts);
+            match self.shown_until(now) {
+                Some(shown) => self.close(shown, None, facts),
+                None => self.close(now.monotonic, Some(now.wall), facts),
+            }
         }
         let until = wanted.until.min(now.wall);
         if let Some(accounted) = self.accounted

@@ -108,6 +108,11 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PULSE / 4),
             }
         }
+        // What has come by now is shown.
+        for _ in 0..AT_ONCE {
+            let Ok(unit) = self.units.receiver().try_recv() else { break };
+            self.take(unit);
+        }
         let facts = self.recorder.stop(self.shared.now());
         self.shared.tell(self.index, facts, None);
     }

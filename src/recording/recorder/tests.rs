@@ -363,3 +363,28 @@ fn sound_that_comes_late_is_kept_from_the_next_key_frame_and_one_that_ends_has_n
     assert_eq!(room.told(24.0), ["0–6 recorded", "6–10 recorded", "10–20 recorded", "20–24 recorded"]);
     assert_eq!(room.sounds(), [(Sound::None, 1), (Sound::Recorded, 2), (Sound::Recorded, 2), (Sound::None, 1)]);
 }
+
+#[test]
+fn the_last_segment_of_a_span_claims_nothing_that_a_camera_standing_still_does_not_show() {
+    let mut room = Room::new(20);
+    room.pictures(1, 0.0, 17.4);
+    room.tick(19.8, CameraState::Live);
+    room.tick(20.3, CameraState::Live);
+    assert_eq!(room.told(21.0), ["0–17.4 recorded", "17.4–20 CameraStalled"]);
+    // Somebody stops the recording, before it is clear that the camera stands still.
+    let mut room = Room::new(60);
+    room.pictures(1, 0.0, 17.4);
+    assert_eq!(room.told(20.0), ["0–17.4 recorded", "17.4–20 CameraStalled"]);
+    // A picture that is a little late is none that is missing.
+    let mut room = Room::new(20);
+    room.pictures(1, 0.0, 19.4);
+    room.tick(20.3, CameraState::Live);
+    assert_eq!(room.told(21.0), ["0–20.3 recorded"]);
+    // What the clock leaps over at the end is no fault of the camera.
+    let mut room = Room::new(60);
+    room.pictures(1, 0.0, 17.4);
+    let now = Now { wall: room.now(70.0).wall, ..room.now(19.8) };
+    let facts = room.recorder.tick(now, &status(CameraState::Live), true);
+    room.facts.extend(facts);
+    assert_eq!(room.told(71.0), ["0–19.8 recorded", "19.8–60 ClockStep"]);
+}
