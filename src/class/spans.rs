@@ -42,6 +42,8 @@ pub struct RecordedSpan {
     pub span: Span,
     /// Whether sound is kept.
     pub sound: bool,
+    /// A lesson in the room whose sound is dropped ends where it begins.
+    pub after_quiet: bool,
 }
 
 /// All that a camera must record of `lessons`, which are all those of its room, in order. `needs` says which it has to
@@ -86,7 +88,10 @@ pub fn recorded_spans<'c>(
             Some(before) if before.span.until == piece.from && before.sound != is_dropped => {
                 before.span.until = piece.until;
             }
-            _ => spans.push(RecordedSpan { span: piece, sound: !is_dropped }),
+            _ => {
+                let after_quiet = blocks.iter().any(|block| block.is_dropped && block.whole.until == piece.from);
+                spans.push(RecordedSpan { span: piece, sound: !is_dropped, after_quiet });
+            }
         }
     }
     spans
@@ -129,7 +134,11 @@ mod tests {
         let needs = |lesson: &Lesson| lesson.cameras.is_empty() || lesson.cameras.iter().any(|name| name == camera);
         let spans = recorded_spans(lessons_in(&class, date(2026, 11, 23), "301"), needs, &zone, 10);
         let shown = |time: Timestamp| time.to_zoned_datetime(zone.clone()).strftime("%H:%M").to_string();
-        let sound = |span: &RecordedSpan| if span.sound { "" } else { " no sound" };
+        let sound = |span: &RecordedSpan| match (span.sound, span.after_quiet) {
+            (true, false) => "",
+            (true, true) => " after a quiet one",
+            (false, _) => " no sound",
+        };
         spans
             .iter()
             .map(|found| format!("{}–{}{}", shown(found.span.from), shown(found.span.until), sound(found)))
@@ -162,12 +171,16 @@ mod tests {
         let lessons = vec![lesson("", 8, 10), quiet(10, 12), lesson("", 12, 13), quiet(15, 16)];
         assert_eq!(
             spans(lessons, "front"),
-            ["07:50–10:00", "10:00–12:00 no sound", "12:00–13:00", "14:50–16:00 no sound"]
+            ["07:50–10:00", "10:00–12:00 no sound", "12:00–13:00 after a quiet one", "14:50–16:00 no sound"]
         );
         // Two classes in one room: one of them is not to be heard.
         assert_eq!(
             spans(vec![lesson("", 8, 12), quiet(9, 10)], "front"),
-            ["07:50–09:00", "09:00–10:00 no sound", "10:00–12:00"]
+            ["07:50–09:00", "09:00–10:00 no sound", "10:00–12:00 after a quiet one"]
         );
+        // The quiet one was another camera's, which hears as much as this.
+        let back = Lesson { cameras: vec!["back".into()], ..quiet(8, 10) };
+        assert_eq!(spans(vec![back.clone(), lesson("", 10, 12)], "front")[1..], ["10:00–12:00 after a quiet one"]);
+        assert_eq!(spans(vec![back, lesson("", 11, 12)], "front"), ["10:50–12:00"]);
     }
 }

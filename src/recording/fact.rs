@@ -17,6 +17,8 @@ pub struct Wanted {
     pub until: Timestamp,
     /// Whether sound is kept.
     pub sound: bool,
+    /// A lesson in the room whose sound is dropped ends where it begins.
+    pub after_quiet: bool,
 }
 
 /// Something that must be journalled.

@@ -215,7 +215,8 @@ mod tests {
         let journal = Arc::new(Journal::initialise(state, "site", "301", clock, TimeZone::UTC).expect("initialised"));
         mark(&config.recordings()).expect("marked");
         let (now, minutes) = (Timestamp::now(), SignedDuration::from_mins);
-        let wanted = Wanted { from: now - minutes(1), until: now + minutes(60), sound: true };
+        let (from, until) = (now - minutes(1), now + minutes(60));
+        let wanted = Wanted { from, until, sound: true, after_quiet: false };
         let shared = Arc::new(Shared::new(&config, journal.clone(), vec![State::new("back")], vec![vec![wanted]]));
         let settings = Settings {
             folder: config.recordings().join("back"),

@@ -112,7 +112,12 @@ impl Plan {
         let spans = self.recorded_between(journal, camera, around)?;
         Ok(spans
             .into_iter()
-            .map(|RecordedSpan { span, sound }| Wanted { from: span.from, until: span.until, sound })
+            .map(|RecordedSpan { span, sound, after_quiet }| Wanted {
+                from: span.from,
+                until: span.until,
+                sound,
+                after_quiet,
+            })
             .collect())
     }
 
@@ -134,7 +139,7 @@ impl Plan {
     ) -> Result<Vec<RecordedSpan>, StoreError> {
         let mut spans = self.lessons_between(journal, camera, span)?;
         let rest = self.outside(journal, camera, span, &spans);
-        spans.extend(rest.into_iter().map(|span| RecordedSpan { span, sound: false }));
+        spans.extend(rest.into_iter().map(|span| RecordedSpan { span, sound: false, after_quiet: false }));
         spans.sort_by_key(|recorded| recorded.span);
         Ok(spans)
     }

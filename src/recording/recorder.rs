@@ -220,6 +220,11 @@ impl Recorder {
             // What was the cause before the start, or of an earlier gap, is none of this span's.
             self.cause = GapCause::CameraStalled;
         }
+        if let Some(next) = wanted.filter(|next| next.after_quiet)
+            && let Ok(lag) = Duration::try_from((next.from + SOUND_LAG).duration_since(now.wall))
+        {
+            self.quiet_until = Some(now.monotonic + lag);
+        }
         self.open_if_wanted(now, &mut facts);
         facts
     }
@@ -243,6 +248,16 @@ impl Recorder {
         if let Some(open) = self.open.as_mut().filter(|open| is_kept && open.sound == Sound::None) {
             open.until = open.until.min(now.wall);
         }
+    }
+
+    /// Leaves out the sound that came before `wanted` began: somebody else's lesson may not be heard.
+    fn drop_early_sound(&mut self, wanted: Wanted, now: Now) {
+        let quiet_until = self.quiet_until;
+        self.group.retain(|unit| {
+            let is_early = now.at(unit.arrived) < wanted.from || quiet_until.is_some_and(|end| unit.arrived < end);
+            unit.track == Track::Video || !is_early
+        });
+        self.group_bytes = self.group.iter().map(|unit| unit.data.len()).sum();
     }
 
     /// Time has passed; `status` is what the camera says of itself. `can_encode`: its pictures, where that is done here.

@@ -74,6 +74,7 @@ impl Recorder {
     /// Begins a segment with the group of pictures at hand.
     fn open(&mut self, wanted: Wanted, now: Now, facts: &mut Vec<Fact>) {
         self.awaits_sound = false;
+        self.drop_early_sound(wanted, now);
         let Some(first) = self.group.first() else { return };
         let sound = self.sound(wanted, first);
         let (format, arrived) = (first.format.clone(), first.arrived);

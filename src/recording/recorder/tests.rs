@@ -33,7 +33,8 @@ impl Room {
         };
         let begun = Now { wall: Timestamp::from_second(1_800_000_000).expect("in range"), monotonic: Instant::now() };
         let mut recorder = Recorder::new(settings, GapCause::ApplianceOff);
-        let wanted = Wanted { from: begun.wall, until: begun.wall + SignedDuration::from_secs(seconds), sound: true };
+        let until = begun.wall + SignedDuration::from_secs(seconds);
+        let wanted = Wanted { from: begun.wall, until, sound: true, after_quiet: false };
         let facts = recorder.set_wanted(Some(wanted), None, begun);
         Room { recorder, begun, format: format(), facts, folder }
     }
@@ -44,13 +45,18 @@ impl Room {
     }
 
     fn unit(&self, connection: u64, seconds: f64, track: Track) -> Unit {
+        let data = match track {
+            Track::Video => vec![0, 0, 0, 1, 0x65],
+            // What was said then.
+            Track::Audio => format!("<{seconds:.2}>").into_bytes(),
+        };
         Unit {
             format: self.format.clone(),
             connection,
             track,
             is_key: ((seconds * 25.0).round() as i64) % 25 == 0,
             time: (seconds * 90_000.0).round() as i64,
-            data: vec![0, 0, 0, 1, 0x65],
+            data,
             lost: 0,
             skipped: 0,
             arrived: self.now(seconds).monotonic,
@@ -299,7 +305,7 @@ fn the_cause_of_an_earlier_gap_is_not_that_of_another_span() {
     let mut room = Room::new(5);
     room.pictures(1, 0.0, 2.0);
     room.tick(6.0, CameraState::Absent);
-    let span = Wanted { from: room.now(20.0).wall, until: room.now(40.0).wall, sound: true };
+    let span = Wanted { from: room.now(20.0).wall, until: room.now(40.0).wall, sound: true, after_quiet: false };
     let facts = room.recorder.set_wanted(Some(span), None, room.now(20.0));
     room.facts.extend(facts);
     room.tick(22.0, CameraState::Live);
@@ -387,4 +393,31 @@ fn the_last_segment_of_a_span_claims_nothing_that_a_camera_standing_still_does_n
     let facts = room.recorder.tick(now, &status(CameraState::Live), true);
     room.facts.extend(facts);
     assert_eq!(room.told(71.0), ["0–19.8 recorded", "19.8–60 ClockStep"]);
+}
+
+#[test]
+fn nothing_that_was_said_before_a_span_is_kept_and_nothing_that_may_be_of_a_quiet_lesson() {
+    let first_heard = |after_quiet| {
+        let mut room = Room::new(0);
+        room.announce_sound();
+        // Nothing of the lesson that goes on is this camera's; the other's key frames come each second.
+        room.pictures_and_sound(1, 2.0, 10.4);
+        let (from, until) = (room.now(10.4).wall, room.now(60.0).wall);
+        let facts =
+            room.recorder.set_wanted(Some(Wanted { from, until, sound: true, after_quiet }), None, room.now(10.4));
+        room.facts.extend(facts);
+        room.pictures_and_sound(1, 10.4, 15.0);
+        room.told(15.0);
+        let segment = room.facts.iter().find_map(|fact| match fact {
+            Fact::Segment(segment) => Some(segment),
+            Fact::Gap { .. } => None,
+        });
+        let segment = segment.expect("recorded");
+        assert_eq!((segment.sound, segment.start), (Sound::Recorded, room.now(10.0).wall), "its first moment is shown");
+        let bytes = std::fs::read(&segment.file.path).expect("there");
+        let said = String::from_utf8_lossy(&bytes).into_owned();
+        (200..1500).map(|at| f64::from(at) / 100.0).find(|at| said.contains(&format!("<{at:.2}>"))).expect("sound")
+    };
+    assert_eq!(first_heard(false), 10.42);
+    assert_eq!(first_heard(true), 11.42);
 }
