@@ -214,8 +214,8 @@ mod tests {
         let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
         let journal = Arc::new(Journal::initialise(state, "site", "301", clock, TimeZone::UTC).expect("initialised"));
         mark(&config.recordings()).expect("marked");
-        let (now, minutes) = (Timestamp::now(), SignedDuration::from_mins);
-        let (from, until) = (now - minutes(1), now + minutes(60));
+        let (now, seconds) = (Timestamp::now(), SignedDuration::from_secs);
+        let (from, until) = (now - seconds(1), now + seconds(3600));
         let wanted = Wanted { from, until, sound: true, after_quiet: false };
         let shared = Arc::new(Shared::new(&config, journal.clone(), vec![State::new("back")], vec![vec![wanted]]));
         let settings = Settings {
@@ -225,7 +225,9 @@ mod tests {
             stall: Duration::from_secs(3),
             reserve: Reserve::new(&config),
         };
-        let recorder = Recorder::new(settings, GapCause::ApplianceOff);
+        let mut recorder = Recorder::new(settings, GapCause::ApplianceOff);
+        // However long it takes from here to the first picture.
+        assert_eq!(recorder.set_wanted(Some(wanted), None, shared.now()), []);
         let cameras = Arc::new(vec![Camera::start(&config.cameras[0], Decode::Nothing)]);
         let (_sender, units) = mpsc::channel();
         let units = Units::Sent(units);
@@ -236,7 +238,7 @@ mod tests {
         key.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
         let told = || lock(&shared.recorders)[0].facts.iter().map(Fact::span).collect::<Vec<_>>();
         let begun = Instant::now();
-        let told = std::thread::scope(|scope| {
+        let (told, size) = std::thread::scope(|scope| {
             scope.spawn(|| shared.journal_all(Plan::new(&config)));
             // A key frame a second, for a hundred seconds. Waiting for the database takes ten seconds each time.
             for second in 0..100 {
@@ -252,18 +254,19 @@ mod tests {
                     arrived: begun + Duration::from_secs(second as u64),
                 });
             }
-            let told = told();
-            assert!(told.len() >= 10, "the segments are closed, and the time before them is told of: {told:?}");
-            assert_eq!(journal.size(), before, "nothing can be journalled");
+            let (told, size) = (told(), journal.size());
             key.execute_batch("ROLLBACK").expect("given back");
             let end = Instant::now() + Duration::from_secs(120);
-            while !lock(&shared.recorders)[0].facts.is_empty() {
-                assert!(Instant::now() < end, "never journalled");
+            while !lock(&shared.recorders)[0].facts.is_empty() && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(10));
             }
+            // Before anything is asserted: the other thread is waited for.
             shared.has_ended.store(true, Ordering::Release);
-            told
+            (told, size)
         });
+        assert!(told.len() >= 10, "the segments are closed, and the time before them is told of: {told:?}");
+        assert_eq!(size, before, "nothing can be journalled meanwhile");
+        assert!(lock(&shared.recorders)[0].facts.is_empty(), "never journalled");
         let (reader, all) = (journal.store().read().expect("reads"), (Timestamp::MIN, Timestamp::MAX));
         let segments = reader.segments("back", all.0, all.1).expect("reads");
         let gaps = reader.gaps("back", all.0, all.1).expect("reads");
