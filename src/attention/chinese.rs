@@ -58,6 +58,7 @@ pub fn chinese(attention: &Attention) -> String {
         Attention::RecorderHangs { camera } => format!("摄像头 {camera} 的录像程序停滞：请检查录像磁盘。"),
         Attention::WatchHangs => "画面检查程序停滞，摄像头画面无人检查：请检查磁盘，并联系维护人员。".into(),
         Attention::CleanerHangs => "录像清理程序停滞：请检查录像磁盘。".into(),
+        Attention::ArchiveHangs => "录像归档程序停滞：请检查归档磁盘、网络共享或存储服务，并查看日志。".into(),
         Attention::NotJournalled { camera, facts } => {
             format!("摄像头 {camera} 有 {facts} 条录像记录无法写入：请检查磁盘，并联系维护人员。")
         }
@@ -104,6 +105,9 @@ pub fn chinese(attention: &Attention) -> String {
             format!("录像文件夹中有 {files} 个来历不明或被改动的文件（如 {first}），不予签认：请查明来源并移走。")
         }
         Attention::NotArchived { message } => format!("录像归档失败：{message}"),
+        Attention::ArchiveLate { days } => format!(
+            "{days} 天前的录像仍未归档：归档线路可能慢于录像速度，请检查网络和 [archive] 的 max_bytes_per_second。"
+        ),
         Attention::NotArchivable { segments, first } => format!(
             "有 {segments} 段尚未归档的录像丢失或被改动（如 {first}）：运行 rollcall check 查明；确实无法找回的，用 rollcall recording give-up 登记。"
         ),

@@ -60,6 +60,10 @@ impl std::fmt::Display for Attention {
             Attention::CleanerHangs => {
                 write!(f, "whoever deletes recordings hangs: look at the recordings' disk")
             }
+            Attention::ArchiveHangs => write!(
+                f,
+                "whoever archives recordings hangs: look at the archive's disk, share or store, and at the log"
+            ),
             Attention::NotJournalled { camera, facts } => {
                 write!(f, "{facts} facts about camera {camera} cannot be journalled: look at the disk, and at the log")
             }
@@ -123,6 +127,11 @@ impl std::fmt::Display for Attention {
                  {first}: find out who put them there, and take them away"
             ),
             Attention::NotArchived { message } => write!(f, "recordings cannot be archived: {message}"),
+            Attention::ArchiveLate { days } => write!(
+                f,
+                "recordings of {days} days ago are not archived yet: the line to the archive may be slower than what is recorded; \
+                 look at the network, and at max_bytes_per_second of [archive]"
+            ),
             Attention::NotArchivable { segments, first } => write!(
                 f,
                 "{segments} segments that no archive holds are gone, or not what was recorded; the first is {first}: look with \

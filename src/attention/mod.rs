@@ -19,6 +19,8 @@ const LOW_DISK_BYTES: u64 = 2 << 30;
 const HANGING_SECONDS: f64 = 10.0;
 /// The watch over the pictures and who deletes recordings hang when they were not at work for this long.
 const HANGING_WITH_MUCH_TO_DO_SECONDS: f64 = 30.0;
+/// Who archives may wait for one answer of a store for longer than ten minutes; it hangs when it was not at work for this long.
+const HANGING_ARCHIVE_SECONDS: u64 = 1800;
 /// Key frames of a recorded camera may be so far apart: samples follow each other by as much.
 const KEY_FRAME_SECONDS: f64 = 2.5;
 /// Records may wait this long for the bureau before staff are told.
@@ -60,6 +62,8 @@ pub enum Attention {
     WatchHangs,
     /// Who deletes recordings is not at work any more: it hangs, as on a disk that does not answer.
     CleanerHangs,
+    /// Who archives recordings is not at work any more: it hangs, as on a share that does not answer.
+    ArchiveHangs,
     /// What a camera's recording, or the watch over it, has to tell cannot be journalled.
     NotJournalled {
         /// The camera.
@@ -152,6 +156,11 @@ pub enum Attention {
     NotArchived {
         /// Why, and what to do.
         message: String,
+    },
+    /// A day has been closed for days and is not archived: the line may be too slow for what is recorded.
+    ArchiveLate {
+        /// How many days ago it was.
+        days: i32,
     },
     /// Segments that no archive holds are gone, or not what was recorded.
     NotArchivable {
@@ -340,10 +349,18 @@ fn of_keeping(keeping: &Keeping) -> Vec<Attention> {
     if let Some(first) = keeping.foreign.first() {
         found.push(Attention::ForeignRecordings { files: keeping.foreign.len(), first: first.clone() });
     }
-    let problem = keeping.archive.as_ref().and_then(|archive| archive.problem.clone());
-    found.extend(problem.map(|message| Attention::NotArchived { message }));
-    let unfit = keeping.archive.as_ref().and_then(|archive| archive.unfit.clone());
-    found.extend(unfit.map(|Unfit { segments, first }| Attention::NotArchivable { segments, first }));
+    if let Some(archive) = &keeping.archive {
+        if archive.idle_seconds > HANGING_ARCHIVE_SECONDS {
+            found.push(Attention::ArchiveHangs);
+        }
+        match (&archive.problem, archive.late_days) {
+            (Some(message), _) => found.push(Attention::NotArchived { message: message.clone() }),
+            (None, Some(days)) => found.push(Attention::ArchiveLate { days }),
+            (None, None) => {}
+        }
+        let unfit = archive.unfit.clone();
+        found.extend(unfit.map(|Unfit { segments, first }| Attention::NotArchivable { segments, first }));
+    }
     found
 }
 

@@ -1,7 +1,7 @@
 //! What is kept: a thread that cleans up, one that archives, and how both stand.
 
 use super::RecordingError;
-use super::archive::{ArchiveStatus, Archiver, Pass};
+use super::archive::{ArchiveError, ArchiveStatus, Archiver, Pass, Standing};
 use super::retention::{Cleaned, Cleaner};
 use super::space::{DiskStatus, Reserve, Room};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::pulse::Pulse;
 use crate::store::Amount;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often room and budgets are looked at.
@@ -66,6 +66,8 @@ pub(super) struct Keeper {
     status: Mutex<Keeping>,
     /// Of who deletes.
     pulse: Pulse,
+    /// What who archives tells, once that has begun.
+    archive: OnceLock<Arc<Standing>>,
     /// Before anything was recorded.
     begun: SystemTime,
 }
@@ -74,7 +76,8 @@ impl Keeper {
     /// Nothing is recorded yet.
     pub(super) fn new(config: &Config, journal: Arc<Journal>) -> Keeper {
         let (reserve, status, pulse) = (Reserve::new(config), Mutex::default(), Pulse::default());
-        let keeper = Keeper { config: config.clone(), journal, reserve, status, pulse, begun: SystemTime::now() };
+        let (archive, begun) = (OnceLock::new(), SystemTime::now());
+        let keeper = Keeper { config: config.clone(), journal, reserve, status, pulse, archive, begun };
         let room = keeper.reserve.look().ok();
         keeper.tell(|status| status.disk = room.map(|room| room.disk));
         keeper
@@ -82,7 +85,9 @@ impl Keeper {
 
     pub(super) fn status(&self) -> Keeping {
         let status = self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        Keeping { idle_seconds: self.idle().as_secs(), ..status }
+        let today = crate::clock::local(&**self.journal.clock(), self.journal.zone()).date();
+        let archive = self.archive.get().map(|standing| standing.status(today, Instant::now()));
+        Keeping { archive, idle_seconds: self.idle().as_secs(), ..status }
     }
 
     /// For how long who deletes has not been at work.
@@ -176,19 +181,21 @@ impl Keeper {
 
     /// Archives closed days until `stop`.
     pub(super) fn archive(&self, mut archiver: Archiver, stop: &AtomicBool) {
-        self.tell(|status| status.archive = Some(archiver.status().clone()));
+        let standing = self.archive.get_or_init(|| archiver.standing());
         let (mut next, mut pause) = (Instant::now(), RETRY.0);
         while !stop.load(Ordering::Relaxed) {
+            standing.pulse.beat();
             if Instant::now() >= next {
                 match archiver.run(&self.config, &self.journal, Pass::ClosedDays, stop) {
                     Ok(_) => (next, pause) = (Instant::now() + ARCHIVE_EVERY, RETRY.0),
+                    // Somebody else does it.
+                    Err(ArchiveError::Busy) => next = Instant::now() + ARCHIVE_EVERY,
                     Err(error) => {
                         tracing::error!(%error, "archiving has failed; trying again in {} s", pause.as_secs());
                         next = Instant::now() + pause;
                         pause = (pause * 2).min(RETRY.1);
                     }
                 }
-                self.tell(|status| status.archive = Some(archiver.status().clone()));
             }
             std::thread::sleep(PULSE);
         }
@@ -227,29 +234,54 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    #[test]
-    fn a_cleaner_that_hangs_gives_no_sign_of_life_until_it_goes_on() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("rollcall.toml");
-        std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n")
-            .expect("written");
+    fn keeper(folder: &std::path::Path) -> Keeper {
+        let file = folder.join("rollcall.toml");
+        let text = "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n\
+                    [archive]\nname = \"nas\"\nfolder = \"nas\"\n";
+        std::fs::write(&file, text).expect("written");
         let config = Config::load(&file).expect("a config");
         let (state, clock) = (&config.appliance.state_dir, Arc::new(SystemClock::default()));
         let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("initialised");
-        let (keeper, stop) = (Keeper::new(&config, Arc::new(journal)), AtomicBool::new(false));
-        let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
-            let end = Instant::now() + Duration::from_secs(30);
-            while !is_so() {
-                assert!(Instant::now() < end, "never {what}");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        };
+        Keeper::new(&config, Arc::new(journal))
+    }
+
+    fn wait_for(what: &str, is_so: &dyn Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            assert!(Instant::now() < end, "never {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_cleaner_that_hangs_gives_no_sign_of_life_until_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (keeper, stop) = (keeper(folder.path()), AtomicBool::new(false));
         std::thread::scope(|scope| {
             let hold = keeper.status.lock().expect("free");
             scope.spawn(|| keeper.clean(&stop));
             wait_for("idle", &|| keeper.idle() > PULSE * 6);
             drop(hold);
             wait_for("at work again", &|| keeper.idle() < PULSE * 2);
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn an_archiver_that_hangs_gives_no_sign_of_life_until_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (keeper, stop) = (keeper(folder.path()), AtomicBool::new(false));
+        let archiver = Archiver::new(&keeper.config, &keeper.journal).expect("readable").expect("there is an archive");
+        let standing = archiver.standing();
+        assert_eq!(keeper.status().archive, None);
+        std::thread::scope(|scope| {
+            let hold = standing.lock();
+            scope.spawn(|| keeper.archive(archiver, &stop));
+            wait_for("idle", &|| standing.pulse.idle() > PULSE * 6);
+            drop(hold);
+            wait_for("at work again", &|| standing.pulse.idle() < PULSE * 2);
+            let archive = keeper.status().archive.expect("it is told of");
+            assert!(archive.problem.is_some_and(|problem| problem.contains("mounted")) && archive.idle_seconds < 5);
             stop.store(true, Ordering::Relaxed);
         });
     }

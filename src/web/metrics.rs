@@ -167,6 +167,15 @@ fn kept(registry: &mut Registry, keeping: &crate::recording::Keeping) {
         let is_failing = i64::from(archive.problem.is_some());
         let unfit = archive.unfit.as_ref().map_or(0, |unfit| unfit.segments as i64);
         gauge(registry, "archive_unfit_segments", "Segments that are lost or altered and that no archive holds", unfit);
+        let idle = archive.idle_seconds as i64;
+        gauge(registry, "archive_idle_seconds", "How long ago whoever archives was last at work", idle);
+        let late = i64::from(archive.late_days.unwrap_or_default());
+        gauge(
+            registry,
+            "archive_late_days",
+            "How many days ago the oldest day was that is late to be archived; 0: none",
+            late,
+        );
         gauge(registry, "archive_failing", "1 when the last try to archive has failed", is_failing);
     }
 }

@@ -8,6 +8,7 @@ use rollcall::config::Config;
 use rollcall::coverage::CameraWatch;
 use rollcall::journal::testing::class;
 use rollcall::journal::{EnrolledFace, Journal, JournalError, PlanSource};
+use rollcall::recording::archive::ArchiveStatus;
 use rollcall::recording::{CameraRecording, Keeping};
 use rollcall::status::{Running, gather};
 use rollcall::sync::SyncStatus;
@@ -107,7 +108,7 @@ fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
 }
 
 #[test]
-fn a_watch_or_a_cleaner_that_hangs_needs_attention() {
+fn a_watch_a_cleaner_or_an_archiver_that_hangs_needs_attention() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rollcall.toml");
     std::fs::write(&file, "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n").expect("written");
@@ -115,19 +116,31 @@ fn a_watch_or_a_cleaner_that_hangs_needs_attention() {
     let clock = Arc::new(TestClock::at("2026-11-23T04:00:00Z".parse().expect("a time")));
     let journal = Journal::initialise(&config.appliance.state_dir, "site", "301", clock, jiff::tz::TimeZone::UTC)
         .expect("initialised");
-    let attention = |watch: f64, cleaner: u64| {
+    let attention = |watch: f64, cleaner: u64, archive: Option<ArchiveStatus>| {
         let running = Running {
             coverage: ["back", "front"]
                 .map(|camera| CameraWatch { camera: camera.into(), idle_seconds: watch, ..CameraWatch::default() })
                 .into(),
-            keeping: Some(Keeping { idle_seconds: cleaner, ..Keeping::default() }),
+            keeping: Some(Keeping { idle_seconds: cleaner, archive, ..Keeping::default() }),
             ..Running::default()
         };
         let status = gather(&config, &journal, Some(running), SyncStatus::unknown(), None).expect("gathered");
-        let is_about_it = |one: &Attention| matches!(one, Attention::WatchHangs | Attention::CleanerHangs);
+        let is_about_it = |one: &Attention| {
+            let hangs = matches!(one, Attention::WatchHangs | Attention::CleanerHangs | Attention::ArchiveHangs);
+            hangs || matches!(one, Attention::NotArchived { .. } | Attention::ArchiveLate { .. })
+        };
         status.attention.into_iter().filter(is_about_it).collect::<Vec<_>>()
     };
-    assert_eq!(attention(1.0, 1), []);
-    assert_eq!(attention(31.0, 1), [Attention::WatchHangs], "one thread looks at all cameras");
-    assert_eq!(attention(1.0, 31), [Attention::CleanerHangs]);
+    assert_eq!(attention(1.0, 1, None), []);
+    assert_eq!(attention(31.0, 1, None), [Attention::WatchHangs], "one thread looks at all cameras");
+    assert_eq!(attention(1.0, 31, None), [Attention::CleanerHangs]);
+    let archive = |idle_seconds, late_days, problem: Option<&str>| {
+        let problem = problem.map(str::to_owned);
+        Some(ArchiveStatus { idle_seconds, late_days, problem, ..ArchiveStatus::default() })
+    };
+    assert_eq!(attention(1.0, 1, archive(1800, None, None)), [], "a store may take its time");
+    assert_eq!(attention(1.0, 1, archive(1801, None, None)), [Attention::ArchiveHangs]);
+    assert_eq!(attention(1.0, 1, archive(1, Some(4), None)), [Attention::ArchiveLate { days: 4 }]);
+    let message = "no room".to_owned();
+    assert_eq!(attention(1.0, 1, archive(1, Some(4), Some("no room"))), [Attention::NotArchived { message }]);
 }

@@ -3,123 +3,39 @@
 //! A segment counts as archived when what the archive gives back has the SHA-256 in its record, and the `archive`
 //! record is journalled after that. What is there and whole is not sent again. Nothing is ever deleted there.
 
+mod error;
 mod pace;
+mod status;
 mod target;
 
+pub use error::ArchiveError;
 pub use pace::Pace;
+pub(super) use status::Standing;
+pub use status::{ArchiveStatus, Unfit};
 pub use target::Target;
 
 use super::{hash_file, marker, plan::Plan};
 use crate::config::{ArchiveConfig, Config};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::store::{Amount, SegmentRow, StoreError};
 use evidence::record::{Archive, Data};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Segments named by one `archive` record, at most: a record has its longest length.
 const RECORD_SEGMENTS: usize = 2000;
 /// In the state directory, locked by whoever archives.
 const LOCK: &str = "archive.lock";
-
-/// Why something is not archived.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    /// The settings, or the file with the credentials.
-    #[error("{path}: {problem}")]
-    Settings {
-        /// The file, or the key.
-        path: String,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
-    /// The folder is not the archive, or not there.
-    #[error(
-        "{0} holds no `{MARKER}`: is the disk or share mounted? `rollcall recording archive --init` marks a new archive",
-        MARKER = target::MARKER
-    )]
-    Unmarked(PathBuf),
-    /// A file or folder.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The store.
-    #[error("the archive's {key}: {problem}")]
-    Remote {
-        /// The object.
-        key: String,
-        /// What the store, or the line, says.
-        problem: String,
-    },
-    /// What came back is not what was sent.
-    #[error("the archive's {key} was read back and is not what was sent; it is sent again at the next try")]
-    NotWhole {
-        /// The object.
-        key: String,
-    },
-    /// Somebody else archives at the moment.
-    #[error("another process of this appliance archives at the moment")]
-    Busy,
-    /// A stop was asked for.
-    #[error("stopped; what has arrived is not sent again")]
-    Stopped,
-    /// The journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// How the archive stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ArchiveStatus {
-    /// Its name.
-    pub name: String,
-    /// The last moment that the newest archived segment shows, RFC 3339.
-    pub archived_until: Option<String>,
-    /// What is not archived yet, closed or not.
-    pub waiting: Amount,
-    /// Why the last try has failed, if it has.
-    pub problem: Option<String>,
-    /// What cannot be archived any more, if there is such a thing. All else is.
-    #[serde(default)]
-    pub unfit: Option<Unfit>,
-}
-
-/// Segments that no archive holds and that are gone here, or not what was recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unfit {
-    /// How many.
-    pub segments: usize,
-    /// The first file, below the recordings' folder.
-    pub first: String,
-}
-
-impl ArchiveStatus {
-    /// As the database tells it; `None` where there is no archive.
-    pub fn of(config: &Config, journal: &Journal) -> Result<Option<ArchiveStatus>, StoreError> {
-        let Some(archive) = &config.archive else { return Ok(None) };
-        let mut status = ArchiveStatus { name: archive.name.clone(), ..ArchiveStatus::default() };
-        status.look(journal, &journal.store().read()?.unarchived(0)?)?;
-        Ok(Some(status))
-    }
-
-    fn look(&mut self, journal: &Journal, unarchived: &[SegmentRow]) -> Result<(), StoreError> {
-        self.archived_until = journal.store().read()?.archived_until()?.map(|time| journal.time_text(time));
-        self.waiting = amount(unarchived);
-        Ok(())
-    }
-}
+/// Another process that archives for longer than this is trouble: it may hang.
+const BUSY_PATIENCE: Duration = Duration::from_secs(3600);
+/// So many objects of a day in a row that fail are the end of that day's turn, and so many days of the pass: an archive
+/// that is away fails for each of them.
+const FAILURES: usize = 3;
 
 /// Which days are archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +59,9 @@ pub struct Archiver {
     /// Read, and found not to be what was recorded; their length and time then, so that they are read again only when
     /// something has become of them.
     altered: HashMap<u64, Looks>,
+    /// Since when another process has archived at each try.
+    busy_since: Option<Instant>,
+    standing: Arc<Standing>,
 }
 
 /// A file's length, and when it was last changed.
@@ -155,11 +74,18 @@ impl Archiver {
         Ok(config.archive.clone().zip(status).map(|(settings, status)| Archiver {
             settings,
             target: None,
+            standing: Arc::new(Standing::new(status.clone())),
             status,
             from: 0,
             verified: HashSet::new(),
             altered: HashMap::new(),
+            busy_since: None,
         }))
+    }
+
+    /// Where others see how it stands while it is at work.
+    pub(super) fn standing(&self) -> Arc<Standing> {
+        self.standing.clone()
     }
 
     /// How it stands.
@@ -182,12 +108,35 @@ impl Archiver {
         stop: &AtomicBool,
     ) -> Result<Amount, ArchiveError> {
         let done = self.try_run(config, journal, pass, stop);
-        self.status.problem = match &done {
-            // Neither is a trouble of the archive.
+        self.status.problem = self.problem(&done, Instant::now());
+        self.tell();
+        done
+    }
+
+    fn tell(&self) {
+        self.standing.tell(&self.status, Instant::now());
+    }
+
+    /// What is wrong after a try.
+    fn problem(&mut self, done: &Result<Amount, ArchiveError>, now: Instant) -> Option<String> {
+        let since = match done {
+            Err(ArchiveError::Busy) => *self.busy_since.get_or_insert(now),
+            _ => {
+                self.busy_since = None;
+                now
+            }
+        };
+        match done {
+            // Neither is a trouble of the archive, unless the other process hangs.
+            Err(ArchiveError::Busy) if now.saturating_duration_since(since) >= BUSY_PATIENCE => {
+                let minutes = now.saturating_duration_since(since).as_secs() / 60;
+                Some(format!(
+                    "another process has archived for {minutes} minutes: `rollcall recording archive`; does it hang?"
+                ))
+            }
             Ok(_) | Err(ArchiveError::Busy | ArchiveError::Stopped) => None,
             Err(error) => Some(error.to_string()),
-        };
-        done
+        }
     }
 
     fn try_run(
@@ -209,79 +158,117 @@ impl Archiver {
                 days.entry((date.to_owned(), row.camera.clone())).or_default().push(row);
             }
         }
-        let mut done = Amount::default();
         // Also when nothing is due: that it is away should be known before it is needed.
         let target = match self.target.take() {
             Some(target) => target,
             None => Target::open(&self.settings)?,
         };
-        let mut pace = Pace::new(self.settings.max_bytes_per_second, stop);
-        let mut unfit: Vec<String> = Vec::new();
-        let mut result = target.check();
-        for ((date, camera), rows) in &days {
-            if result.is_err() {
-                break;
-            }
-            let day = self.day(config, journal, &target, camera, date, rows, &mut unfit, &mut pace);
-            result = day.map(|more| {
-                done.segments += more.segments;
-                done.bytes += more.bytes;
-            });
-        }
-        self.target = Some(target);
-        if result.as_ref().is_err_and(|error| !matches!(error, ArchiveError::Stopped)) {
-            // What comes back may be another disk.
+        let pace = Pace::new(self.settings.max_bytes_per_second, stop, self.standing.pulse.clone());
+        let mut turn = Turn { config, journal, target: &target, pace, unfit: Vec::new(), failed: Vec::new() };
+        let result = target.check().and_then(|()| self.archive_days(&mut turn, &days));
+        let Turn { unfit, failed, .. } = turn;
+        let has_failed =
+            !failed.is_empty() || result.as_ref().is_err_and(|error| !matches!(error, ArchiveError::Stopped));
+        if has_failed && matches!(target, Target::Folder(_)) {
+            // What comes back may be another disk. Of a store it need not be fetched again.
             self.verified.clear();
         }
+        self.target = Some(target);
         let rows = journal.store().read()?.unarchived(self.from)?;
         self.status.look(journal, &rows)?;
-        result?;
+        let done = result?;
         // Only a pass that came to its end has seen them all.
         let segments = unfit.len();
         self.status.unfit = unfit.into_iter().next().map(|first| Unfit { segments, first });
+        let objects = failed.len();
+        match failed.into_iter().next() {
+            Some(first) if objects == 1 => Err(first),
+            Some(first) => Err(ArchiveError::Objects { objects, first: Box::new(first) }),
+            None => Ok(done),
+        }
+    }
+
+    /// The days in order, each camera's by itself. What fails of one holds up none of the others, unless all fails.
+    fn archive_days(
+        &mut self,
+        turn: &mut Turn<'_>,
+        days: &BTreeMap<(String, String), Vec<SegmentRow>>,
+    ) -> Result<Amount, ArchiveError> {
+        let (mut done, mut lost_days, mut left) = (Amount::default(), 0, None::<String>);
+        for ((date, camera), rows) in days {
+            let is_due = |row: &SegmentRow| !self.altered.contains_key(&row.seq);
+            self.status.due = left.clone().or_else(|| rows.iter().any(is_due).then(|| date.clone()));
+            self.tell();
+            let day = self.day(turn, camera, date, rows)?;
+            done.segments += day.archived.segments;
+            done.bytes += day.archived.bytes;
+            if day.failed > 0 {
+                left = left.or_else(|| Some(date.clone()));
+            }
+            lost_days = if day.is_given_up && day.archived.segments == 0 { lost_days + 1 } else { 0 };
+            if lost_days == FAILURES {
+                break;
+            }
+        }
+        self.status.due = left;
         Ok(done)
     }
 
-    /// One camera's day; what cannot be vouched for any more joins `unfit`.
-    #[allow(clippy::too_many_arguments)]
-    fn day(
-        &mut self,
-        config: &Config,
-        journal: &Journal,
-        target: &Target,
-        camera: &str,
-        date: &str,
-        rows: &[SegmentRow],
-        unfit: &mut Vec<String>,
-        pace: &mut Pace<'_>,
-    ) -> Result<Amount, ArchiveError> {
-        let mut whole = Vec::new();
+    /// One camera's day. What is whole there when something fails is journalled all the same: it need not be read again.
+    fn day(&mut self, turn: &mut Turn<'_>, camera: &str, date: &str, rows: &[SegmentRow]) -> Result<Day, ArchiveError> {
+        let (mut whole, mut failed, mut in_a_row) = (Vec::new(), 0, 0);
+        let mut result = Ok(());
         for row in rows {
-            if self.copy(config, journal, target, row, pace)? {
-                whole.push(row.clone());
-            } else {
-                unfit.push(row.path.clone());
+            // A stop is heeded before each file, whatever is left to do for it.
+            let copied = turn.pace.take(0).and_then(|()| self.copy(turn, row));
+            in_a_row = if copied.is_err() { in_a_row + 1 } else { 0 };
+            match copied {
+                Ok(true) => whole.push(row.clone()),
+                Ok(false) => turn.unfit.push(row.path.clone()),
+                Err(error) if error.is_of_an_object() => {
+                    tracing::error!(%error, camera, date, "a segment could not be archived; going on with the others");
+                    turn.failed.push(error);
+                    failed += 1;
+                    result = turn.target.check();
+                }
+                Err(error) => result = Err(error),
+            }
+            if result.is_err() || in_a_row == FAILURES {
+                break;
             }
         }
-        self.finish(journal, target, camera, date, &whole)?;
-        Ok(amount(&whole))
+        let finished = self.finish(turn, camera, date, &whole);
+        result?;
+        let is_given_up = in_a_row == FAILURES || finished.is_err();
+        let archived = match finished {
+            Ok(()) => amount(&whole),
+            Err(error) if error.is_of_an_object() => {
+                turn.failed.push(error);
+                failed += 1;
+                Amount::default()
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Day { archived, failed, is_given_up })
     }
 
     /// Makes sure that the archive holds a segment, and reads it back. `false`: the file here is not what was recorded.
-    fn copy(
-        &mut self,
-        config: &Config,
-        journal: &Journal,
-        target: &Target,
-        row: &SegmentRow,
-        pace: &mut Pace<'_>,
-    ) -> Result<bool, ArchiveError> {
+    fn copy(&mut self, turn: &mut Turn<'_>, row: &SegmentRow) -> Result<bool, ArchiveError> {
         if self.verified.contains(&row.seq) {
             return Ok(true);
         }
+        let Turn { config, journal, target, pace, .. } = turn;
         let expected = (row.bytes, row.sha256.clone());
         let key = format!("{}/{}", journal.log().origin, row.path);
-        let is_there = target.length(&key)? == Some(row.bytes) && target.hash(&key, pace)? == expected;
+        let is_there = target.length(&key)? == Some(row.bytes)
+            && match target.hash(&key, pace) {
+                Err(ArchiveError::Stopped) => return Err(ArchiveError::Stopped),
+                Err(error) => {
+                    tracing::warn!(%error, "what is in the archive cannot be read; it is sent again");
+                    false
+                }
+                Ok(found) => found == expected,
+            };
         if !is_there {
             let path = config.recordings().join(&row.path);
             if !self.is_whole(&config.recordings(), &path, row)? {
@@ -319,14 +306,8 @@ impl Archiver {
     }
 
     /// Manifest, then records.
-    fn finish(
-        &mut self,
-        journal: &Journal,
-        target: &Target,
-        camera: &str,
-        date: &str,
-        whole: &[SegmentRow],
-    ) -> Result<(), ArchiveError> {
+    fn finish(&mut self, turn: &Turn<'_>, camera: &str, date: &str, whole: &[SegmentRow]) -> Result<(), ArchiveError> {
+        let Turn { journal, target, .. } = turn;
         if whole.is_empty() {
             return Ok(());
         }
@@ -348,6 +329,26 @@ impl Archiver {
         tracing::info!(camera, date, amount.segments, amount.bytes, "archived and read back");
         Ok(())
     }
+}
+
+/// One pass: what it works with, and what has come of it.
+struct Turn<'t> {
+    config: &'t Config,
+    journal: &'t Journal,
+    target: &'t Target,
+    pace: Pace<'t>,
+    /// Files that cannot be vouched for any more.
+    unfit: Vec<String>,
+    /// What objects have met with.
+    failed: Vec<ArchiveError>,
+}
+
+/// What became of one camera's day.
+struct Day {
+    archived: Amount,
+    failed: usize,
+    /// Too much failed in a row.
+    is_given_up: bool,
 }
 
 fn amount(rows: &[SegmentRow]) -> Amount {
@@ -414,3 +415,6 @@ fn lock(state: &Path) -> Result<File, ArchiveError> {
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! No faster than is allowed, and no longer than until somebody stops it.
 
 use super::ArchiveError;
+use crate::pulse::Pulse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,20 +9,22 @@ use std::time::{Duration, Instant};
 pub struct Pace<'s> {
     bytes_per_second: Option<u64>,
     stop: &'s AtomicBool,
+    pulse: Pulse,
     begun: Instant,
     bytes: u64,
 }
 
 impl Pace<'_> {
-    /// `stop` ends it.
-    pub fn new(bytes_per_second: Option<u64>, stop: &AtomicBool) -> Pace<'_> {
-        Pace { bytes_per_second, stop, begun: Instant::now(), bytes: 0 }
+    /// `stop` ends it; `pulse` beats with each piece.
+    pub(super) fn new(bytes_per_second: Option<u64>, stop: &AtomicBool, pulse: Pulse) -> Pace<'_> {
+        Pace { bytes_per_second, stop, pulse, begun: Instant::now(), bytes: 0 }
     }
 
     /// Waits until `bytes` more may have passed.
     pub(super) fn take(&mut self, bytes: u64) -> Result<(), ArchiveError> {
         self.bytes += bytes;
         loop {
+            self.pulse.beat();
             if self.stop.load(Ordering::Relaxed) {
                 return Err(ArchiveError::Stopped);
             }
@@ -42,7 +45,7 @@ mod tests {
     #[test]
     fn no_more_passes_than_is_allowed() {
         let stop = AtomicBool::new(false);
-        let mut pace = Pace::new(Some(1_000_000), &stop);
+        let mut pace = Pace::new(Some(1_000_000), &stop, Pulse::default());
         let begun = Instant::now();
         (0..30).for_each(|_| pace.take(10_000).expect("not stopped"));
         assert!(begun.elapsed() >= Duration::from_millis(299), "{:?}", begun.elapsed());
