@@ -66,7 +66,7 @@ pub fn chinese(attention: &Attention) -> String {
             "摄像头 {camera} 正在录像，但画面无法检查：请将关键帧（I 帧）间隔设为 2 秒；画面格式改变后，或参考画面上分辨不出任何东西时，请重新设定参考画面。"
         ),
         Attention::WorkstationsUnseen { class, workstations } => format!(
-            "正在上课，但班期 {class} 的工位 {} 没有任何摄像头画面能看清：请在摄像头页面标出工位（工位号须与计划一致），或调整摄像头。",
+            "正在上课，但工位 {} 无法判断是否可见（班期 {class}）：请在摄像头页面标出工位（工位号须与计划一致），或调整摄像头。",
             workstations.join("、")
         ),
         Attention::WorkstationsUnmarked { class, workstations } => format!(
