@@ -227,7 +227,8 @@ fn the_verifiers_demand_no_more_than_is_recorded_when_a_plan_comes_in_mid_lesson
         room.clock.advance(Duration::from_micros(1400));
         room
     };
-    let changes: [(fn(&mut Class), &[&str]); 5] = [
+    type Change = (fn(&mut Class), &'static [&'static str]);
+    let changes: [Change; 5] = [
         (|_| {}, &[]),
         (|class| class.lessons[0].end = jiff::civil::time(8, 30, 0, 0), &["lesson_dropped"]),
         (|class| drop(class.lessons.remove(0)), &["lesson_dropped"]),

@@ -99,6 +99,7 @@ impl Log {
             class: None,
             start: at(from).to_string(),
             end: until.map(|until| at(until).to_string()),
+            ending: None,
             begun,
             measured: BTreeMap::new(),
             thumbnail: None,
