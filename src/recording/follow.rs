@@ -80,7 +80,8 @@ impl Lateness {
 pub(super) struct State {
     pub camera: String,
     pub wanted: bool,
-    pub recording: bool,
+    /// When the segment that is being written began.
+    pub begun: Option<Timestamp>,
     pub gap: Option<(Timestamp, GapCause)>,
     /// What it has told and is yet to be journalled, in order …
     pub facts: VecDeque<Fact>,
@@ -115,7 +116,7 @@ impl State {
         State {
             camera: camera.to_owned(),
             wanted: false,
-            recording: false,
+            begun: None,
             gap: None,
             facts: VecDeque::new(),
             waits_since: Instant::now(),

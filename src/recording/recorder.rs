@@ -183,11 +183,6 @@ impl Recorder {
         self.open.as_ref().map(|open| open.begun.wall)
     }
 
-    /// Whether a segment is being written.
-    pub(super) fn is_recording(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// The plan, as it stands now. `told` is the moment up to which an earlier run has told of a span that has begun.
     ///
     /// Where one span follows on another, the recording goes on: the segment ends at the next key frame if sound is kept

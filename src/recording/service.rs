@@ -52,6 +52,9 @@ pub struct CameraRecording {
     /// Whether the plan wants it recorded now.
     pub wanted: bool,
     /// Whether a segment is being written.
+    /// When that segment began, RFC 3339.
+    #[serde(default)]
+    pub begun: Option<String>,
     pub recording: bool,
     /// Since when nothing is recorded though it is wanted, RFC 3339, and why.
     pub gap: Option<(String, GapCause)>,
@@ -163,7 +166,8 @@ impl Service {
         let of = |state: &State| CameraRecording {
             camera: state.camera.clone(),
             wanted: state.wanted,
-            recording: state.recording,
+            recording: state.begun.is_some(),
+            begun: state.begun.map(text),
             gap: state.gap.map(|(since, cause)| (text(since), cause)),
             waiting: state.waiting(),
             idle_seconds: state.turned.elapsed().as_secs_f64(),
@@ -171,8 +175,15 @@ impl Service {
         let mut status: Vec<_> = lock(&self.shared.recorders).iter().map(of).collect();
         for (camera, span) in &*lock(&self.shared.missing) {
             let gap = Some((text(span.from), GapCause::CameraAbsent));
-            let camera = camera.clone();
-            status.push(CameraRecording { camera, wanted: true, recording: false, gap, waiting: 0, idle_seconds: 0.0 });
+            status.push(CameraRecording {
+                camera: camera.clone(),
+                wanted: true,
+                recording: false,
+                begun: None,
+                gap,
+                waiting: 0,
+                idle_seconds: 0.0,
+            });
         }
         status
     }

@@ -197,7 +197,7 @@ impl Worker {
         let mut states = lock(&self.shared.recorders);
         let state = &mut states[self.index];
         state.wanted = wanted.is_some();
-        state.recording = self.recorder.is_recording();
+        state.begun = self.recorder.begun();
         state.gap = self.recorder.pending();
         state.tell(facts);
         state.turned = Instant::now();

@@ -8,7 +8,7 @@ use super::staff::{Words, cause_name};
 use super::{App, asset, blocking, error, internal};
 use crate::class::{ClassId, Span};
 use crate::clock::local;
-use crate::recording::{Lesson, Plan, account_from, account_made};
+use crate::recording::{CameraRecording, Lesson, Plan, account_from, account_made};
 use crate::store::{FindingRow, GapRow, RollcallRow, SegmentRow, StoreError, View};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -171,7 +171,7 @@ struct AccountView {
 #[derive(Serialize)]
 struct CameraView {
     camera: String,
-    /// A segment is being written since its last one ended.
+    /// From here on a segment is being written.
     writing_since: Option<i64>,
     segments: Vec<SegmentView>,
     gaps: Vec<GapView>,
@@ -236,6 +236,9 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
         .to_zoned_datetime(zone.clone())
         .map_or(Timestamp::MIN, |start| start.timestamp());
     let whole = Span { from: start, until: start.saturating_add(SignedDuration::from_hours(24)).unwrap_or(start) };
+    // Asked before the rows are: what has become of a segment in between is a row then.
+    let is_today = whole.from <= now && now < whole.until;
+    let running = app.lessons.get().filter(|_| is_today).map(|lessons| lessons.recording.status()).unwrap_or_default();
     let reader = app.journal.store().read()?;
     let classes: BTreeMap<ClassId, String> =
         reader.all_classes()?.into_iter().map(|row| (row.class.id, row.class.name)).collect();
@@ -246,8 +249,11 @@ fn day(app: &App, date: Date) -> Result<Day, StoreError> {
         let unknown = lesson.cameras.iter().filter(|camera| !names.contains(camera)).cloned().collect::<Vec<_>>();
         names.extend(unknown);
     }
-    let read = names.into_iter().map(|name| Camera::read(app, &reader, name, whole, now));
-    let cameras: Vec<Camera> = read.collect::<Result<_, _>>()?;
+    let read = |name: String| {
+        let running = running.iter().find(|running| running.camera == name);
+        Camera::read(&reader, name, whole, running, now)
+    };
+    let cameras: Vec<Camera> = names.into_iter().map(read).collect::<Result<_, _>>()?;
     let name = |lesson: &Lesson| classes.get(&lesson.class).cloned().unwrap_or_default();
     let mut lessons: Vec<LessonView> =
         planned.iter().map(|lesson| lesson_view(lesson, name(lesson), &cameras, now)).collect();
@@ -285,31 +291,48 @@ struct Camera {
     /// The last one may go on.
     gaps: Vec<GapRow>,
     has_open_gap: bool,
-    is_writing: bool,
+    /// From here on a segment is being written.
+    writing_since: Option<Timestamp>,
+    /// Not all that is known has become rows.
+    is_behind: bool,
 }
 
 impl Camera {
-    fn read(app: &App, view: &View, name: String, day: Span, now: Timestamp) -> Result<Camera, StoreError> {
+    /// `running` is how its recording stood a moment ago, if the day is today.
+    fn read(
+        view: &View,
+        name: String,
+        day: Span,
+        running: Option<&CameraRecording>,
+        now: Timestamp,
+    ) -> Result<Camera, StoreError> {
         let segments = view.segments(&name, day.from, day.until)?;
         let mut gaps = view.gaps(&name, day.from, day.until)?;
-        let is_today = day.from <= now && now < day.until;
-        let running = app.lessons.get().filter(|_| is_today).map(|lessons| lessons.recording.status());
-        let running = running.unwrap_or_default().into_iter().find(|running| running.camera == name);
-        let open = running.as_ref().and_then(|running| running.gap.as_ref());
+        let open = running.and_then(|running| running.gap.as_ref());
         if let Some((since, cause)) = open
             && let Ok(start) = since.parse::<Timestamp>()
         {
             gaps.push(GapRow { seq: u64::MAX, camera: name.clone(), start, end: now.max(start), cause: *cause });
         }
         let has_open_gap = open.is_some();
-        let is_writing = running.is_some_and(|running| running.recording && running.gap.is_none());
-        Ok(Camera { name, segments, gaps, has_open_gap, is_writing })
+        let begun = running.and_then(|running| running.begun.as_ref()?.parse::<Timestamp>().ok());
+        // It may have been closed meanwhile, and others after it: each begins where the one before it ends.
+        let past = |since: Timestamp, row: &SegmentRow| {
+            if row.start <= since && since < row.end { row.end } else { since }
+        };
+        let writing_since = begun.map(|begun| segments.iter().fold(begun, past));
+        let is_behind = running.is_some_and(|running| running.waiting > 0);
+        Ok(Camera { name, segments, gaps, has_open_gap, writing_since, is_behind })
     }
 
     /// Up to when it is known what became of the lesson that goes on.
     fn known_until(&self, now: Timestamp) -> Timestamp {
         let ends = self.segments.iter().map(|row| row.end).chain(self.gaps.iter().map(|row| row.end));
-        if self.is_writing { ends.max().unwrap_or(now) } else { now }
+        match self.writing_since {
+            Some(_) if self.is_behind => ends.max().unwrap_or(Timestamp::MIN),
+            Some(since) => since,
+            None => now,
+        }
     }
 
     fn account(&self, lesson: Span, now: Timestamp) -> AccountView {
@@ -327,7 +350,6 @@ impl Camera {
     }
 
     fn view(self) -> CameraView {
-        let last = self.segments.iter().map(|row| row.end).chain(self.gaps.iter().map(|row| row.end)).max();
         let gaps = self.gaps.len();
         let gap = |(at, row): (usize, GapRow)| GapView {
             start: row.start.as_millisecond(),
@@ -343,7 +365,7 @@ impl Camera {
         };
         CameraView {
             camera: self.name,
-            writing_since: last.filter(|_| self.is_writing).map(Timestamp::as_millisecond),
+            writing_since: self.writing_since.map(Timestamp::as_millisecond),
             segments: self.segments.into_iter().map(segment).collect(),
             gaps: self.gaps.into_iter().enumerate().map(gap).collect(),
         }
@@ -439,3 +461,6 @@ async fn thumbnail(
     let jpeg = jpeg.await?.ok_or_else(none)?;
     Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "private, no-store")], jpeg).into_response())
 }
+
+#[cfg(test)]
+mod tests;

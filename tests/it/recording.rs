@@ -155,6 +155,7 @@ fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
         let room = room(&folder, port);
         let (cameras, service) = room.start();
         room.wait_recording(&service, true);
+        let begun = service.status()[0].begun.clone();
         std::thread::sleep(Duration::from_secs(23));
         let lost = cameras[0].status().lost_packets;
         service.stop();
@@ -164,6 +165,8 @@ fn every_frame_that_was_sent_is_in_the_files_and_time_adds_up() {
 
         let segments = room.segments();
         assert!(segments.len() >= 3, "{segments:?}");
+        let starts = segments.iter().map(|segment| Some(room.journal.time_text(segment.start)));
+        assert!(starts.clone().any(|start| start == begun), "{begun:?} {:?}", starts.collect::<Vec<_>>());
         for pair in segments.windows(2) {
             assert_eq!(pair[0].end, pair[1].start, "a segment ends where the next begins");
             let late = pair[1].start.as_millisecond() % 10_000;

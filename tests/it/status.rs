@@ -88,6 +88,7 @@ fn a_recorder_that_hangs_and_what_cannot_be_journalled_need_attention() {
             camera: camera(),
             wanted: true,
             recording: true,
+            begun: None,
             gap: None,
             waiting: recording,
             idle_seconds,
