@@ -2,7 +2,7 @@
 
 use super::{Found, Severity};
 use crate::recording::{RecordingError, hash_file, is_foreign};
-use crate::store::{LONGEST_SEGMENT, Reader, SegmentRow, Store, StoreError};
+use crate::store::{Reader, SegmentRow, Store, StoreError};
 use evidence::record::{Archive, Data, Deletion, DeletionReason, Gap, Record, Segment};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -62,6 +62,7 @@ impl Recordings {
             if !self.deleted.contains_key(seq) {
                 let known = kept.here.entry(segment.camera.clone()).or_default().entry(start).or_insert(end);
                 *known = end.max(*known);
+                kept.longest = kept.longest.max(end - start);
             } else if !self.lost.contains(seq) {
                 let until = kept.gone.entry(segment.camera.clone()).or_insert(end);
                 *until = end.max(*until);
@@ -109,6 +110,15 @@ impl Recordings {
             for (segment, seq) in rows.iter().filter(|(segment, _)| !told.contains_key(segment)) {
                 let message = format!("a row says that the segment of record {segment} is {table}, but no record does");
                 found.fail("wrong_row", table, Some(*seq), message);
+            }
+        }
+        let unarchived: BTreeSet<u64> = reader.unarchived()?.into_iter().map(|row| row.seq).collect();
+        for seq in rows.keys() {
+            let is_done = self.archived.contains_key(seq) || self.deleted.contains_key(seq);
+            if is_done == unarchived.contains(seq) {
+                let message =
+                    format!("whether the segment of record {seq} is still to be archived is not as the log says");
+                found.fail("wrong_row", "unarchived", Some(*seq), message);
             }
         }
         let mut gaps: BTreeMap<u64, _> = reader.all_gaps()?.into_iter().map(|row| (row.seq, row)).collect();
@@ -223,6 +233,8 @@ impl Recordings {
 pub(super) struct Kept {
     /// By camera: beginnings and ends of segments, ms.
     here: BTreeMap<String, BTreeMap<i64, i64>>,
+    /// No segment of these is longer, ms.
+    longest: i64,
     /// By camera: the latest moment that a segment showed which was deleted by rule, ms.
     gone: BTreeMap<String, i64>,
 }
@@ -231,7 +243,7 @@ impl Kept {
     /// Whether the recordings of a camera, or where it is none of all, have been deleted by rule past a moment, and none
     /// that shows it is here.
     pub(super) fn have_gone(&self, camera: Option<&str>, moment: Timestamp) -> bool {
-        let (at, longest) = (moment.as_millisecond(), LONGEST_SEGMENT.as_millis() as i64);
+        let (at, longest) = (moment.as_millisecond(), self.longest.max(1));
         let is_about = |name: &str| camera.is_none_or(|camera| camera == name);
         let shows = |segments: &BTreeMap<i64, i64>| segments.range(at - longest + 1..=at).any(|(_, end)| *end > at);
         let mut gone = self.gone.iter().filter(|(name, _)| is_about(name));

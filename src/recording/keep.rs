@@ -180,14 +180,15 @@ impl Keeper {
     }
 
     /// Archives closed days until `stop`.
-    pub(super) fn archive(&self, mut archiver: Archiver, stop: &AtomicBool) {
-        let standing = self.archive.get_or_init(|| archiver.standing());
-        let (mut next, mut pause) = (Instant::now(), RETRY.0);
+    pub(super) fn archive(&self, stop: &AtomicBool) {
+        let (mut archiver, mut next, mut pause) = (None, Instant::now(), RETRY.0);
         while !stop.load(Ordering::Relaxed) {
-            standing.pulse.beat();
+            if let Some(standing) = self.archive.get() {
+                standing.pulse.beat();
+            }
             if Instant::now() >= next {
-                match archiver.run(&self.config, &self.journal, Pass::ClosedDays, stop) {
-                    Ok(_) => (next, pause) = (Instant::now() + ARCHIVE_EVERY, RETRY.0),
+                match self.archive_once(&mut archiver, stop) {
+                    Ok(()) => (next, pause) = (Instant::now() + ARCHIVE_EVERY, RETRY.0),
                     // Somebody else does it.
                     Err(ArchiveError::Busy) => next = Instant::now() + ARCHIVE_EVERY,
                     Err(error) => {
@@ -199,6 +200,18 @@ impl Keeper {
             }
             std::thread::sleep(PULSE);
         }
+    }
+
+    fn archive_once(&self, known: &mut Option<Archiver>, stop: &AtomicBool) -> Result<(), ArchiveError> {
+        let archiver = match known {
+            Some(archiver) => archiver,
+            None => {
+                let Some(archiver) = Archiver::new(&self.config, &self.journal)? else { return Ok(()) };
+                self.archive.get_or_init(|| archiver.standing());
+                known.insert(archiver)
+            }
+        };
+        archiver.run(&self.config, &self.journal, Pass::ClosedDays, stop).map(drop)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The recording as one thing to start and stop: a thread for each camera, and one that follows the plan.
 
-use super::archive::Archiver;
 use super::follow::{Shared, State, lock};
 use super::keep::{Keeper, Keeping};
 use super::plan::Plan;
@@ -52,10 +51,10 @@ pub struct CameraRecording {
     /// Whether the plan wants it recorded now.
     pub wanted: bool,
     /// Whether a segment is being written.
+    pub recording: bool,
     /// When that segment began, RFC 3339.
     #[serde(default)]
     pub begun: Option<String>,
-    pub recording: bool,
     /// Since when nothing is recorded though it is wanted, RFC 3339, and why.
     pub gap: Option<(String, GapCause)>,
     /// Facts that are on disk but could not be journalled yet.
@@ -139,9 +138,9 @@ impl Service {
         let service = Service { shared: shared.clone(), keeper: keeper.clone(), threads, journalling, archive };
         let (journalling, accounts) = (shared.clone(), Plan::new(config));
         *lock(&service.journalling) = Some(spawn("journalling", move || journalling.journal_all(accounts))?);
-        if let Some(archiver) = Archiver::new(config, &shared.journal)? {
+        if config.archive.is_some() {
             let (shared, keeper) = (shared.clone(), keeper.clone());
-            let thread = spawn("archive", move || keeper.archive(archiver, &shared.stop))?;
+            let thread = spawn("archive", move || keeper.archive(&shared.stop))?;
             *lock(&service.archive) = Some(thread);
         }
         let stop = shared.clone();

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_unfinished.sql"),
     include_str!("migrations/0008_former_people.sql"),
     include_str!("migrations/0009_former_pictures.sql"),
+    include_str!("migrations/0010_lengths.sql"),
 ];
 
 /// What a connection is for.

@@ -8,10 +8,6 @@ use evidence::record::{FindingKind, HiddenCause, MarkedWorkstation};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// No segment is longer.
-pub(crate) const LONGEST_SEGMENT: Duration = Duration::from_secs(3600);
 
 /// A workstation as it is marked in a camera's reference picture.
 pub type Workstation = MarkedWorkstation;
@@ -105,6 +101,16 @@ pub struct RollcallRow {
 pub(super) const FINDING: &str = "seq, what, camera, workstation, class, start_ms, end_ms, end_seq, thumbnail";
 pub(super) const ROLLCALL: &str = "seq, class, lesson_ms, start_ms, end_ms, end_seq";
 
+/// Of those that have ended, none begins earlier before the span than the longest is long.
+pub(super) fn findings_within() -> String {
+    format!(
+        "SELECT {FINDING}, EXISTS (SELECT 1 FROM thumbnails WHERE sha256 = thumbnail) FROM findings
+         WHERE start_ms < ?2 AND (end_ms IS NULL OR (end_ms >= ?1
+             AND start_ms >= ?1 - (SELECT max(end_ms - start_ms) FROM findings)))
+         ORDER BY start_ms, seq"
+    )
+}
+
 impl View {
     /// A camera's reference, if it has one.
     pub fn reference(&self, camera: &str) -> Result<Option<ReferenceRow>, StoreError> {
@@ -129,10 +135,7 @@ impl View {
     /// The findings that go on, or went on, at some moment of the span, in order of time; without the small pictures that
     /// are not kept any more.
     pub fn findings(&self, from: Timestamp, until: Timestamp) -> Result<Vec<FindingRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {FINDING}, EXISTS (SELECT 1 FROM thumbnails WHERE sha256 = thumbnail) FROM findings
-             WHERE start_ms < ?2 AND coalesce(end_ms, ?2) >= ?1 ORDER BY start_ms, seq"
-        ))?;
+        let mut statement = self.connection.prepare_cached(&findings_within())?;
         let mut rows = statement.query(params![from.as_millisecond(), until.as_millisecond()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -322,11 +325,11 @@ impl Write<'_> {
     /// Whether a segment of `camera` that shows a moment is here.
     fn shows(&self, camera: &str, moment: i64) -> Result<bool, StoreError> {
         let mut statement = self.connection().prepare_cached(
-            "SELECT 1 FROM segments WHERE camera = ?1 AND start_ms > ?2 - ?3 AND start_ms <= ?2 AND end_ms > ?2
+            "SELECT 1 FROM segments WHERE camera = ?1 AND start_ms <= ?2 AND end_ms > ?2
+             AND start_ms > ?2 - (SELECT max(end_ms - start_ms) FROM segments WHERE camera = ?1)
              AND NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq)",
         )?;
-        let longest = LONGEST_SEGMENT.as_millis() as i64;
-        Ok(statement.query_row(params![camera, moment, longest], |_| Ok(())).optional()?.is_some())
+        Ok(statement.query_row(params![camera, moment], |_| Ok(())).optional()?.is_some())
     }
 
     /// Notes down spans of sight, each in the place of what was known of that time before; spans of one state that touch

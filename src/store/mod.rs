@@ -26,7 +26,6 @@ mod words;
 pub mod yardstick;
 
 pub use checkins::CheckinRow;
-pub(crate) use coverage::LONGEST_SEGMENT;
 pub use coverage::{FindingRow, LookRow, ReferenceRow, RollcallRow, Sight, SightRow, Workstation};
 pub use error::StoreError;
 pub use former::{ErasedPerson, FormerPerson};

@@ -87,12 +87,27 @@ pub struct KeptRow {
 const SEGMENT: &str = "seq, camera, start_ms, end_ms, path, bytes, sha256";
 const GAP: &str = "seq, camera, start_ms, end_ms, cause";
 
+/// What shows or misses anything of a span: it begins no earlier before the span than the longest is long, which an index
+/// tells. So what lies further back is not looked at.
+fn within(columns: &str, table: &str) -> String {
+    format!(
+        "SELECT {columns} FROM {table} WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2
+         AND start_ms > ?2 - (SELECT max(end_ms - start_ms) FROM {table} WHERE camera = ?1) ORDER BY start_ms, seq"
+    )
+}
+
+fn last_of_camera() -> String {
+    format!("SELECT {SEGMENT} FROM segments WHERE camera = ?1 ORDER BY seq DESC LIMIT 1")
+}
+
+fn not_archived() -> String {
+    format!("SELECT {SEGMENT} FROM unarchived JOIN segments ON seq = unarchived.segment ORDER BY unarchived.segment")
+}
+
 impl View {
     /// The segments of `camera` that show anything of the span, in order of time.
     pub fn segments(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<Vec<SegmentRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {SEGMENT} FROM segments WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq"
-        ))?;
+        let mut statement = self.connection.prepare_cached(&within(SEGMENT, "segments"))?;
         let mut rows = statement.query(params![camera, from.as_millisecond(), until.as_millisecond()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -146,14 +161,10 @@ impl View {
         Ok(found)
     }
 
-    /// The segments from record `first` on whose files are here and that no archive holds, in order of their records.
-    pub fn unarchived(&self, first: u64) -> Result<Vec<SegmentRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {SEGMENT} FROM segments WHERE seq >= ?1
-             AND NOT EXISTS (SELECT 1 FROM archived WHERE archived.segment = segments.seq)
-             AND NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = segments.seq) ORDER BY seq"
-        ))?;
-        let mut rows = statement.query([sql(first)])?;
+    /// The segments whose files are here and that no archive holds, in order of their records.
+    pub fn unarchived(&self) -> Result<Vec<SegmentRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&not_archived())?;
+        let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(read_segment(row)?);
@@ -219,9 +230,7 @@ impl View {
 
     /// The segment of `camera` that was journalled last.
     pub fn last_segment(&self, camera: &str) -> Result<Option<SegmentRow>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT {SEGMENT} FROM segments WHERE camera = ?1 ORDER BY seq DESC LIMIT 1"))?;
+        let mut statement = self.connection.prepare_cached(&last_of_camera())?;
         let mut rows = statement.query([camera])?;
         rows.next()?.map(read_segment).transpose()
     }
@@ -242,9 +251,7 @@ impl View {
 
     /// The gaps of `camera` in the span, in order of time.
     pub fn gaps(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<Vec<GapRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {GAP} FROM gaps WHERE camera = ?1 AND start_ms < ?3 AND end_ms > ?2 ORDER BY start_ms, seq"
-        ))?;
+        let mut statement = self.connection.prepare_cached(&within(GAP, "gaps"))?;
         let mut rows = statement.query(params![camera, from.as_millisecond(), until.as_millisecond()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -424,3 +431,6 @@ fn read_gap(row: &Row<'_>) -> Result<GapRow, StoreError> {
 pub(super) fn time(ms: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(ms).map_err(|error| StoreError::Value { what: "a time", problem: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,8 +52,6 @@ pub struct Archiver {
     /// Made when it is first needed, so that a store that is away does not hold up the start.
     target: Option<Target>,
     status: ArchiveStatus,
-    /// Every segment before this record is archived or deleted.
-    from: u64,
     /// Read back, but not journalled yet.
     verified: HashSet<u64>,
     /// Read, and found not to be what was recorded; their length and time then, so that they are read again only when
@@ -76,7 +74,6 @@ impl Archiver {
             target: None,
             standing: Arc::new(Standing::new(status.clone())),
             status,
-            from: 0,
             verified: HashSet::new(),
             altered: HashMap::new(),
             busy_since: None,
@@ -147,8 +144,7 @@ impl Archiver {
         stop: &AtomicBool,
     ) -> Result<Amount, ArchiveError> {
         let _lock = lock(&config.appliance.state_dir)?;
-        let rows = journal.store().read()?.unarchived(self.from)?;
-        self.from = rows.first().map_or(self.from, |row| row.seq);
+        let rows = journal.store().read()?.unarchived()?;
         self.status.look(journal, &rows)?;
         let mut days: BTreeMap<(String, String), Vec<SegmentRow>> = BTreeMap::new();
         let is_open = open_days(config, journal, pass)?;
@@ -174,7 +170,7 @@ impl Archiver {
             self.verified.clear();
         }
         self.target = Some(target);
-        let rows = journal.store().read()?.unarchived(self.from)?;
+        let rows = journal.store().read()?.unarchived()?;
         self.status.look(journal, &rows)?;
         let done = result?;
         // Only a pass that came to its end has seen them all.

@@ -54,7 +54,7 @@ impl ArchiveStatus {
     pub fn of(config: &Config, journal: &Journal) -> Result<Option<ArchiveStatus>, StoreError> {
         let Some(archive) = &config.archive else { return Ok(None) };
         let mut status = ArchiveStatus { name: archive.name.clone(), ..ArchiveStatus::default() };
-        status.look(journal, &journal.store().read()?.unarchived(0)?)?;
+        status.look(journal, &journal.store().read()?.unarchived()?)?;
         Ok(Some(status))
     }
 
