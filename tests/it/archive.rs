@@ -1,6 +1,7 @@
 //! The archive is what was recorded: in a folder, and in a store that speaks S3.
 
 use crate::camera::free_port;
+use crate::check::with_key;
 use crate::recording_keep::{House, house};
 use evidence::record::{Data, DeletionReason};
 use jiff::Timestamp;
@@ -83,6 +84,12 @@ fn an_archive_is_marked_resumed_read_back_and_never_holds_what_was_not_recorded(
         .collect();
     assert_eq!(archived.len(), 6);
     assert_eq!(house.problems(), []);
+    // What is still to be archived is what the log says, or would never be.
+    let database = with_key(&house.config.appliance.state_dir);
+    database.execute("INSERT INTO unarchived VALUES (?1)", [archived[0] as i64]).expect("put");
+    let found: Vec<_> = house.problems().into_iter().map(|(code, seq, _)| (code, seq)).collect();
+    assert_eq!(found, [("wrong_row".to_owned(), Some(archived[0]))]);
+    database.execute("DELETE FROM unarchived", []).expect("taken away");
     // Today is closed when its lessons are accounted for, and somebody asks for it.
     let today = Timestamp::now().to_zoned_datetime(house.journal.zone().clone()).date();
     house.record(today, 0);
