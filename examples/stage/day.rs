@@ -13,6 +13,8 @@ use std::process::Command;
 
 /// The day that is staged: it is over, whatever the time is now.
 pub const DATE: &str = "2026-03-02";
+/// Another, without a lesson, on which the sound failed.
+const MUTE_DATE: &str = "2026-03-05";
 const CAMERA: &str = "back";
 const CLASS: &str = "TJNK-2026-0091";
 
@@ -68,12 +70,57 @@ pub fn record(journal: &Journal, root: &Path) -> Result<()> {
     segments(now, 35, "aac")?;
     segments(at("08:40:00")?, 90, "flac")?;
     gap(journal, at("08:55:00")?, 300, GapCause::ApplianceOff)?;
+    mute(journal, root, &folder)?;
     for part in 0..12 {
         for sound in ["aac", "flac"] {
             std::fs::remove_file(folder.join(format!("{sound}-{part:03}.mp4")))?;
         }
     }
     findings(journal, at("08:26:00")?, at("08:52:30")?)
+}
+
+/// Three minutes from 08:20 on whose files all say that there is sound: it stops in the middle of the second segment, and
+/// comes back in the last.
+fn mute(journal: &Journal, root: &Path, sounding: &Path) -> Result<()> {
+    const SEGMENTS: usize = 18;
+    let folder = root.join(CAMERA).join(MUTE_DATE);
+    std::fs::create_dir_all(&folder)?;
+    let mut start = format!("{MUTE_DATE}T08:20:00+08:00[Asia/Shanghai]").parse::<ZonedDateTime>()?.timestamp();
+    for number in 0..SEGMENTS {
+        let mut file = std::fs::read(sounding.join(format!("aac-{:03}.mp4", number % 12)))?;
+        match number {
+            0 => {}
+            1 => silence(&mut file, 5..10)?,
+            _ if number + 1 == SEGMENTS => silence(&mut file, 0..5)?,
+            _ => silence(&mut file, 0..10)?,
+        }
+        let path = folder.join(start.to_zoned_datetime(journal.zone().clone()).strftime("%H%M%S.mp4").to_string());
+        std::fs::write(&path, &file)?;
+        let end = start + SignedDuration::from_secs(10);
+        segment(journal, root, &path, start, end)?;
+        start = end;
+    }
+    Ok(())
+}
+
+/// Takes the sound out of these fragments, as if none had come: its box becomes free space.
+fn silence(file: &mut [u8], fragments: std::ops::Range<usize>) -> Result<()> {
+    let boxes = |file: &[u8], mut at: usize, end: usize| {
+        let mut found = Vec::new();
+        while at + 8 <= end {
+            let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap_or_default()) as usize;
+            found.push((at, at + size.max(8), file[at + 4..at + 8].to_vec()));
+            at += size.max(8);
+        }
+        found
+    };
+    let all = boxes(file, 0, file.len()).into_iter().filter(|(.., kind)| kind == b"moof").enumerate();
+    for (_, (moof, end, _)) in all.filter(|(number, _)| fragments.contains(number)) {
+        let trafs = boxes(file, moof + 8, end).into_iter().filter(|(.., kind)| kind == b"traf").collect::<Vec<_>>();
+        ensure!(trafs.len() == 2, "pictures and sound in each fragment");
+        file[trafs[1].0 + 4..trafs[1].0 + 8].copy_from_slice(b"free");
+    }
+    Ok(())
 }
 
 /// Two minutes of coded pictures with the time in them, and a tone, as segments of 10 s, a group of pictures a second.

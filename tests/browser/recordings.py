@@ -13,6 +13,7 @@ from common import PIN, accessible, records, shot, stage, wait, watch_errors
 from playwright.sync_api import expect
 
 DAY = "2026-03-02"
+MUTE_DAY = "2026-03-05"  # a day without a lesson, on which the sound failed
 HOUR = 3_600_000
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -146,6 +147,39 @@ def playback(browser):
         page.close()
 
 
+def mute(browser):
+    """A camera whose sound stops, and comes back: its pictures are all played, and no more is fetched than is played."""
+    with stage("recordings") as (address, _, _process):
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        errors = watch_errors(page)
+        fetched = []
+        page.on("request", lambda request: fetched.append(request.url) if "/recordings/media/" in request.url else None)
+        page.goto(f"{address}/recordings?date={MUTE_DAY}&lang=zh")
+        track = page.get_by_role("slider")
+        expect(track).to_have_count(1, timeout=15000)
+        track.focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("Enter")
+        identify(page)
+        page.get_by_role("button", name="4×").click()
+        playing_from(page, at(8, 20))
+        heard = lambda: page.evaluate("document.querySelector('video').webkitAudioDecodedByteCount")
+        wait(lambda: heard() > 0, 10, "sound")
+        began, shown = time.monotonic(), wall(page)
+        # The sound stops at 08:20:15.
+        wait(lambda: wall(page) >= at(8, 20, 40), 60, "playback past where the sound stops")
+        assert heard() == 0, "there is no sound in this"
+        # What has been played, what is to be within the next forty seconds, and the one in which they end.
+        assert len(fetched) <= (wall(page) - at(8, 20) + 1000) / 10_000 + 4 + 2, fetched
+        wait(lambda: wall(page) >= at(8, 22, 54), 120, "playback to where the sound is back")
+        took = (time.monotonic() - began) * 1000
+        assert took >= 0.9 * (wall(page) - shown) / 4, f"{wall(page) - shown} ms cannot have been shown in {took:.0f} ms"
+        wait(lambda: heard() > 0, 10, "sound again")
+        assert page.evaluate("document.querySelector('video').error") is None
+        assert not errors, errors
+        page.close()
+
+
 def media(browser):
     """Files: refused without a session, whole, in ranges, and a span as one file."""
     with stage("recordings") as (address, say, process):
@@ -229,4 +263,4 @@ def own_segments(browser):
                 assert abs(picture - sound) < 0.5, streams
 
 
-TESTS = (timeline, playback, media, own_segments)
+TESTS = (timeline, playback, mute, media, own_segments)

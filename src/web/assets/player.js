@@ -1,13 +1,15 @@
 // Plays one camera's segments one after another as if they were one recording (Media Source Extensions).
-// A segment is put where the one before it ends, so that no border is seen; each keeps its wall time beside it.
+// A segment is put where the pictures of the one before it end, so that no border is seen; each keeps its wall time beside
+// it. What has no sound, though the segment should have, is played without; see pieces() in mp4.js.
 import { post } from "/staff/identify.js";
-import { describe } from "./mp4.js";
+import { pieces } from "./mp4.js";
 
 const AHEAD_SECONDS = 20; // buffered ahead at 1×; more when it plays faster
 const BEHIND_SECONDS = 30;
 const TICK_MS = 100;
 const TELL_MS = 20_000; // the appliance is told that somebody still looks
 const BREAK_MS = 500; // a shorter hole between segments is none that anybody sees
+const HOLE_SECONDS = 1; // a shorter hole in what is buffered is jumped over at once, a longer one when playback is stuck there
 const MAX_SOUND_RATE = 2;
 
 export class Player {
@@ -36,23 +38,24 @@ export class Player {
     if (this.run) this.pump(this.run);
   }
 
-  // Plays from a wall time, or from the next that is recorded.
-  async play(wall) {
+  // Plays from a wall time, or from the next that is recorded. `fetched` is a segment that is here: { seq, bytes }.
+  async play(wall, fetched = null) {
     const at = this.segments.findIndex((segment) => segment.end > wall);
     if (at < 0) return this.on.ended();
     const segment = this.segments[at];
     if (segment.start - wall > BREAK_MS) this.on.jump(wall, segment.start);
-    const loaded = this.run?.entries.find((entry) => entry.seq === segment.seq);
-    const offset = Math.max(0, wall - segment.start) / 1000;
-    if (loaded && this.isBuffered(loaded.from + offset)) {
-      this.video.currentTime = loaded.from + offset;
+    const moment = Math.max(wall, segment.start);
+    const loaded = this.run?.entries.find(({ seq, start, end }) => seq === segment.seq && start <= moment && moment < end);
+    const time = loaded && loaded.from + (moment - loaded.start) / 1000;
+    if (loaded && this.isBuffered(time)) {
+      this.video.currentTime = time;
       this.current = null;
       this.start();
       return;
     }
     this.close();
     const source = new MediaSource();
-    const run = { source, buffer: null, type: null, entries: [], next: at, busy: false, begin: offset, abort: new AbortController() };
+    const run = { source, buffer: null, type: null, entries: [], next: at, fetched, pieces: null, busy: false, begin: (moment - segment.start) / 1000, abort: new AbortController() };
     this.run = run;
     this.video.src = run.address = URL.createObjectURL(source);
     await new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
@@ -115,10 +118,18 @@ export class Player {
     try {
       while (this.run === run && run.next < this.segments.length && this.wants(run)) {
         const segment = this.segments[run.next];
-        const bytes = await this.fetch(segment, run);
-        if (this.run !== run) return;
-        if (bytes === "skip") { run.next += 1; run.begin = 0; continue; }
-        if (bytes === null || !(await this.append(run, segment, bytes))) return;
+        if (!run.pieces) {
+          const bytes = run.fetched?.seq === segment.seq ? run.fetched.bytes : await this.fetch(segment, run);
+          if (this.run !== run) return;
+          if (bytes === "skip") { this.pass(run); continue; }
+          if (bytes === null) return;
+          run.fetched = { seq: segment.seq, bytes };
+          const all = pieces(bytes);
+          run.pieces = all.slice(Math.max(0, all.findLastIndex(({ offset }) => offset <= run.begin + 1e-3)));
+        }
+        if (!(await this.append(run, segment, run.pieces[0]))) return;
+        run.pieces.shift();
+        if (!run.pieces.length) this.pass(run);
       }
       if (this.run === run && run.next >= this.segments.length && run.source.readyState === "open" && run.entries.length) run.source.endOfStream();
     } catch (reason) {
@@ -126,6 +137,11 @@ export class Player {
     } finally {
       run.busy = false;
     }
+  }
+
+  // Goes on to the next segment.
+  pass(run) {
+    Object.assign(run, { next: run.next + 1, pieces: null, begin: 0 });
   }
 
   // What cannot be fetched or decoded is passed over, and told; it is not asked for again and again.
@@ -140,8 +156,7 @@ export class Player {
       this.close();
       return next ? this.play(next.start) : this.on.ended();
     }
-    run.next += 1;
-    run.begin = 0;
+    this.pass(run);
   }
 
   wants(run) {
@@ -167,15 +182,16 @@ export class Player {
     }
   }
 
-  async append(run, segment, bytes) {
-    const { type, codec, picture } = describe(bytes);
+  async append(run, segment, { type, codec, picture, offset, zero, seconds, bytes }) {
+    const start = segment.start + offset * 1000;
+    const length = seconds ?? (segment.end - start) / 1000;
     if (!run.buffer) {
       if (!MediaSource.isTypeSupported(type)) { this.close(); this.on.unsupported(codec); return false; }
       run.buffer = run.source.addSourceBuffer(type);
       run.type = type;
       this.picture = picture;
     } else if (type !== run.type) {
-      run.barrier = segment; // another format: it begins anew when playback has come this far
+      run.barrier = { wall: start, fetched: run.fetched }; // another format: it begins anew when playback has come this far
       if (run.source.readyState === "open") run.source.endOfStream();
       return false;
     }
@@ -190,15 +206,14 @@ export class Player {
       await removed;
     }
     const from = run.entries.at(-1)?.until ?? 0;
-    run.buffer.timestampOffset = from;
+    run.buffer.timestampOffset = from - zero;
     const appended = done();
     run.buffer.appendBuffer(bytes);
     await appended;
-    const { buffered } = run.buffer;
-    run.entries.push({ ...segment, from, until: buffered.length ? buffered.end(buffered.length - 1) : from });
-    run.next += 1;
+    const isLast = run.pieces.length === 1;
+    run.entries.push({ seq: segment.seq, start, end: isLast ? segment.end : start + length * 1000, from, until: from + length });
     if (run.entries.length === 1) {
-      this.video.currentTime = Math.min(run.begin, Math.max(0, run.entries[0].until - 0.1));
+      this.video.currentTime = Math.min(Math.max(0, run.begin - offset), Math.max(0, length - 0.1));
       this.start();
     }
     return true;
@@ -211,11 +226,13 @@ export class Player {
     const entry = this.entryAt(video.currentTime);
     if (this.current && entry !== this.current && entry.start - this.current.end > BREAK_MS) this.on.jump(this.current.end, entry.start);
     this.current = entry;
-    // A decoder that has come to a hole of a few milliseconds is helped over it.
+    // A decoder that has come to a hole is helped over it.
     const { buffered } = video;
-    for (let range = 0; !video.paused && range + 1 < buffered.length; range++) {
-      const [end, next] = [buffered.end(range), buffered.start(range + 1)];
-      if (video.currentTime > end - 0.05 && video.currentTime < next && next - end < 1) video.currentTime = next + 0.001;
+    const isStuck = video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !video.seeking;
+    for (let range = 0; !video.paused && range < buffered.length; range++) {
+      const [end, next] = [range ? buffered.end(range - 1) : 0, buffered.start(range)];
+      const isIn = video.currentTime > end - 0.05 && video.currentTime < next;
+      if (isIn && (isStuck || (range && next - end < HOLE_SECONDS))) video.currentTime = next + 0.001;
     }
     this.on.time(this.wallAt(video.currentTime));
     this.pump(run);
@@ -231,7 +248,10 @@ export class Player {
 
   atEnd() {
     const next = this.run?.barrier;
-    if (next) return this.play(next.start);
+    if (next) {
+      this.close();
+      return this.play(next.wall, next.fetched);
+    }
     post("/recordings/viewing", { playing: false }).catch(() => {});
     this.on.ended();
   }
