@@ -6,7 +6,7 @@
 use super::live::{Live, Outcome};
 use crate::class::{ClassId, mask};
 use crate::journal::{Journal, JournalError};
-use crate::store::{PinCheck, StoreError};
+use crate::store::{ClassRow, PinCheck, StoreError, View};
 use evidence::record::{CheckinOutcome, Role};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -346,12 +346,24 @@ pub fn decline(journal: &Journal, request: &DeclineRequest) -> Result<(), DeskEr
 
 /// Checks a teacher's PIN; tells the class. Whose class was closed is nobody's teacher here any more.
 pub fn admit(journal: &Journal, staff: &Staff) -> Result<ClassId, DeskError> {
+    admit_of(journal, staff, |_, row| Ok(row.closed.is_none()))
+}
+
+/// Likewise, of the classes whose teachers `is_admitted` lets in. Who has left the roster, or was erased, is no teacher.
+pub fn admit_of(
+    journal: &Journal,
+    staff: &Staff,
+    is_admitted: impl FnOnce(&View, &ClassRow) -> Result<bool, StoreError>,
+) -> Result<ClassId, DeskError> {
     let class = ClassId::new(&staff.class).map_err(|why| DeskError::Refused(Reason::BadClass(why)))?;
     let store = journal.store();
-    let Some(row) = store.read()?.class(&class)?.filter(|row| row.closed.is_none()) else {
-        return Err(DeskError::Refused(Reason::ClassGone(class)));
+    let reader = store.read()?;
+    let row = match reader.class(&class)? {
+        Some(row) if is_admitted(&reader, &row)? => row,
+        _ => return Err(DeskError::Refused(Reason::ClassGone(class))),
     };
-    if row.class.person(&staff.number).is_none_or(|person| person.role != Role::Teacher) {
+    drop(reader);
+    if row.class.person(&staff.number).is_none_or(|person| person.role != Role::Teacher || person.is_erased()) {
         return Err(DeskError::Refused(Reason::NotTeacher { number: mask(&staff.number), class }));
     }
     let now = journal.clock().now();

@@ -20,7 +20,9 @@ mod track;
 mod trouble;
 mod worker;
 
-pub use desk::{DeclineRequest, Desk, DeskError, EnrolRequest, Enrolled, Reason, RosterEntry, Staff, admit, decline};
+pub use desk::{
+    DeclineRequest, Desk, DeskError, EnrolRequest, Enrolled, Reason, RosterEntry, Staff, admit, admit_of, decline,
+};
 pub(crate) use people::policy;
 pub use service::Service;
 pub use worker::{Progress, WorkerError};

@@ -146,6 +146,17 @@ impl View {
         Ok(found)
     }
 
+    /// Whether the file of the last segment of `camera` that begins in the span is here: the oldest are deleted first.
+    pub fn is_last_kept(&self, camera: &str, from: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM deleted WHERE deleted.segment = last.seq) FROM
+             (SELECT seq FROM segments WHERE camera = ?1 AND start_ms >= ?2 AND start_ms < ?3
+              ORDER BY start_ms DESC, seq DESC LIMIT 1) AS last",
+        )?;
+        let span = params![camera, from.as_millisecond(), until.as_millisecond()];
+        Ok(statement.query_row(span, |row| row.get(0)).optional()?.unwrap_or(false))
+    }
+
     /// What is here of each camera. Looks at every segment that there has ever been.
     pub fn kept_amounts(&self) -> Result<BTreeMap<String, Amount>, StoreError> {
         let mut statement = self.connection.prepare_cached(

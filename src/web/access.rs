@@ -1,14 +1,15 @@
-//! Who may look at recordings: staff who have given a class, a teacher's number and its PIN, for fifteen idle minutes.
+//! Who may look at recordings: staff who have given a class, a teacher's number and its PIN, for fifteen idle minutes. The
+//! recordings of a class are reviewed after its last lesson: that the class has been closed keeps nobody from it.
 //!
 //! What they look at is journalled, one record for each stretch of one camera's recording. A stretch is known from the
 //! segments that were served, so no page can forget to tell of it.
 
 use super::kiosk::refusal;
 use super::{App, blocking, error, internal};
-use crate::checkin::{Staff, admit};
-use crate::class::{ClassId, Span, mask};
+use crate::checkin::{Staff, admit_of};
+use crate::class::{ClassId, Person, Span, mask, recorded_span};
 use crate::journal::Journal;
-use crate::store::{Reader, SegmentRow, StoreError, View};
+use crate::store::{ClassRow, Reader, SegmentRow, StoreError, View};
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -35,7 +36,8 @@ const VIEWING_LONGEST: Duration = Duration::from_secs(10 * 60);
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/staff/session", get(who).post(identify).delete(leave))
-        .route("/staff/teachers", get(teachers))
+        .route("/staff/teachers", get(async |State(app): State<Arc<App>>| offered(app, |_, _, _| Ok(false)).await))
+        .route("/staff/viewers", get(async |State(app): State<Arc<App>>| offered(app, has_recordings).await))
         .route("/recordings/viewing", post(go_on))
 }
 
@@ -245,7 +247,8 @@ pub(super) fn flush(app: &App, all: bool) {
 
 async fn identify(State(app): State<Arc<App>>, Json(staff): Json<Staff>) -> Result<Response, Response> {
     blocking(move || {
-        let class = admit(&app.journal, &staff).map_err(|problem| refusal(&problem))?;
+        let is_admitted = |view: &View, row: &ClassRow| Ok(row.closed.is_none() || has_recordings(&app, view, row)?);
+        let class = admit_of(&app.journal, &staff, is_admitted).map_err(|problem| refusal(&problem))?;
         let body = Json(json!({ "class": class.as_str(), "number": staff.number }));
         let token = app.access.open(class, staff.number);
         let cookie = format!("{NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
@@ -310,16 +313,48 @@ async fn go_on(
     .await
 }
 
-/// Whom the pages offer when they ask for a PIN: the teachers of the classes that are not closed, names masked.
-async fn teachers(State(app): State<Arc<App>>) -> Result<Response, Response> {
+/// Whether recordings of a class's lessons in this room are still here.
+fn has_recordings(app: &App, view: &View, row: &ClassRow) -> Result<bool, StoreError> {
+    let cameras = view.alive()?;
+    let lessons = row.class.lessons.iter().filter(|lesson| lesson.is_in(&app.config.appliance.room));
+    // The newest first: what is deleted is deleted from the oldest on.
+    for span in lessons.rev().filter_map(|lesson| recorded_span(lesson, app.journal.zone(), 0)) {
+        for known in &cameras {
+            if view.is_last_kept(&known.camera, span.from, span.until)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whom the pages offer when they ask for a PIN: the teachers of the classes that are not closed, then of the closed ones
+/// those that are `wanted`, the newest first. Names are masked.
+async fn offered(
+    app: Arc<App>,
+    wanted: impl Fn(&App, &View, &ClassRow) -> Result<bool, StoreError> + Send + 'static,
+) -> Result<Response, Response> {
     let list = blocking(move || {
-        let reader = app.journal.store().read().map_err(|problem| internal(&problem))?;
-        let classes = reader.classes().map_err(|problem| internal(&problem))?;
-        let of = |row: crate::store::ClassRow| {
-            let teachers = row.class.people().filter(|person| person.role == Role::Teacher);
-            let teachers: Vec<_> = teachers.map(|person| (person.number.clone(), mask(&person.name))).collect();
-            json!({ "class": row.class.id, "name": row.class.name, "teachers": teachers })
+        let classes = || {
+            let reader = app.journal.store().read()?;
+            let (mut classes, mut closed): (Vec<_>, Vec<_>) =
+                reader.all_classes()?.into_iter().partition(|row| row.closed.is_none());
+            closed.sort_by_key(|row| std::cmp::Reverse(row.class.days().map(|(_, last)| last)));
+            for row in closed {
+                if wanted(&app, &reader, &row)? {
+                    classes.push(row);
+                }
+            }
+            Ok::<_, StoreError>(classes)
         };
+        let of = |row: ClassRow| {
+            let is_teacher = |person: &&Person| person.role == Role::Teacher && !person.is_erased();
+            let teachers = row.class.people().filter(is_teacher);
+            let teachers: Vec<_> = teachers.map(|person| (person.number.clone(), mask(&person.name))).collect();
+            let is_closed = row.closed.is_some();
+            json!({ "class": row.class.id, "name": row.class.name, "closed": is_closed, "teachers": teachers })
+        };
+        let classes = classes().map_err(|problem| internal(&problem))?;
         Ok(classes.into_iter().map(of).collect::<Vec<_>>())
     });
     Ok(([(CACHE_CONTROL, "no-store")], Json(list.await?)).into_response())

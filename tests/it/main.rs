@@ -31,3 +31,4 @@ mod sources;
 mod stage;
 mod status;
 mod sync;
+mod viewers;

@@ -13,10 +13,16 @@ function problemText({ code, detail, error }) {
   return ["wrong_pin", "locked", "no_pin", "no_structure", "workstation_too_small"].includes(code) ? t(code, { detail }) : error ? t("refused", { error }) : t("failed");
 }
 
+// Whom the dialog offers, and what it says when there is nobody: whoever changes something, and whoever looks at recordings.
+const TEACHERS = { path: "/staff/teachers", nobody: "no_teachers" };
+const VIEWERS = { path: "/staff/viewers", nobody: "no_viewers" };
+
 // Shows the dialog until `act({ class, number, pin })` succeeds; resolves to what it gives, or to null when cancelled.
-export async function askPin(title, lead, act) {
-  const classes = await fetch("/staff/teachers").then((answer) => answer.json()).catch(() => []);
-  const teachers = classes.flatMap((one) => one.teachers.map(([number, name]) => ({ class: one.class, number, label: `${name} ${number} · ${one.name}` })));
+export async function askPin(title, lead, act, { path, nobody } = TEACHERS) {
+  const classes = await fetch(path).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  const label = ({ name, closed }) => (closed ? t("closed_class", { name }) : name);
+  const teachers = (classes ?? []).flatMap((one) => one.teachers.map(([number, name]) => ({ class: one.class, number, label: `${name} ${number} · ${label(one)}` })));
+  const nobodyText = t(classes ? nobody : "disconnected");
   const select = element("select", { id: "identify-teacher", required: true }, ...teachers.map((teacher, at) => element("option", { value: at, textContent: teacher.label })));
   const pin = element("input", { id: "identify-pin", type: "password", inputMode: "numeric", autocomplete: "off", required: true, minLength: 4, maxLength: 12, pattern: "[0-9]*" });
   const problem = element("p", { className: "problem" });
@@ -24,7 +30,7 @@ export async function askPin(title, lead, act) {
   const submit = element("button", { type: "submit", className: "main", textContent: t("confirm"), disabled: !teachers.length });
   const cancel = element("button", { type: "button", textContent: t("cancel") });
   const form = element("form", {},
-    element("h2", { id: "identify-title", textContent: title }), element("p", { className: "detail", textContent: teachers.length ? lead : t("no_teachers") }),
+    element("h2", { id: "identify-title", textContent: title }), element("p", { className: "detail", textContent: teachers.length ? lead : nobodyText }),
     element("label", { htmlFor: select.id, textContent: t("teacher") }), select,
     element("label", { htmlFor: pin.id, textContent: t("pin") }), pin,
     problem, element("div", { className: "actions" }, cancel, submit));
@@ -66,7 +72,7 @@ let asking = null;
 export async function ensureSession() {
   const known = await session();
   if (known) return known;
-  asking ??= askPin(t("title_identify"), t("lead_identify"), (staff) => post("/staff/session", staff)).finally(() => { asking = null; });
+  asking ??= askPin(t("title_identify"), t("lead_identify"), (staff) => post("/staff/session", staff), VIEWERS).finally(() => { asking = null; });
   return asking;
 }
 
