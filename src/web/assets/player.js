@@ -210,6 +210,7 @@ export class Player {
     const appended = done();
     run.buffer.appendBuffer(bytes);
     await appended;
+    if (this.run !== run) return false; // somebody has gone to another place meanwhile
     const isLast = run.pieces.length === 1;
     run.entries.push({ seq: segment.seq, start, end: isLast ? segment.end : start + length * 1000, from, until: from + length });
     if (run.entries.length === 1) {
