@@ -179,9 +179,9 @@ impl Keeper {
         Ok(problem(&cleaned, cleaner.doomed()))
     }
 
-    /// Archives closed days until `stop`.
-    pub(super) fn archive(&self, stop: &AtomicBool) {
-        let (mut archiver, mut next, mut pause) = (None, Instant::now(), RETRY.0);
+    /// Archives closed days until `stop`. Without an `archiver` it makes one, here, where nothing waits for it.
+    pub(super) fn archive(&self, mut archiver: Option<Archiver>, stop: &AtomicBool) {
+        let (mut next, mut pause) = (Instant::now(), RETRY.0);
         while !stop.load(Ordering::Relaxed) {
             if let Some(standing) = self.archive.get() {
                 standing.pulse.beat();
@@ -207,10 +207,10 @@ impl Keeper {
             Some(archiver) => archiver,
             None => {
                 let Some(archiver) = Archiver::new(&self.config, &self.journal)? else { return Ok(()) };
-                self.archive.get_or_init(|| archiver.standing());
                 known.insert(archiver)
             }
         };
+        self.archive.get_or_init(|| archiver.standing());
         archiver.run(&self.config, &self.journal, Pass::ClosedDays, stop).map(drop)
     }
 }
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(keeper.status().archive, None);
         std::thread::scope(|scope| {
             let hold = standing.lock();
-            scope.spawn(|| keeper.archive(archiver, &stop));
+            scope.spawn(|| keeper.archive(Some(archiver), &stop));
             wait_for("idle", &|| standing.pulse.idle() > PULSE * 6);
             drop(hold);
             wait_for("at work again", &|| standing.pulse.idle() < PULSE * 2);

@@ -140,7 +140,7 @@ impl Service {
         *lock(&service.journalling) = Some(spawn("journalling", move || journalling.journal_all(accounts))?);
         if config.archive.is_some() {
             let (shared, keeper) = (shared.clone(), keeper.clone());
-            let thread = spawn("archive", move || keeper.archive(&shared.stop))?;
+            let thread = spawn("archive", move || keeper.archive(None, &shared.stop))?;
             *lock(&service.archive) = Some(thread);
         }
         let stop = shared.clone();
