@@ -206,10 +206,13 @@ mod tests {
             workstation: None,
             class: None,
             start: at("00:05:00"),
-            end: Some((at("00:08:00"), 0)),
+            end: None,
             thumbnail: None,
         };
-        put(&|write| write.put_finding(&covered, None));
+        put(&|write| {
+            write.put_finding(&covered, None)?;
+            write.end_finding(0, at("00:08:00"), 0)
+        });
         for (seq, (from, until)) in
             [("00:01:00", "00:03:00"), ("00:06:00", "00:07:00"), ("00:10:30", "00:12:00")].into_iter().enumerate()
         {

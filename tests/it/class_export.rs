@@ -225,7 +225,7 @@ fn a_record_that_was_signed_again_is_never_called_countersigned() {
             std::fs::write(out.join("checkpoint.txt"), notes).expect("written");
             let verdict = verify(&out, Some(key)).expect("readable");
             assert!(!verdict.verified && codes(&verdict).contains(&code), "{size} {order}: {verdict}");
-            assert!(verdict.to_string().contains("note     0 of these records are among the"), "{verdict}");
+            assert!(verdict.to_string().contains("  0 of these records are among the"), "{verdict}");
             assert_eq!(independent(&out), Some(1), "{size} {order}");
 
             // The same with the whole log: its root is not the receipt's.

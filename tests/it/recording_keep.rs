@@ -59,6 +59,8 @@ pub fn house(more: &str) -> House {
     let write = house.journal.store().begin().expect("begins");
     write.set_registration(&bureau).expect("kept");
     write.commit().expect("kept");
+    // What it recorded before is written down at a start.
+    house.journal.append_start(&house.config).expect("appended");
     for (day, minute) in days.into_iter().flat_map(|day| (0..3).map(move |minute| (day, minute))) {
         house.record(day, minute);
     }
@@ -153,6 +155,8 @@ fn film_of(path: &Path, seconds: usize, number: usize) {
         .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", &source])
         .args(["-vf", &format!("hue=h={}", number * 20), "-c:v", "libx264", "-preset", "ultrafast", "-g", "10"])
         .args(["-movflags", "frag_keyframe+empty_moov+default_base_moof"])
+        // Hues come round again.
+        .args(["-metadata", &format!("title={number}")])
         .arg(path)
         .status();
     assert!(made.expect("ffmpeg is installed").success());

@@ -143,7 +143,7 @@ fn what_is_to_be_archived_is_known_until_it_is_archived_or_deleted_also_from_bef
     let undo = "DROP TRIGGER segments_are_unarchived; DROP TRIGGER archived_segments_are_not;
                 DROP TRIGGER deleted_segments_are_not; DROP TABLE unarchived; DROP INDEX segments_by_length;
                 DROP INDEX gaps_by_length; DROP INDEX findings_by_length; DROP INDEX segments_of_camera;
-                DROP INDEX rollcalls_by_time; PRAGMA user_version = 8";
+                DROP INDEX rollcalls_by_time; PRAGMA user_version = 9";
     write.connection().execute_batch(undo).expect("as before");
     write.commit().expect("room");
     drop(store);

@@ -452,10 +452,27 @@ fn a_roll_call_is_one_that_the_log_tells_of() {
 fn a_roll_call_that_is_recorded_has_no_hole() {
     let codes = |from, until, is_recorded| log_called("2026-001", from, until).codes(called(from, until, is_recorded));
     assert_eq!(codes(5_000, Some(6_000), true), [""; 0]);
-    assert_eq!(codes(5_000, Some(6_001), true), ["wrong_account"]);
-    assert_eq!(codes(5_000, Some(6_001), false), [""; 0]);
+    assert_eq!(codes(5_000, Some(6_001), true), [""; 0], "for how long it counts in the lesson is a setting");
+    assert_eq!(codes(6_000, Some(7_000), true), ["wrong_account"], "its first moment does");
+    assert_eq!(codes(6_000, Some(7_000), false), [""; 0]);
     assert_eq!(codes(6_000, None, true), ["wrong_account"]);
     assert_eq!(codes(9_000, Some(11_000), true), [""; 0], "what is after the lesson does not count");
+    // Before the lesson begins, at 1, all of it does.
+    let early = |until| {
+        let mut log = Log::without_roll_call();
+        log.time = 100;
+        log.roll_call_of("2026-001", RollcallEvent::Started);
+        log.time = until;
+        log.roll_call_of("2026-001", RollcallEvent::Ended);
+        log.segment(0, 500);
+        log.gap(500, 600, GapCause::CameraStalled);
+        log.segment(600, 12_000);
+        let mut coverage = coverage(9_900, &[(GapCause::CameraStalled, 100)], 0);
+        let text = |ms| at(ms).to_string();
+        coverage.roll_call = Some(RollCallSpan { start: text(100), end: Some(text(until)) });
+        log.codes(coverage)
+    };
+    assert_eq!((early(500), early(900)), (vec![], vec!["wrong_account"]));
 }
 
 #[test]
