@@ -7,10 +7,13 @@ use crate::folder::Bureau;
 use crate::push::CLOCK_TOLERANCE_SECONDS;
 use crate::register::now;
 use crate::server::{blocking, internal};
+use crate::staff::{not_looked_through, of_appliance};
 use crate::text::html;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{Html, IntoResponse, Response};
+use evidence::verdict::chinese;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
@@ -43,10 +46,26 @@ pub(crate) async fn status(State(bureau): State<Arc<Bureau>>) -> Result<Response
         Ok::<_, DatabaseError>(shown.page())
     });
     let page = page.await?.map_err(|problem| internal(&problem))?;
+    Ok(answer(page))
+}
+
+/// What was found in one appliance's log.
+pub(crate) async fn review(
+    State(bureau): State<Arc<Bureau>>,
+    device: Result<Path<String>, PathRejection>,
+) -> Result<Response, Response> {
+    let page = of_appliance(&bureau, device, |bureau, row| {
+        let review = bureau.database.review(row)?;
+        Ok(review.map(|review| review_page(bureau, row, &review)))
+    });
+    page.await?.map(answer).ok_or_else(not_looked_through)
+}
+
+fn answer(page: String) -> Response {
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = [(CONTENT_SECURITY_POLICY, policy), (CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")];
-    Ok((headers, Html(page)).into_response())
+    (headers, Html(page)).into_response()
 }
 
 /// What the page shows.
@@ -108,14 +127,12 @@ impl Health {
 
 impl Shown<'_> {
     fn page(&self) -> String {
-        let mut page = format!(
-            "<!doctype html>\n<html lang=zh-CN><head><meta charset=utf-8>\
-             <meta name=viewport content=\"width=device-width, initial-scale=1\"><meta http-equiv=refresh content=30>\
-             <title>设备记录接收 · {bureau}</title>\n<style>\n{style}</style></head>\n<body><header>\
-             <h1>设备记录接收<small>{bureau}</small></h1><p>{time}</p></header>\n<main>\n",
-            bureau = html(self.bureau),
-            style = include_str!("pages.css"),
-            time = self.time(self.now),
+        let bureau = html(self.bureau);
+        let mut page = head(&format!("设备记录接收 · {bureau}"), "<meta http-equiv=refresh content=30>");
+        let _ = writeln!(
+            page,
+            "<body><header><h1>设备记录接收<small>{bureau}</small></h1><p>{}</p></header>\n<main>",
+            self.time(self.now)
         );
         if self.newest_time > self.now + CLOCK_TOLERANCE_SECONDS {
             let _ = writeln!(
@@ -205,59 +222,38 @@ impl Shown<'_> {
         *page += "</tbody></table></div>\n";
     }
 
-    /// What each log says when it is looked through whole.
+    /// Whose log says something when it is looked through whole.
     fn reviews(&self, page: &mut String) {
         *page += "<h2>记录核验 <span lang=en>What the logs say</span></h2>\n<div class=card>";
-        let found = |(_, review): &&(ApplianceRow, Option<Review>)| {
-            review.as_ref().is_some_and(|review| review.failures + review.warnings > 0)
+        let found = |(row, review): &'_ (ApplianceRow, Option<Review>)| {
+            let review = review.clone().filter(|review| review.failures + review.warnings > 0);
+            review.map(|review| (row.clone(), review))
         };
-        let mut shown: Vec<_> = self.appliances.iter().filter(found).collect();
+        let mut shown: Vec<(ApplianceRow, Review)> = self.appliances.iter().filter_map(found).collect();
         if shown.is_empty() {
             *page += "<p>无 <span class=en lang=en>None</span></p></div>\n";
             return;
         }
-        shown.sort_by_key(|(_, review)| {
-            std::cmp::Reverse(review.as_ref().map(|review| (review.failures, review.warnings)))
-        });
+        shown.sort_by_key(|(_, review)| std::cmp::Reverse((review.failures, review.warnings)));
+        *page += "<table><thead><tr><th scope=col>设备 <span lang=en>Appliance</span><th scope=col>结论 <span lang=en>Verdict</span>\
+                  <th scope=col class=n>不成立 <span lang=en>Failures</span><th scope=col class=n>需要说明 <span lang=en>To be explained</span>\
+                  <th scope=col>核验时间 <span lang=en>Looked through</span></thead><tbody>\n";
         for (row, review) in shown {
-            let Some(review) = review else { continue };
-            let (class, state, english) = match review.failures {
-                0 => ("warn", "需要说明", "to be explained"),
-                _ => ("bad", "核验不通过", "does not verify"),
-            };
+            let (class, state, english) = verdict(&review);
+            let device = html(&row.device);
             let _ = writeln!(
                 page,
-                "<details><summary><span class=place>{}</span> <code>{}</code> <span class=\"state {class}\">{state}</span> \
-                 <span class=en lang=en>{english}</span> <small>{} 项不成立，{} 项需要说明；{} 条记录，{} 核验</small></summary>\
-                 <table><tbody>",
-                place(row).unwrap_or_else(|| "地点未知".into()),
-                html(&row.device),
+                "<tr><td><a href=\"/appliances/{device}\">{}</a><small><code>{device}</code></small>\
+                 <td><span class=\"state {class}\">{state}</span><small lang=en>{english}</small>\
+                 <td class=n>{}<td class=n>{}<td class=t>{}<small>{} 条记录</small>",
+                place(&row).unwrap_or_else(|| "地点未知".into()),
                 grouped(review.failures),
                 grouped(review.warnings),
-                grouped(review.records),
                 self.time(review.time),
+                grouped(review.records),
             );
-            for finding in &review.findings {
-                let (class, weight) = if finding.is_failure { ("bad", "不成立") } else { ("warn", "需要说明") };
-                let _ = writeln!(
-                    page,
-                    "<tr><td><span class=\"state {class}\">{weight}</span><td class=n>{}<td><code>{}</code><td class=reason>{}",
-                    finding.seq.map_or("—".into(), grouped),
-                    html(&finding.code),
-                    html(&finding.message),
-                );
-            }
-            let left = (review.failures + review.warnings).saturating_sub(review.findings.len() as u64);
-            if left > 0 {
-                let _ = writeln!(
-                    page,
-                    "<tr><td colspan=4>另有 {} 项，见 <code>bureau export</code>、<code>bureau verify --json</code>",
-                    grouped(left)
-                );
-            }
-            *page += "</tbody></table></details>\n";
         }
-        *page += "</div>\n";
+        *page += "</tbody></table></div>\n";
     }
 
     fn refusals(&self, page: &mut String) {
@@ -293,18 +289,81 @@ impl Shown<'_> {
     }
 
     fn time(&self, unix_seconds: u64) -> String {
-        let time = i64::try_from(unix_seconds).ok().and_then(|time| Timestamp::from_second(time).ok());
-        time.map_or("—".into(), |time| self.format(time))
+        time(self.zone, unix_seconds)
     }
+}
 
+/// What the newest look through one appliance's log found.
+fn review_page(bureau: &Bureau, row: &ApplianceRow, review: &Review) -> String {
+    let place = place(row).unwrap_or_else(|| "地点未知".into());
+    let (class, state, english) = verdict(review);
+    let mut page = head(&format!("{place} · {}", html(&bureau.name)), "");
+    let _ = writeln!(
+        page,
+        "<body><header><h1>{place}<small>{}</small></h1><p><a href=\"/\">设备记录接收</a></p></header>\n<main>\
+         <p><span class=\"state {class}\">{state}</span> <span class=en lang=en>{english}</span> {} 项不成立，{} 项需要说明；\
+         {} 条记录，{} 核验</p>\n<div class=card><table><thead><tr><th scope=col>性质 <span lang=en>Weight</span>\
+         <th scope=col class=n>记录 <span lang=en>Record</span><th scope=col>内容 <span lang=en>What</span></thead><tbody>",
+        html(&bureau.name),
+        grouped(review.failures),
+        grouped(review.warnings),
+        grouped(review.records),
+        time(&bureau.zone, review.time),
+    );
+    for finding in &review.findings {
+        let (class, weight) = if finding.is_failure { ("bad", "不成立") } else { ("warn", "需要说明") };
+        let _ = writeln!(
+            page,
+            "<tr><td><span class=\"state {class}\">{weight}</span><td class=n>{}<td>{}<small lang=en>{} <code>{}</code></small>",
+            finding.seq.map_or("—".into(), grouped),
+            chinese(&finding.code).unwrap_or_default(),
+            html(&finding.message),
+            html(&finding.code),
+        );
+    }
+    let left = (review.failures + review.warnings).saturating_sub(review.findings.len() as u64);
+    if left > 0 {
+        let _ = writeln!(
+            page,
+            "<tr><td colspan=3>另有 {} 项，见 <code>bureau export</code> 和 <code>bureau verify --json</code>",
+            grouped(left)
+        );
+    }
+    page + "</tbody></table></div></main></body></html>\n"
+}
+
+/// Class, Chinese, English.
+fn verdict(review: &Review) -> (&'static str, &'static str, &'static str) {
+    match (review.failures, review.warnings) {
+        (0, 0) => ("good", "核验通过", "verified"),
+        (0, _) => ("warn", "需要说明", "to be explained"),
+        _ => ("bad", "核验不通过", "does not verify"),
+    }
+}
+
+fn head(title: &str, more: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=zh-CN><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">{more}<title>{title}</title>\n\
+         <style>\n{}</style></head>\n",
+        include_str!("pages.css"),
+    )
+}
+
+fn time(zone: &TimeZone, unix_seconds: u64) -> String {
+    let time = i64::try_from(unix_seconds).ok().and_then(|time| Timestamp::from_second(time).ok());
+    time.map_or("—".into(), |time| format(zone, time))
+}
+
+impl Shown<'_> {
     /// A time as RFC 3339 has it, if it is one.
     fn text_time(&self, text: &str) -> String {
-        text.parse().map_or_else(|_| html(text), |time| self.format(time))
+        text.parse().map_or_else(|_| html(text), |time| format(self.zone, time))
     }
+}
 
-    fn format(&self, time: Timestamp) -> String {
-        time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-    }
+fn format(zone: &TimeZone, time: Timestamp) -> String {
+    time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Where an appliance stands, as it says itself.

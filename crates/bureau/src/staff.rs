@@ -27,6 +27,7 @@ const MAX_LISTED: usize = 1000;
 pub(crate) fn routes(bureau: Arc<Bureau>) -> Router<App> {
     Router::new()
         .route("/", get(pages::status))
+        .route("/appliances/{id}", get(pages::review))
         .route("/v1/appliances", get(appliances))
         .route("/v1/appliances/{id}/records", get(records))
         .route("/v1/appliances/{id}/checkpoint", get(checkpoint))
@@ -115,11 +116,15 @@ async fn review(
     let review = of_appliance(&bureau, device, |bureau, row| bureau.database.review(row)).await?;
     match review {
         Some(review) => Ok(Json(review).into_response()),
-        None => Err(error(StatusCode::NOT_FOUND, "this appliance's log has not been looked through yet", Value::Null)),
+        None => Err(not_looked_through()),
     }
 }
 
-async fn of_appliance<T: Send + 'static>(
+pub(crate) fn not_looked_through() -> Response {
+    error(StatusCode::NOT_FOUND, "this appliance's log has not been looked through yet", Value::Null)
+}
+
+pub(crate) async fn of_appliance<T: Send + 'static>(
     bureau: &Arc<Bureau>,
     device: Result<Path<String>, PathRejection>,
     work: impl FnOnce(&Bureau, &ApplianceRow) -> Result<T, DatabaseError> + Send + 'static,

@@ -98,8 +98,12 @@ async fn what_a_log_says_is_found_without_anybody_asking_and_stands_on_the_page(
     );
     assert_eq!((&found["findings"][0]["code"], &found["findings"][0]["seq"]), (&"film".into(), &0.into()), "{found}");
     let page = server.get("/").await.text;
+    let address = format!("/appliances/{}", appliance.id());
+    assert!(page.contains(&address) && page.contains("需要说明</span>") && !page.contains("记录核验不通过"), "{page}");
+    let page = server.get(&address).await.text;
     assert!(page.contains("0 项不成立，1 项需要说明") && page.contains("camera back is none"), "{page}");
-    assert!(!page.contains("记录核验不通过"), "{page}");
+    assert!(page.contains("设备把视频文件当作摄像头播放"), "{page}");
+    assert_eq!(server.get("/appliances/nobody").await.status, 404);
 
     // Somebody has had a hand in the bureau's own database.
     let database = server.database();
