@@ -14,6 +14,9 @@ use std::collections::HashMap;
 const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// A segment ends at a key frame after ten minutes at most.
 const LONGEST_SEGMENT: SignedDuration = SignedDuration::from_hours(1);
+/// Shorter ones may be the same without anybody's doing: a camera that has just begun may send the same first pictures each
+/// time, before it shows anything.
+const SHORTEST_ALIKE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Takes a whole log's records one by one, in order.
 #[derive(Default)]
@@ -95,6 +98,9 @@ impl Entered {
         let length = times.map_or(SignedDuration::ZERO, |(start, end)| end.duration_since(start));
         if length > LONGEST_SEGMENT {
             self.long.add(seq, length, || format!("record {seq}, camera {camera}, {start} to {end}"));
+        }
+        if length < SHORTEST_ALIKE {
+            return;
         }
         // Half of it tells files apart as surely, in half the memory.
         let file = sha256.get(..32).unwrap_or(sha256);
@@ -307,5 +313,13 @@ mod tests {
             at(3)
         );
         assert_eq!(found, [("same_file", expected)]);
+        let short = |second: i64| {
+            let begin: Timestamp = "2026-11-24T08:00:00Z".parse().expect("a time");
+            let time = |second| (begin + SignedDuration::from_secs(second)).to_string();
+            json!({"start": time(second), "end": time(second + 9), "sha256": crate::sha256_hex(b"a film")})
+        };
+        let mut log = Log::default();
+        let found = log.segment_of(1, 0, 1, short(0)).segment_of(2, 1, 2, short(30)).found();
+        assert_eq!(found, [], "the first pictures of a camera");
     }
 }
