@@ -107,6 +107,13 @@ impl Log {
         assert_eq!(found, []);
     }
 
+    /// Segments from 0 to 6 and 8 to 12, and the gap between.
+    fn record_with_a_gap(&mut self) {
+        self.segment(0, 6_000);
+        self.gap(6_000, 8_000, GapCause::CameraStalled);
+        self.segment(8_000, 12_000);
+    }
+
     fn segment(&mut self, from: i64, until: i64) {
         let found = self.take(Data::Segment(Segment {
             camera: "back".into(),
@@ -171,9 +178,7 @@ pub(super) fn coverage(recorded_ms: u64, gaps_ms: &[(GapCause, u64)], unexplaine
 /// Segments from 0 to 6 and 8 to 12, and the gap between.
 fn log() -> Log {
     let mut log = Log::new();
-    log.segment(0, 6_000);
-    log.gap(6_000, 8_000, GapCause::CameraStalled);
-    log.segment(8_000, 12_000);
+    log.record_with_a_gap();
     log
 }
 
@@ -415,9 +420,7 @@ fn log_called(class: &str, from: i64, until: Option<i64>) -> Log {
         log.time = until;
         log.roll_call_of(class, RollcallEvent::Ended);
     }
-    log.segment(0, 6_000);
-    log.gap(6_000, 8_000, GapCause::CameraStalled);
-    log.segment(8_000, 12_000);
+    log.record_with_a_gap();
     log
 }
 
