@@ -1,11 +1,9 @@
 //! References, findings, roll calls, small pictures and looks for people: their rows against the records they come from.
 
-use super::log::of_log;
 use super::recordings::Recordings;
 use super::{Found, Severity};
 use crate::store::{FindingRow, Reader, ReferenceRow, RollcallRow, StoreError};
 use evidence::record::{Data, Finding, Record, Reference, Rollcall, RollcallEvent};
-use evidence::reference::References;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +20,6 @@ pub(super) struct Coverage {
     references: BTreeMap<String, (u64, Reference)>,
     /// By camera and picture: the newest record that has it.
     pictures: BTreeMap<(String, String), u64>,
-    /// How they follow each other.
-    marks: References,
     /// By the record of the beginning: it, and the record of the end.
     findings: BTreeMap<u64, (Finding, Option<(u64, Finding)>)>,
     /// By the record of the beginning, with its time, and the record of the end.
@@ -34,12 +30,11 @@ pub(super) struct Coverage {
 
 impl Coverage {
     /// Takes the next record; `None` is one that does not verify.
-    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>, found: &mut Found) {
+    pub(super) fn take(&mut self, seq: u64, record: Option<&Record>) {
         let Some(record) = record else {
             self.bad.insert(seq);
             return;
         };
-        self.marks.take(record).into_iter().for_each(|finding| of_log(finding, found));
         match &record.data {
             Data::Reference(reference) => {
                 self.pictures.insert((reference.camera.clone(), reference.picture.clone()), seq);
@@ -124,24 +119,11 @@ impl Coverage {
 
     /// The pictures of references in the place of which others were set.
     fn pictures(&self, reader: &Reader<'_>, found: &mut Found) -> Result<(), StoreError> {
-        let of_record = |sha256: &str| self.pictures.iter().find(|((_, picture), _)| picture == sha256);
-        let mut kept = BTreeSet::new();
-        for sha256 in reader.former_picture_names()? {
-            let seq = of_record(&sha256).map(|(_, seq)| *seq);
-            match reader.former_picture(&sha256) {
-                Ok(Some(jpeg)) if evidence::sha256_hex(&jpeg) == sha256 => {}
-                Ok(_) => {
-                    let message = format!("the reference picture {sha256} is not the one that was set");
-                    found.fail("wrong_photo", "former_pictures", seq, message);
-                }
-                Err(error) => found.fail("unreadable", "former_pictures", seq, format!("{sha256}: {error}")),
-            }
-            if seq.is_none() && self.bad.is_empty() {
-                let message = format!("no reference has the picture {sha256}");
-                found.add(Severity::Warning, "unknown_photo", "former_pictures", None, message);
-            }
-            kept.insert(sha256);
-        }
+        let names = reader.former_picture_names()?;
+        let of_record = |sha256: &str| self.pictures.iter().find(|((_, name), _)| name == sha256).map(|(_, seq)| *seq);
+        let read = |sha256: &str| reader.former_picture(sha256);
+        self.kept_pictures("former_pictures", "reference picture", &names, read, of_record, found);
+        let kept: BTreeSet<String> = names.into_iter().collect();
         let since = reader.pictures_since()?;
         for ((camera, sha256), seq) in &self.pictures {
             let is_newest = self.references.get(camera).is_some_and(|(_, newest)| newest.picture == *sha256);
@@ -152,6 +134,33 @@ impl Coverage {
             }
         }
         Ok(())
+    }
+
+    /// Holds pictures that are kept under their SHA-256 against it, and against the record that has them.
+    fn kept_pictures(
+        &self,
+        table: &'static str,
+        word: &str,
+        names: &[String],
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>, StoreError>,
+        of_record: impl Fn(&str) -> Option<u64>,
+        found: &mut Found,
+    ) {
+        for sha256 in names {
+            let seq = of_record(sha256);
+            match read(sha256) {
+                Ok(Some(jpeg)) if evidence::sha256_hex(&jpeg) == *sha256 => {}
+                Ok(_) => {
+                    let message = format!("the {word} {sha256} is not the one of its record");
+                    found.fail("wrong_photo", table, seq, message);
+                }
+                Err(error) => found.fail("unreadable", table, seq, format!("{sha256}: {error}")),
+            }
+            if seq.is_none() && self.bad.is_empty() {
+                let message = format!("no record has the {word} {sha256}");
+                found.add(Severity::Warning, "unknown_photo", table, None, message);
+            }
+        }
     }
 
     fn findings(&self, reader: &Reader<'_>, found: &mut Found) -> Result<(), StoreError> {
@@ -192,24 +201,12 @@ impl Coverage {
         for (seq, (start, _)) in &self.findings {
             told.extend(start.thumbnail.as_deref().map(|sha256| (sha256, *seq)));
         }
+        let names = reader.thumbnail_names()?;
+        let read = |sha256: &str| reader.thumbnail(sha256);
+        let of_record = |sha256: &str| told.get(sha256).copied();
+        self.kept_pictures("thumbnails", "small picture", &names, read, of_record, found);
+        let kept: BTreeSet<String> = names.into_iter().collect();
         let mut kept_recordings = None;
-        let mut kept = BTreeSet::new();
-        for sha256 in reader.thumbnail_names()? {
-            let seq = told.get(sha256.as_str()).copied();
-            match reader.thumbnail(&sha256) {
-                Ok(Some(jpeg)) if evidence::sha256_hex(&jpeg) == sha256 => {}
-                Ok(_) => {
-                    let message = format!("the small picture {sha256} is not the one that was taken");
-                    found.fail("wrong_photo", "thumbnails", seq, message);
-                }
-                Err(error) => found.fail("unreadable", "thumbnails", seq, format!("{sha256}: {error}")),
-            }
-            if seq.is_none() && self.bad.is_empty() {
-                let message = format!("no finding has the small picture {sha256}");
-                found.add(Severity::Warning, "unknown_photo", "thumbnails", None, message);
-            }
-            kept.insert(sha256);
-        }
         for (sha256, seq) in told.iter().filter(|(sha256, _)| !kept.contains(**sha256)) {
             // It goes with the recordings of its time, once it has ended.
             let recordings = kept_recordings.get_or_insert_with(|| recordings.kept());

@@ -6,15 +6,11 @@ use super::receipts::Receipts;
 use super::recordings::{Files, Recordings};
 use super::{Found, rows};
 use crate::store::{LogRow, Reader, Store, StoreError};
-use evidence::account::Accounts;
 use evidence::checkpoint::Log;
-use evidence::entered::Entered;
 use evidence::jws::{JwsError, Verifier};
-use evidence::links::Links;
 use evidence::record::Record;
-use evidence::timetable::Timetable;
 use evidence::tree::{Hash, frontier_at};
-use evidence::verdict::{Finding, LogVerifier, Verdict};
+use evidence::verdict::{LogVerifier, Verdict};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 /// Records looked at in one snapshot: enough for every core, and a daemon's write-ahead log does not grow meanwhile.
@@ -44,12 +40,10 @@ pub(super) fn check(
     found: &mut Found,
 ) -> Result<(Verdict, Facts), StoreError> {
     let verifier = Verifier::new(log.key);
-    let mut tree = LogVerifier::new(log.key, receipts.checkpoints());
+    let mut tree = LogVerifier::new(log.key, receipts.good(), Vec::new());
     let mut people = People::default();
     let mut recordings = Recordings::default();
     let mut coverage = Coverage::default();
-    let (mut accounts, mut timetable) = (Accounts::default(), Timetable::default());
-    let (mut links, mut entered) = (Links::default(), Entered::default());
     let mut counted = rows::Counted::default();
     let (templates, rows) = loop {
         let at = tree.frontier().size();
@@ -70,21 +64,9 @@ pub(super) fn check(
             .collect();
         rows::check(&reader, &records, &mut counted, found);
         records.iter().for_each(|(seq, record)| people.take(*seq, *record));
-        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record, found));
-        records.iter().for_each(|(_, record)| add_up(&mut accounts, &mut timetable, *record, found));
-        for (seq, record) in &records {
-            match record {
-                Some(record) => {
-                    recordings.take(*seq, record);
-                    entered.take(record);
-                    links.take(record).into_iter().for_each(|finding| of_log(finding, found));
-                }
-                None => {
-                    links.take_bad(*seq);
-                    entered.take_bad();
-                }
-            }
-        }
+        records.iter().for_each(|(seq, record)| coverage.take(*seq, *record));
+        let good = records.iter().filter_map(|(seq, record)| Some((*seq, (*record)?)));
+        good.for_each(|(seq, record)| recordings.take(seq, record));
         for (place, outcome) in places.iter().zip(outcomes) {
             take(&reader, &mut tree, place, outcome, found);
         }
@@ -103,32 +85,8 @@ pub(super) fn check(
     if let Some(files) = files {
         recordings.files(store, &rows, files, found);
     }
-    entered.finish().into_iter().for_each(|finding| of_log(finding, found));
     let segments = rows.len() as u64;
-    let verdict = tree.finish();
-    if let Some(now) = verdict.to.as_ref().and_then(|time| time.parse().ok()) {
-        timetable.finish(now).into_iter().for_each(|finding| of_log(finding, found));
-    }
-    Ok((verdict, Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
-}
-
-/// Holds lessons' accounts against the segments and gaps before them, and against the plan.
-fn add_up(accounts: &mut Accounts, timetable: &mut Timetable, record: Option<&Record>, found: &mut Found) {
-    match record {
-        Some(record) => {
-            let wrong = accounts.take(record).into_iter().chain(timetable.take(record));
-            wrong.for_each(|finding| of_log(finding, found));
-        }
-        None => {
-            accounts.take_bad();
-            timetable.take_bad();
-        }
-    }
-}
-
-/// What a log shows, whatever is beside it.
-pub(super) fn of_log(Finding { severity, code, seq, message }: Finding, found: &mut Found) {
-    found.add(severity, code, "log", seq, message);
+    Ok((tree.finish(), Facts { checkins: counted.checkins, photos: counted.photos, templates, segments }))
 }
 
 /// Takes a record into the tree and compares the nodes that were kept with it.

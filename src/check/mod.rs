@@ -89,7 +89,7 @@ pub fn check(store: &Store, key: VerifyingKey, files: Option<&Files>) -> Result<
         let message = format!("this log was written by {other}, but the device.key is that of {}", log.origin);
         found.fail("wrong_key", "keys", None, message);
         // Nothing signed by one can be checked with the other's key.
-        let nothing = LogVerifier::new(key, Vec::new()).finish();
+        let nothing = LogVerifier::new(key, &[], Vec::new()).finish();
         return Ok(report(nothing, found, log::Facts::default(), &receipts::Receipts::default()));
     }
     let receipts = receipts::check(store, &log, &mut found)?;

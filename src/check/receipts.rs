@@ -2,13 +2,12 @@
 
 use super::{Found, Severity};
 use crate::store::{Receipt, Store, StoreError};
-use evidence::checkpoint::{Checkpoint, Countersigned, Log, Witness};
-use jiff::Timestamp;
+use evidence::checkpoint::{Countersigned, Log, Witness};
 
 /// The receipts that verify, smallest first.
 #[derive(Default)]
 pub(super) struct Receipts {
-    good: Vec<(Checkpoint, u64)>,
+    good: Vec<Countersigned>,
     count: u64,
 }
 
@@ -46,7 +45,7 @@ pub(super) fn check(store: &Store, log: &Log, found: &mut Found) -> Result<Recei
     let mut good = Vec::new();
     for receipt in receipts {
         match verify(&receipt, log, &witness) {
-            Ok(checkpoint) => good.push((checkpoint, receipt.countersigned_at)),
+            Ok(receipt) => good.push(receipt),
             Err(problem) => {
                 let message = format!("the receipt for {} records {problem}", receipt.size);
                 found.fail("bad_receipt", "receipts", None, message);
@@ -56,24 +55,24 @@ pub(super) fn check(store: &Store, log: &Log, found: &mut Found) -> Result<Recei
     Ok(Receipts { good, count })
 }
 
-fn verify(receipt: &Receipt, log: &Log, witness: &Witness) -> Result<Checkpoint, String> {
+fn verify(receipt: &Receipt, log: &Log, witness: &Witness) -> Result<Countersigned, String> {
     let note =
         Countersigned::parse(&receipt.note, log, witness).map_err(|error| format!("does not verify: {error}"))?;
-    let checkpoint = note.checkpoint();
-    if checkpoint.size != receipt.size {
-        return Err(format!("is one for {} records", checkpoint.size));
+    let size = note.checkpoint().size;
+    if size != receipt.size {
+        return Err(format!("is one for {size} records"));
     }
     if note.unix_seconds() != receipt.countersigned_at || receipt.repeated_at < receipt.countersigned_at {
         let (kept, signed) = (receipt.countersigned_at, note.unix_seconds());
         return Err(format!("was countersigned at {signed}, but the row says {kept} and {}", receipt.repeated_at));
     }
-    Ok(checkpoint.clone())
+    Ok(note)
 }
 
 impl Receipts {
-    /// What the log must have been.
-    pub fn checkpoints(&self) -> Vec<Checkpoint> {
-        self.good.iter().map(|(checkpoint, _)| checkpoint.clone()).collect()
+    /// Those that verify.
+    pub fn good(&self) -> &[Countersigned] {
+        &self.good
     }
 
     pub fn count(&self) -> u64 {
@@ -82,12 +81,13 @@ impl Receipts {
 
     /// When a record can have changed: after it was countersigned.
     pub fn since(&self, seq: u64) -> Option<String> {
-        let after = self.good.partition_point(|(checkpoint, _)| checkpoint.size <= seq);
-        let Some((checkpoint, at)) = self.good.get(after) else {
-            let last = self.good.last().map_or(0, |(checkpoint, _)| checkpoint.size);
+        let size = |receipt: &Countersigned| receipt.checkpoint().size;
+        let after = self.good.partition_point(|receipt| size(receipt) <= seq);
+        let Some(receipt) = self.good.get(after) else {
+            let last = self.good.last().map_or(0, size);
             return Some(format!("not countersigned yet: the newest receipt covers {last} records"));
         };
-        let at = Timestamp::from_second(i64::try_from(*at).ok()?).ok()?;
-        Some(format!("after {at}, when the bureau countersigned the first {} records", checkpoint.size))
+        let (at, size) = (receipt.time()?, size(receipt));
+        Some(format!("after {at}, when the bureau countersigned the first {size} records"))
     }
 }

@@ -26,7 +26,7 @@ fn again(folder: &TempDir, clock: &Arc<TestClock>) -> Journal {
 
 /// Reads the whole log as the bureau would.
 fn verify(journal: &Journal, checkpoints: Vec<Checkpoint>) -> evidence::verdict::Verdict {
-    let mut verifier = evidence::verdict::LogVerifier::new(journal.log().key, checkpoints);
+    let mut verifier = evidence::verdict::LogVerifier::new(journal.log().key, &[], checkpoints);
     for row in journal.store().read().expect("open").log_rows(0, usize::MAX >> 1).expect("readable") {
         verifier.push(row.record.as_str());
     }

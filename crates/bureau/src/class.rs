@@ -8,8 +8,9 @@
 use crate::export::receipts;
 use crate::folder::{Bureau, FolderError, sync_folder, write_new};
 use crate::text::clean;
-use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, moment_of, read, time_of};
+use crate::verify::{Foundation, Lines, MAX_MESSAGE, VerifyError, failure, read, time_of};
 use evidence::account::Lessons;
+use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, RECORDINGS};
 use evidence::inclusion::Inclusion;
 use evidence::jws::{Verifier, read_unverified};
@@ -18,7 +19,7 @@ use evidence::record::Data;
 use evidence::times::{Bounds, wrong_date};
 use evidence::timetable::Timetable;
 use evidence::tree::{Hash, inclusion_proof, leaf_hash};
-use evidence::verdict::{Finding, Severity, Verdict};
+use evidence::verdict::{Finding, Findings, Severity, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -26,8 +27,6 @@ use std::path::Path;
 
 /// The file that makes an export one of a class.
 pub(crate) const ABOUT: &str = "class.json";
-/// Failures, and warnings, of the records that are listed one by one.
-const MAX_LISTED: usize = 1000;
 /// Records read at a time.
 const BATCH: usize = 1000;
 
@@ -162,13 +161,14 @@ struct Judge<'a> {
     /// Accounts of lessons.
     accounts: u64,
     bounds: Bounds,
-    /// Findings about the records, by severity.
-    counts: [usize; 3],
+    findings: Findings,
 }
 
 impl<'a> Judge<'a> {
     fn new(class: &'a str, mut foundation: Foundation) -> Judge<'a> {
         let roots = roots(&mut foundation);
+        let mut findings = Findings::default();
+        findings.extend(std::mem::take(&mut foundation.findings));
         Judge {
             class,
             verifier: Verifier::new(foundation.log.key),
@@ -183,7 +183,7 @@ impl<'a> Judge<'a> {
             timetable: Timetable::default(),
             lessons: Lessons::of(class),
             accounts: 0,
-            counts: [0; 3],
+            findings,
         }
     }
 
@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
         self.accounts += u64::from(matches!(record.data, Data::Coverage(_)));
         let found =
             self.timetable.take(&record).into_iter().chain(wrong_date(&record)).chain(self.lessons.take(&record));
-        found.for_each(|finding| self.add(finding));
+        self.findings.extend(found);
         self.from.get_or_insert_with(|| record.time.clone());
         self.to = Some(record.time);
         let Some(proof) = proof.and_then(Inclusion::parse) else {
@@ -250,15 +250,7 @@ impl<'a> Judge<'a> {
     }
 
     fn fail(&mut self, code: &'static str, seq: Option<u64>, message: String) {
-        self.add(Finding { severity: Severity::Failure, code, seq, message });
-    }
-
-    fn add(&mut self, finding: Finding) {
-        let count = &mut self.counts[finding.severity as usize];
-        *count += 1;
-        if *count <= MAX_LISTED {
-            self.foundation.findings.push(finding);
-        }
+        self.findings.add(Finding { severity: Severity::Failure, code, seq, message });
     }
 
     /// `proofs_left`: lines of proofs.txt that no record belongs to.
@@ -270,22 +262,14 @@ impl<'a> Judge<'a> {
             let message = "proofs.txt has proofs of records that are not there: records were removed".into();
             self.fail("records_missing", None, message);
         }
-        let Foundation { log, witness, receipts, mut findings, .. } = self.foundation;
+        let Foundation { log, witness, receipts, .. } = self.foundation;
+        let mut findings = self.findings;
         let receipt = receipts.last();
         let note = |code, message| Finding { severity: Severity::Note, code, seq: None, message };
-        let more = |severity: Severity| self.counts[severity as usize].saturating_sub(MAX_LISTED);
-        match more(Severity::Failure) {
-            0 => {}
-            more => findings.push(failure("more", format!("{more} more failures are not listed"))),
-        }
-        match more(Severity::Warning) {
-            0 => {}
-            more => findings.push(note("more", format!("{more} more warnings are not listed"))),
-        }
         if let (Some(receipt), Some(witness)) = (receipt, &witness) {
             let time = time_of(receipt);
             let size = receipt.checkpoint().size;
-            findings.push(note(
+            findings.add(note(
                 "countersigned",
                 format!(
                     "{} of these records are among the {size} that {} countersigned at {time}",
@@ -295,31 +279,32 @@ impl<'a> Judge<'a> {
         }
         // The newest moment that is known to have come: an account may be among the records that were left out.
         let last = self.to.as_ref().and_then(|time| time.parse().ok());
-        let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
+        let now = last.into_iter().chain(receipt.and_then(Countersigned::time)).max();
         findings.extend(now.map(|now| self.timetable.finish(now)).into_iter().flatten());
         findings.extend(self.bounds.finish());
         findings.extend(self.lessons.finish());
         if self.accounts > 0 {
-            findings.push(note(
+            findings.add(note(
                 "not_added_up",
                 "accounts of lessons are judged by their own figures: whether what was recorded adds up to them, only the \
                  whole log shows, which has the segments and gaps"
                     .into(),
             ));
         }
-        findings.push(note(
+        findings.add(note(
             "part_of_log",
             format!(
                 "these are records of class {} out of a longer log: that none is left out, only the whole log shows",
                 self.class
             ),
         ));
+        let (mut findings, verified) = findings.finish();
         for finding in &mut findings {
             finding.message = clean(&finding.message, MAX_MESSAGE);
         }
         let checkpoint = receipt.map(|receipt| receipt.checkpoint());
         Verdict {
-            verified: findings.iter().all(|finding| finding.severity != Severity::Failure),
+            verified,
             device: log.origin,
             records: self.records,
             root: checkpoint.map_or(String::new(), |checkpoint| evidence::hex(&checkpoint.root)),

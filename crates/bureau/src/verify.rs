@@ -5,22 +5,14 @@
 use crate::class;
 use crate::recordings::{Recordings, Since};
 use crate::text::clean;
-use evidence::account::Accounts;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
-use evidence::entered::Entered;
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
-use evidence::links::Links;
-use evidence::record::Record;
-use evidence::reference::References;
-use evidence::setup::Setup;
-use evidence::times::Bounds;
-use evidence::timetable::Timetable;
-use evidence::tree::{Frontier, Hash};
+use evidence::tree::Frontier;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -79,19 +71,11 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         return class::verify(folder, bureau_key);
     }
     let Foundation { log, witness, checkpoints, receipts, findings } = Foundation::read(folder, bureau_key)?;
-    let roots: HashSet<(u64, Hash)> =
-        receipts.iter().map(Countersigned::checkpoint).map(|checkpoint| (checkpoint.size, checkpoint.root)).collect();
-    let (witnessed, unwitnessed) =
-        checkpoints.into_iter().partition(|checkpoint| roots.contains(&(checkpoint.size, checkpoint.root)));
-    let mut verifier = LogVerifier::new(log.key, witnessed).and_unwitnessed(unwitnessed);
+    let mut verifier = LogVerifier::new(log.key, &receipts, checkpoints);
     findings.into_iter().for_each(|finding| verifier.add(finding));
     let mut lines = Lines::open(folder.join("records.jws"))?;
     let signatures = Verifier::new(log.key);
-    let (mut recordings, mut accounts, mut timetable) =
-        (Recordings::default(), Accounts::default(), Timetable::default());
-    let (mut setup, mut links, mut references) = (Setup::default(), Links::default(), References::default());
-    let (mut entered, mut last) = (Entered::default(), None);
-    let mut bounds = Bounds::new(&receipts);
+    let mut recordings = Recordings::default();
     let receipt = receipts.last();
     // Only the receipt's own root tells that these are the records that were countersigned.
     let is_receipts = |tree: &Frontier| {
@@ -104,36 +88,15 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         if batch.is_empty() {
             let since = Since::new(&receipts);
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
-            let now = last.into_iter().chain(receipt.and_then(moment_of)).max();
-            let missing = now.map(|now| timetable.finish(now));
-            // What every lesson lacks comes last: of many warnings the first are listed.
-            let rest = bounds.finish().into_iter().chain(entered.finish()).chain(accounts.finish());
-            missing.into_iter().flatten().chain(rest).for_each(|finding| verifier.add(finding));
             return Ok(finish(verifier, receipt, is_countersigned, witness.as_ref()));
         }
         let checked: Vec<_> = batch.par_iter().map(|jws| signatures.verify(jws)).collect();
         for (jws, outcome) in batch.iter().zip(checked) {
-            let is_its_own = |record: &&Record| record.seq == verifier.frontier().size() && record.device == log.origin;
-            let found = match outcome.as_ref().ok().filter(is_its_own) {
-                Some(record) => {
-                    recordings.take(record);
-                    bounds.take(record);
-                    entered.take(record);
-                    last = record.time.parse().ok();
-                    let found = accounts.take(record).into_iter().chain(timetable.take(record));
-                    found.chain(setup.take(record)).chain(links.take(record)).chain(references.take(record)).collect()
-                }
-                None => {
-                    accounts.take_bad();
-                    timetable.take_bad();
-                    entered.take_bad();
-                    links.take_bad(verifier.frontier().size());
-                    Vec::new()
-                }
-            };
+            if let Some(record) = outcome.as_ref().ok().filter(|record| verifier.is_next(record)) {
+                recordings.take(record);
+            }
             verifier.push_checked(jws, outcome);
             is_countersigned |= is_receipts(verifier.frontier());
-            found.into_iter().for_each(|finding| verifier.add(finding));
         }
     }
 }
@@ -224,12 +187,7 @@ fn finish(
 
 /// When a receipt was given.
 pub(crate) fn time_of(receipt: &Countersigned) -> String {
-    moment_of(receipt).map_or("an impossible time".into(), |time| time.to_string())
-}
-
-/// Likewise; `None` for a time that cannot be.
-pub(crate) fn moment_of(receipt: &Countersigned) -> Option<jiff::Timestamp> {
-    i64::try_from(receipt.unix_seconds()).ok().and_then(|time| jiff::Timestamp::from_second(time).ok())
+    receipt.time().map_or("an impossible time".into(), |time| time.to_string())
 }
 
 /// A verdict that fits a screen: what it is of first, then the worst. Of many findings the first of each code, which are

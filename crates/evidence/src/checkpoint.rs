@@ -186,6 +186,11 @@ impl Countersigned {
         self.unix_seconds
     }
 
+    /// Likewise; `None` for a time that cannot be.
+    pub fn time(&self) -> Option<jiff::Timestamp> {
+        i64::try_from(self.unix_seconds).ok().and_then(|time| jiff::Timestamp::from_second(time).ok())
+    }
+
     /// The note with both signatures.
     pub fn to_text(&self) -> String {
         self.signed.to_text()

@@ -103,10 +103,7 @@ struct Late {
 impl Bounds {
     /// For the log that these are the receipts of.
     pub fn new(receipts: &[Countersigned]) -> Bounds {
-        let bound = |receipt: &Countersigned| {
-            let time = Timestamp::from_second(i64::try_from(receipt.unix_seconds()).ok()?).ok()?;
-            Some((receipt.checkpoint().size, time))
-        };
+        let bound = |receipt: &Countersigned| Some((receipt.checkpoint().size, receipt.time()?));
         let mut bounds: Vec<(u64, Timestamp)> = receipts.iter().filter_map(bound).collect();
         bounds.sort_unstable();
         let mut earliest = Timestamp::MAX;

@@ -1,63 +1,25 @@
-//! Whether a log holds together: every record well signed, in its place, and under the checkpoints.
+//! Whether a log holds together: every record well signed, in its place, and under the checkpoints; and whether what the
+//! records tell fits together.
 //!
 //! Records are taken one by one, in order, so a log of any length is checked in little memory. What is found wrong
 //! says what, where, and since when the log is known to have been good.
 
 mod chinese;
+mod findings;
+mod judges;
 
 pub use chinese::chinese;
+pub use findings::{Finding, Findings, Severity};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Countersigned};
 use crate::jws::{JwsError, Verifier};
 use crate::key::VerifyingKey;
 use crate::record::{Data, Record};
-use crate::times::{self, Steps};
 use crate::tree::{self, Frontier, Hash};
 use jiff::Timestamp;
+use judges::Judges;
 use serde::Serialize;
-use std::collections::HashMap;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// Needs an explanation, but the evidence stands.
-    Warning,
-    /// The evidence does not stand.
-    Failure,
-}
-
-/// Something found in a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// A word for programs, such as `bad_signature`.
-    pub code: &'static str,
-    /// The record it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seq: Option<u64>,
-    /// A sentence for people.
-    pub message: String,
-}
-
-/// What a verdict is of: how far the bureau has countersigned, what a disc claims to hold, how much of that is good, and how
-/// many lessons were recorded as they should be.
-const HEAD: [&str; 4] = ["countersigned", "claim", "segments", "lessons"];
-
-impl Finding {
-    /// Whether it says what the verdict is of. Such a finding is never left out.
-    pub fn is_head(&self) -> bool {
-        self.severity == Severity::Note && HEAD.contains(&self.code)
-    }
-
-    /// A warning about a record.
-    pub(crate) fn warning(code: &'static str, seq: u64, message: String) -> Finding {
-        Finding { severity: Severity::Warning, code, seq: Some(seq), message }
-    }
-}
+use std::collections::HashSet;
 
 /// The outcome of checking a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,11 +44,6 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
 }
 
-/// Most findings of a severity that are listed one by one: warnings take no failure's place.
-const MAX_FINDINGS: usize = 1000;
-/// Findings of one code that are listed whatever there is of others.
-const LISTED_OF_EACH: usize = 20;
-
 /// Takes a log's records and gives the verdict.
 pub struct LogVerifier {
     verifier: Verifier,
@@ -99,54 +56,41 @@ pub struct LogVerifier {
     covered: u64,
     from: Option<String>,
     last: Option<(String, Timestamp)>,
-    steps: Steps,
+    judges: Judges,
     is_blind: bool,
     /// Records that were known good when a checkpoint's root was found to be wrong.
     good_before: Option<u64>,
-    findings: Vec<Finding>,
-    /// Findings that are listed, by severity.
-    listed: [usize; 3],
-    /// Likewise, by code.
-    listed_of: HashMap<&'static str, usize>,
-    left_out: u64,
-    /// Whether any finding is a failure, listed or not.
-    has_failed: bool,
+    findings: Findings,
 }
 
 impl LogVerifier {
-    /// For the log of the appliance with this key. `checkpoints` have been verified and are of this log.
-    pub fn new(key: VerifyingKey, mut checkpoints: Vec<Checkpoint>) -> LogVerifier {
+    /// For the log of the appliance with this key, of which these are receipts. `signed`: checkpoints that the appliance has
+    /// signed. Both have been verified. While a receipt is yet to come, those that are only signed vouch for nothing: whoever
+    /// has the appliance's key can make one over anything.
+    pub fn new(key: VerifyingKey, receipts: &[Countersigned], signed: Vec<Checkpoint>) -> LogVerifier {
+        let roots: HashSet<(u64, Hash)> =
+            receipts.iter().map(Countersigned::checkpoint).map(|known| (known.size, known.root)).collect();
+        let unwitnessed: Vec<Checkpoint> =
+            signed.into_iter().filter(|known| !roots.contains(&(known.size, known.root))).collect();
+        let witnessed = receipts.iter().map(|receipt| receipt.checkpoint().clone());
+        let mut checkpoints: Vec<Checkpoint> = witnessed.chain(unwitnessed.iter().cloned()).collect();
         checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size));
         let mut verifier = LogVerifier {
             device: key.device_id(),
             verifier: Verifier::new(key),
             frontier: Frontier::new(),
             checkpoints,
-            unwitnessed: Vec::new(),
+            unwitnessed,
             covered: 0,
             from: None,
             last: None,
-            steps: Steps::default(),
+            judges: Judges::new(receipts),
             is_blind: false,
             good_before: None,
-            findings: Vec::new(),
-            listed: [0; 3],
-            listed_of: HashMap::new(),
-            left_out: 0,
-            has_failed: false,
+            findings: Findings::default(),
         };
         verifier.compare_checkpoints();
         verifier
-    }
-
-    /// Compares checkpoints too that nobody but the appliance has signed. While a checkpoint of the others is yet to
-    /// come, they vouch for nothing: whoever has the appliance's key can make one over anything.
-    pub fn and_unwitnessed(mut self, checkpoints: Vec<Checkpoint>) -> LogVerifier {
-        self.checkpoints.extend(checkpoints.iter().cloned());
-        self.checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size));
-        self.unwitnessed = checkpoints;
-        self.compare_checkpoints();
-        self
     }
 
     /// Checks the next record and takes it into the tree.
@@ -165,7 +109,10 @@ impl LogVerifier {
     pub fn push_leaf(&mut self, leaf: Hash, outcome: Result<Record, JwsError>) -> Vec<Hash> {
         let seq = self.frontier.size();
         match outcome {
-            Err(error) => self.fail("bad_record", seq, format!("record {seq}: {error}")),
+            Err(error) => {
+                self.fail("bad_record", seq, format!("record {seq}: {error}"));
+                self.judges.take_bad(seq);
+            }
             Ok(record) => self.look_at(seq, record),
         }
         let completed = self.frontier.push(leaf);
@@ -178,6 +125,7 @@ impl LogVerifier {
     pub fn push_lost(&mut self, problem: &str) {
         let seq = self.frontier.size();
         self.fail("lost_record", seq, format!("record {seq} {problem}"));
+        self.judges.take_bad(seq);
         self.is_blind = true;
         self.frontier.push([0; 32]);
         self.compare_checkpoints();
@@ -197,18 +145,14 @@ impl LogVerifier {
         }
     }
 
+    /// Whether a record that verifies is the next one of this log.
+    pub fn is_next(&self, record: &Record) -> bool {
+        record.seq == self.frontier.size() && record.device == self.device
+    }
+
     /// Adds what a caller has found out.
     pub fn add(&mut self, finding: Finding) {
-        self.has_failed |= finding.severity == Severity::Failure;
-        let listed = &mut self.listed[finding.severity as usize];
-        let listed_of = self.listed_of.entry(finding.code).or_default();
-        if *listed >= MAX_FINDINGS && *listed_of >= LISTED_OF_EACH && !finding.is_head() {
-            self.left_out += 1;
-            return;
-        }
-        *listed += 1;
-        *listed_of += 1;
-        self.findings.push(finding);
+        self.findings.add(finding);
     }
 
     /// The tree over the records so far.
@@ -228,7 +172,7 @@ impl LogVerifier {
                 continue;
             }
             if std::mem::replace(&mut is_told, true) {
-                self.left_out += 1;
+                self.findings.leave_out();
                 continue;
             }
             self.fail_log(
@@ -240,23 +184,23 @@ impl LogVerifier {
                 ),
             );
         }
-        if self.left_out > 0 {
-            let message = format!("{} more findings are not listed", self.left_out);
-            self.findings.push(Finding { severity: Severity::Note, code: "more", seq: None, message });
-        }
+        // What every lesson lacks comes last: of many warnings the first are listed.
+        self.findings.extend(self.judges.finish());
+        let (findings, verified) = self.findings.finish();
         Verdict {
-            verified: !self.has_failed,
+            verified,
             device: self.device,
             records: size,
             root: crate::hex(&self.frontier.root()),
             from: self.from,
             to: self.last.map(|(text, _)| text),
             covered: self.covered,
-            findings: self.findings,
+            findings,
         }
     }
 
     fn look_at(&mut self, seq: u64, record: Record) {
+        let is_next = self.is_next(&record);
         if record.device != self.device {
             let message = format!("record {seq}: made by {}, not by {}", record.device, self.device);
             self.fail("wrong_device", seq, message);
@@ -268,8 +212,6 @@ impl LogVerifier {
             );
             self.fail("wrong_place", seq, message);
         }
-        let found = times::wrong_date(&record).into_iter().chain(self.steps.take(&record));
-        found.for_each(|finding| self.add(finding));
         if let Ok(time) = record.time.parse::<Timestamp>() {
             if let Some((before, last)) = &self.last
                 && time < *last
@@ -282,7 +224,11 @@ impl LogVerifier {
                 self.add(Finding::warning("time_went_back", seq, message));
             }
             self.from.get_or_insert_with(|| record.time.clone());
-            self.last = Some((record.time, time));
+            self.last = Some((record.time.clone(), time));
+        }
+        match is_next {
+            true => self.findings.extend(self.judges.take(&record)),
+            false => self.judges.take_bad(seq),
         }
     }
 
@@ -304,7 +250,7 @@ impl LogVerifier {
                 }
             } else if self.good_before.replace(self.covered) == Some(self.covered) {
                 // What changed before the last checkpoint is in this one too.
-                self.left_out += 1;
+                self.findings.leave_out();
             } else {
                 let covered = self.covered;
                 self.fail_log(

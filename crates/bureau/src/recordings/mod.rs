@@ -7,7 +7,7 @@ mod files;
 mod partial;
 mod runs;
 
-use crate::verify::{moment_of, time_of};
+use crate::verify::time_of;
 use evidence::checkpoint::Countersigned;
 use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
 use evidence::record::{Data, DeletionReason, Record, Segment};
@@ -299,7 +299,7 @@ impl Recordings {
         let latest = |deleted: &Deleted| deleted.time.parse::<Timestamp>().ok()?.checked_add(RECEIPTS_APART).ok();
         let is_early = |(segment, deleted): &(&u64, &Arc<Deleted>)| match since.covering(**segment) {
             None => true,
-            Some(receipt) => moment_of(receipt).zip(latest(deleted)).is_some_and(|(receipt, latest)| receipt > latest),
+            Some(receipt) => receipt.time().zip(latest(deleted)).is_some_and(|(receipt, latest)| receipt > latest),
         };
         let mut early = self.deleted.iter().filter(is_early).filter(|_| !since.receipts.is_empty());
         let (segment, deleted) = early.next()?;
