@@ -13,6 +13,7 @@ pub use crate::recording::DiskStatus;
 use crate::recording::{CameraRecording, Keeping, accounts_made};
 use crate::store::{FindingRow, StoreError, View};
 use crate::sync::{Link, SyncStatus};
+use evidence::jws::read_unverified;
 use evidence::record::{ClockQuality, WindowKind};
 use jiff::{ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,7 @@ pub fn gather(
 ) -> Result<Status, JournalError> {
     let running = running.unwrap_or_default();
     let now = local(&**journal.clock(), journal.zone());
-    let told = Told::read(config, journal, &now, running.model.as_deref())?;
+    let told = Told::read(config, journal, &now, running.model.as_deref(), log.countersigned)?;
     Ok(put_together(config, journal, &now, running, log, trouble, told))
 }
 
@@ -137,7 +138,7 @@ pub fn gather_what_is_known(
     trouble: Option<String>,
 ) -> Status {
     let now = local(&**journal.clock(), journal.zone());
-    let told = Told::read(config, journal, &now, running.model.as_deref());
+    let told = Told::read(config, journal, &now, running.model.as_deref(), log.countersigned);
     let told = told.unwrap_or_else(|error| Told { unknown: Some(error.to_string()), ..Told::default() });
     put_together(config, journal, &now, running, log, trouble, told)
 }
@@ -148,6 +149,8 @@ struct Told {
     classes: Vec<ClassStatus>,
     /// Findings that go on, and lessons that are not complete.
     attention: Vec<Attention>,
+    /// When the oldest record was made that the bureau has not countersigned: Unix time, s.
+    waiting_since: Option<i64>,
     /// Why it tells nothing.
     unknown: Option<String>,
 }
@@ -158,8 +161,11 @@ impl Told {
         journal: &Journal,
         now: &ZonedDateTime,
         model: Option<&str>,
+        countersigned: u64,
     ) -> Result<Told, JournalError> {
         let reader = journal.store().read()?;
+        let oldest = reader.record(countersigned)?.and_then(|record| read_unverified(record.as_str()).ok());
+        let waiting_since = oldest.and_then(|record| record.time.parse().ok()).map(jiff::Timestamp::as_second);
         let classes = classes(config, &reader, now, model)?;
         let finding = |row: FindingRow| Attention::Finding {
             what: row.what,
@@ -171,7 +177,7 @@ impl Told {
         let mut attention: Vec<Attention> = reader.open_findings()?.into_iter().map(finding).collect();
         let yesterday = now.saturating_sub(1.day()).start_of_day().map_or(now.timestamp(), |day| day.timestamp());
         attention.extend(accounts_made(&reader, yesterday, now.timestamp())?.into_iter().filter_map(of_account));
-        Ok(Told { classes, attention, unknown: None })
+        Ok(Told { classes, attention, waiting_since, unknown: None })
     }
 }
 
@@ -248,7 +254,7 @@ fn put_together(
         unknown: told.unknown,
         attention: Vec::new(),
     };
-    status.attention = attention(&status, now.timestamp().as_second(), trouble);
+    status.attention = attention(&status, now.timestamp().as_second(), trouble, told.waiting_since);
     status.attention.extend(told.attention);
     let undelivered = undelivered.into_iter();
     status

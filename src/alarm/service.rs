@@ -137,10 +137,13 @@ impl Service {
                 !status.recordings.iter().any(|recording| recording.camera == *camera && recording.wanted)
             }
             Attention::NotWatched { camera } => {
-                !status.coverage.iter().any(|watch| watch.camera == *camera && watch.watching)
+                !status.coverage.iter().any(|watch| watch.camera == *camera && watch.watching && watch.steady)
             }
-            Attention::WorkstationsUnseen { class, .. } => {
-                !status.lessons.iter().any(|lesson| lesson.has_begun && lesson.class == *class)
+            Attention::WorkstationsUnseen { class, workstations } => {
+                let goes_on = status.lessons.iter().any(|lesson| lesson.has_begun && lesson.class == *class);
+                let told = status.coverage.iter().flat_map(|watch| &watch.workstations);
+                let is_told = |name: &String| told.clone().any(|(one, state)| one == name && state != "unknown");
+                !goes_on || !workstations.iter().all(is_told)
             }
             Attention::Finding { .. } => {
                 self.ending(attention).unwrap_or_else(|error| {
@@ -220,12 +223,17 @@ mod tests {
         let unseen = Attention::WorkstationsUnseen { class: class(), workstations: vec!["17".into()] };
         assert!(service.is_left(&unseen, &status), "no lesson goes on");
         status.lessons = vec![LessonWatch { class: class(), has_begun: true, unseen: Vec::new() }];
-        assert!(!service.is_left(&unseen, &status), "it does, and all are seen");
+        assert!(service.is_left(&unseen, &status), "the cameras that mark it have died");
         let blind = Attention::NotWatched { camera: "back".into() };
         assert!(service.is_left(&blind, &status));
-        let watch = CameraWatch { camera: "back".into(), watching: true, ..CameraWatch::default() };
-        status.coverage = vec![watch];
+        status.coverage = vec![CameraWatch { camera: "back".into(), watching: true, ..CameraWatch::default() }];
+        assert!(service.is_left(&blind, &status), "it sends nothing, or a lesson has just begun");
+        status.coverage[0].steady = true;
         assert!(!service.is_left(&blind, &status));
+        status.coverage[0].workstations = vec![("17".into(), "unknown".into())];
+        assert!(service.is_left(&unseen, &status));
+        status.coverage[0].workstations = vec![("17".into(), "hidden".into())];
+        assert!(!service.is_left(&unseen, &status), "it is known of");
         let gap = Attention::NotRecorded { camera: "back".into(), since: String::new(), cause: GapCause::Network };
         assert!(service.is_left(&gap, &status));
         let recording = serde_json::json!({

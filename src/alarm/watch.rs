@@ -119,7 +119,7 @@ fn is_alarm(attention: &Attention, all: &[Attention]) -> bool {
 
 /// Whether only the database tells of it.
 fn is_read(attention: &Attention) -> bool {
-    matches!(attention, Attention::Finding { .. } | Attention::LessonIncomplete { .. })
+    matches!(attention, Attention::Finding { .. } | Attention::LessonIncomplete { .. } | Attention::Unsent { .. })
 }
 
 /// Whether `one` is what has become of `known`: a camera is still not recorded, more workstations are unseen.
@@ -242,6 +242,8 @@ mod tests {
             cameras: Vec::new(),
             workstations: vec!["17".into()],
             no_roll_call: false,
+            no_camera: false,
+            no_workstations: false,
         };
         assert_eq!(take(&[lesson(8)]), [Event::Begun(lesson(8))]);
         assert_eq!(take(&[lesson(8), lesson(14)]), [Event::Begun(lesson(14))]);

@@ -73,7 +73,15 @@ pub fn chinese(attention: &Attention) -> String {
             "班期 {class} 即将上课，但计划中的工位 {} 没有在任何摄像头画面中标出：请在摄像头页面标出，工位号须与计划一致。",
             workstations.join("、")
         ),
-        Attention::LessonIncomplete { class, lesson, cameras, workstations, no_roll_call } => {
+        Attention::LessonIncomplete {
+            class,
+            lesson,
+            cameras,
+            workstations,
+            no_roll_call,
+            no_camera,
+            no_workstations,
+        } => {
             let named = |what: &str, names: &[String], why: &str| {
                 (!names.is_empty()).then(|| format!("{what} {} {why}", names.join("、")))
             };
@@ -81,6 +89,8 @@ pub fn chinese(attention: &Attention) -> String {
                 named("摄像头", cameras, "录像不足"),
                 named("工位", workstations, "可见时间不足"),
                 no_roll_call.then(|| "没有录到课前点名".into()),
+                no_camera.then(|| "没有摄像头录像".into()),
+                no_workstations.then(|| "计划没有填写工位，无法证明画面覆盖全部工位".into()),
             ];
             let causes: Vec<String> = causes.into_iter().flatten().collect();
             let colon = if causes.is_empty() { "" } else { "：" };

@@ -84,7 +84,15 @@ impl std::fmt::Display for Attention {
                  numbers, on a camera's page",
                 workstations.join(", ")
             ),
-            Attention::LessonIncomplete { class, lesson, cameras, workstations, no_roll_call } => {
+            Attention::LessonIncomplete {
+                class,
+                lesson,
+                cameras,
+                workstations,
+                no_roll_call,
+                no_camera,
+                no_workstations,
+            } => {
                 let time = lesson.get(..16).unwrap_or(lesson).replace('T', " ");
                 write!(f, "class {class}, lesson of {time}: its recording is not complete")?;
                 let named = |what: &str, names: &[String], why: &str| {
@@ -94,6 +102,9 @@ impl std::fmt::Display for Attention {
                     named("camera", cameras, "shows too little of it"),
                     named("workstation", workstations, "is not to be seen for long enough"),
                     no_roll_call.then(|| "no roll call is recorded".into()),
+                    no_camera.then(|| "no camera records here".into()),
+                    no_workstations
+                        .then(|| "its plan names no workstations that the pictures could be held against".into()),
                 ];
                 let causes: Vec<String> = causes.into_iter().flatten().collect();
                 write!(f, "{}{}; see the recordings", if causes.is_empty() { "" } else { ": " }, causes.join("; "))

@@ -2,6 +2,7 @@
 
 pub mod chinese;
 pub mod english;
+pub mod names;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,7 @@ use crate::camera::CameraState;
 use crate::recording::archive::Unfit;
 use crate::recording::{DiskStatus, Keeping};
 use crate::status::Status;
-use crate::sync::SyncState;
+use crate::sync::{Link, SyncState};
 use evidence::record::{ClockQuality, Coverage, FindingKind, GapCause};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,12 @@ pub enum Attention {
         workstations: Vec<String>,
         /// Whether no roll call is recorded.
         no_roll_call: bool,
+        /// Whether no camera had to record it.
+        #[serde(default)]
+        no_camera: bool,
+        /// Whether it is practice, and its plan names no workstations.
+        #[serde(default)]
+        no_workstations: bool,
     },
     /// A camera is recorded, and its key frames come too far apart: what is wrong with its picture is found late.
     KeyFramesRare {
@@ -119,7 +126,7 @@ pub enum Attention {
     },
     /// No bureau receives this appliance's records.
     NotRegistered,
-    /// The bureau has countersigned nothing for a day, and records wait.
+    /// Records have waited for a day, and the bureau does not answer.
     Unsent {
         /// Records that wait.
         records: u64,
@@ -219,8 +226,14 @@ pub enum Attention {
     },
 }
 
-/// All that needs attention as `status` has it, at `now` (Unix time, s). `trouble` is why check-ins cannot be written down.
-pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> Vec<Attention> {
+/// All that needs attention as `status` has it, at `now` (Unix time, s). `trouble` is why check-ins cannot be written down;
+/// `waiting_since` the time of the oldest record that the bureau has not countersigned.
+pub(crate) fn attention(
+    status: &Status,
+    now: i64,
+    trouble: Option<String>,
+    waiting_since: Option<i64>,
+) -> Vec<Attention> {
     let mut found: Vec<Attention> = trouble.map(|message| Attention::Trouble { message }).into_iter().collect();
     if let Some(message) = &status.unknown {
         found.push(Attention::StatusUnknown { message: message.clone() });
@@ -294,7 +307,10 @@ pub(crate) fn attention(status: &Status, now: i64, trouble: Option<String>) -> V
     let waiting = status.log.log_size.saturating_sub(status.log.countersigned);
     if status.log.state == SyncState::NotRegistered {
         found.push(Attention::NotRegistered);
-    } else if waiting > 0 && status.log.countersigned_at.is_none_or(|at| now - at > UNSENT_SECONDS) {
+    } else if status.log.link != Link::Online
+        && (status.log.link == Link::Offline || status.keeping.is_none())
+        && waiting_since.is_some_and(|since| now - since > UNSENT_SECONDS)
+    {
         found.push(Attention::Unsent { records: waiting });
     }
     if status.unknown.is_none() && status.classes.is_empty() {
@@ -324,6 +340,11 @@ pub(crate) fn of_account(account: Coverage) -> Option<Attention> {
         return None;
     }
     let is_short = |complete: Option<bool>| complete == Some(false);
+    let no_roll_call = !account.roll_call_recorded.unwrap_or(account.roll_call.is_some());
+    let no_camera = account.cameras.is_empty();
+    let is_shown = !no_camera && !account.cameras.iter().any(|camera| is_short(camera.complete));
+    // An account does not say of what kind its lesson was: nothing else is missing.
+    let no_workstations = account.workstations.is_empty() && is_shown && !no_roll_call;
     let cameras = account.cameras.into_iter().filter(|camera| is_short(camera.complete));
     let workstations = account.workstations.into_iter().filter(|workstation| is_short(workstation.complete));
     Some(Attention::LessonIncomplete {
@@ -331,7 +352,9 @@ pub(crate) fn of_account(account: Coverage) -> Option<Attention> {
         lesson: account.start,
         cameras: cameras.map(|camera| camera.camera).collect(),
         workstations: workstations.map(|workstation| workstation.workstation).collect(),
-        no_roll_call: !account.roll_call_recorded.unwrap_or(account.roll_call.is_some()),
+        no_roll_call,
+        no_camera,
+        no_workstations,
     })
 }
 

@@ -87,6 +87,8 @@ fn a_lesson_of_today_or_yesterday_that_is_not_complete_needs_attention_and_says_
         cameras: Vec::new(),
         workstations: vec!["17".into()],
         no_roll_call: true,
+        no_camera: false,
+        no_workstations: false,
     };
     assert_eq!(found, [expected], "yesterday's only: an older one is in the recordings, today's is complete");
     let text = found[0].to_string();
@@ -112,7 +114,7 @@ fn key_frames_of_a_recorded_camera_that_are_too_far_apart_need_attention() {
             "width": 1280, "height": 720, "key_frame_seconds": seconds, "problem": null
         });
         status.cameras = vec![serde_json::from_value(camera).expect("a camera")];
-        let found = attention(&status, 0, None);
+        let found = attention(&status, 0, None, None);
         found.into_iter().find(|one| matches!(one, Attention::KeyFramesRare { .. }))
     };
     for (name, seconds) in [("back", None), ("back", Some(2.0)), ("back", Some(2.5)), ("door", Some(5.0))] {
@@ -151,4 +153,51 @@ fn practice_of_today_without_workstations_needs_attention() {
     let told: Vec<&Attention> = status.attention.iter().filter(is_it).collect();
     assert_eq!(told, [&Attention::NoWorkstations { class: "2026-001".into(), lessons: 1 }]);
     assert!(chinese::chinese(told[0]).contains("未填写工位") && told[0].to_string().contains("names no workstations"));
+}
+
+#[test]
+fn an_account_that_lacks_nothing_but_workstations_or_cameras_says_so() {
+    let told = |cameras: &[&str]| {
+        let camera = |name: &&str| {
+            serde_json::json!({
+                "camera": name, "required_ms": 60_000, "recorded_ms": 60_000, "gaps_ms": {}, "unexplained_ms": 0,
+                "complete": true
+            })
+        };
+        let account = serde_json::json!({
+            "class": "2026-001", "start": "2026-11-24T08:00:00.000+08:00", "end": "2026-11-24T08:01:00.000+08:00",
+            "from": "2026-11-24T08:00:00.000+08:00", "cameras": cameras.iter().map(camera).collect::<Vec<_>>(),
+            "roll_call_recorded": true, "required_share": 0.99, "complete": false
+        });
+        let told = of_account(serde_json::from_value(account).expect("an account")).expect("not complete");
+        (chinese::chinese(&told), told.to_string())
+    };
+    let (chinese, english) = told(&["back"]);
+    assert!(chinese.contains("不完整：计划没有填写工位"), "{chinese}");
+    assert!(english.contains("not complete: its plan names no workstations"), "{english}");
+    let (chinese, english) = told(&[]);
+    assert!(chinese.contains("不完整：没有摄像头录像。"), "{chinese}");
+    assert!(english.contains("not complete: no camera records here"), "{english}");
+}
+
+#[test]
+fn records_need_attention_when_they_have_waited_for_a_day_and_the_bureau_does_not_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, journal) = appliance(folder.path());
+    let running = Some(Running::default());
+    let mut status = gather(&config, &journal, running, SyncStatus::unknown(), None).expect("gathered");
+    status.log.state = SyncState::Waiting { retry_in_seconds: 8 };
+    (status.log.log_size, status.log.countersigned) = (5, 3);
+    let now = 1_800_000_000;
+    let is_told = |status: &crate::status::Status, hours: i64| {
+        let found = attention(status, now, None, Some(now - hours * 3600));
+        found.contains(&Attention::Unsent { records: 2 })
+    };
+    assert!(is_told(&status, 25), "it does not run: nobody sends them");
+    status.keeping = Some(crate::recording::Keeping::default());
+    assert!(!is_told(&status, 25), "it has just been started, after a weekend");
+    status.log.link = Link::Offline;
+    assert!(is_told(&status, 25) && !is_told(&status, 23));
+    status.log.link = Link::Online;
+    assert!(!is_told(&status, 25), "they are on their way");
 }

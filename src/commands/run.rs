@@ -82,7 +82,8 @@ impl RunArgs {
 /// Whether all who look after lessons are at work.
 fn are_looked_after(lessons: &Lessons) -> bool {
     let (recording, coverage) = (&lessons.recording, &lessons.coverage);
-    recording.idle() < HANGING && recording.cleaner_idle().max(coverage.idle()) < HANGING_WITH_MUCH_TO_DO
+    let patient = [recording.cleaner_idle(), recording.journalling_idle(), coverage.idle()];
+    recording.idle() < HANGING && patient.iter().all(|idle| *idle < HANGING_WITH_MUCH_TO_DO)
 }
 
 /// Tells systemd, if it started this.

@@ -34,6 +34,8 @@ pub enum Change {
         workstation: Option<String>,
         /// When the first good sample after it came.
         end: Timestamp,
+        /// Whether it is not known to be over: what would show it cannot be told any more.
+        is_left: bool,
         /// What was measured when it was last seen.
         measured: BTreeMap<String, f64>,
     },
@@ -116,7 +118,7 @@ impl Findings {
                     holds.insert(about, Held { cause: Some(*cause), ..Held::default() });
                 }
                 // What hides all of it may pass; whether something stands before the workstation as well cannot be told.
-                Some(Sight::Hidden(_)) if !is_hidden_whole && self.is_pending(&about) => unknown.push(about),
+                Some(Sight::Hidden(_)) if !is_hidden_whole && self.is_suspected(&about) => unknown.push(about),
                 Some(_) => {}
             }
         }
@@ -167,22 +169,26 @@ impl Findings {
             if at.saturating_sub(from) < enough {
                 return true;
             }
-            changes.push(ended(about, state, end));
+            // Behind what hides the whole picture, or in one that cannot be judged, it may well hold; but for its brightness.
+            let is_brightness = matches!(about.0, FindingKind::Dark | FindingKind::OverExposed);
+            let hides = |condition: &Condition| condition.what != about.0 && condition.what.hides().is_some();
+            let is_left = !is_brightness && (sample.cannot_be_judged || sample.conditions.iter().any(hides));
+            changes.push(ended(about, state, end, is_left));
             false
         });
         changes
     }
 
-    /// Whether it holds, but not for long enough yet.
-    fn is_pending(&self, about: &About) -> bool {
-        self.states.get(about).is_some_and(|state| !state.is_open && state.turned.is_some())
+    /// Whether it holds, or has held again and again, but not for long enough yet.
+    fn is_suspected(&self, about: &About) -> bool {
+        self.states.get(about).is_some_and(|state| !state.is_open)
     }
 
     /// Ends what goes on: nobody looks any more.
     pub fn close(&mut self, wall: Timestamp) -> Vec<Change> {
         let states = std::mem::take(&mut self.states);
         let open = states.iter().filter(|(_, state)| state.is_open);
-        open.map(|(about, state)| ended(about, state, state.turned.map_or(wall, |(since, _)| since))).collect()
+        open.map(|(about, state)| ended(about, state, state.turned.map_or(wall, |(since, _)| since), true)).collect()
     }
 
     /// Why no workstation of the picture is to be seen, by what is a finding now.
@@ -205,8 +211,8 @@ fn before(wall: Timestamp, at: Duration, by: Duration) -> (Timestamp, Duration) 
     (wall.saturating_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(wall), at.saturating_sub(by))
 }
 
-fn ended(about: &About, state: &State, end: Timestamp) -> Change {
-    Change::Ended { what: about.0, workstation: about.1.clone(), end, measured: state.measured.clone() }
+fn ended(about: &About, state: &State, end: Timestamp, is_left: bool) -> Change {
+    Change::Ended { what: about.0, workstation: about.1.clone(), end, is_left, measured: state.measured.clone() }
 }
 
 #[cfg(test)]
@@ -312,6 +318,40 @@ mod tests {
         assert!(
             matches!(&told_of_both[0], (4, Change::Begun { what: FindingKind::Dark, since, .. }) if *since == wall(0))
         );
+    }
+
+    #[test]
+    fn what_ends_behind_something_else_that_hides_the_picture_is_not_known_to_be_over() {
+        let whole =
+            |what: FindingKind| Sample { conditions: vec![Condition::new(what, BTreeMap::new())], ..Sample::default() };
+        let ending = |then: Sample| {
+            let samples: Vec<Sample> =
+                std::iter::repeat_n(whole(FindingKind::Moved), 3).chain(std::iter::repeat_n(then, 3)).collect();
+            let ended = told(&samples).into_iter().find_map(|(_, change)| match change {
+                Change::Ended { what: FindingKind::Moved, is_left, .. } => Some(is_left),
+                _ => None,
+            });
+            ended.expect("ended")
+        };
+        assert!(!ending(Sample::default()), "it is back in its place");
+        assert!(ending(whole(FindingKind::Covered)));
+        assert!(ending(Sample { cannot_be_judged: true, ..Sample::default() }));
+    }
+
+    #[test]
+    fn what_hides_the_whole_picture_for_a_moment_is_no_sight_of_a_workstation() {
+        let hidden = || sight(Some(Sight::Hidden(HiddenCause::Obstructed)));
+        let dark = || Sample {
+            conditions: vec![Condition::new(FindingKind::Dark, BTreeMap::new())],
+            ..sight(Some(Sight::Hidden(HiddenCause::Dark)))
+        };
+        // Two of three samples show it hidden, as far as they show it at all.
+        let samples: Vec<Sample> =
+            (0..8).flat_map(|_| [hidden(), hidden(), sight(Some(Sight::Visible)), dark()]).collect();
+        let begun = told(&samples)
+            .into_iter()
+            .any(|(_, change)| matches!(change, Change::Begun { what: FindingKind::WorkstationHidden, .. }));
+        assert!(begun);
     }
 
     #[test]

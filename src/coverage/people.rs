@@ -94,7 +94,8 @@ pub fn in_room(counts: impl IntoIterator<Item = Option<u32>>) -> Option<u32> {
 
 /// The people at workstations as one look at each camera tells, by the workstations that its picture marks. Each person that
 /// a camera shows counts at the one workstation that they are at most; at each workstation the camera counts that shows
-/// most people there. So people are counted whom no camera shows all at once, and nobody twice.
+/// most people there. So people are counted whom no camera shows all at once, and none twice who are at the same workstation
+/// in all pictures; somebody between two may count at one of them for one camera and at the other for another.
 pub fn at_workstations<'a>(looks: impl IntoIterator<Item = (&'a [PersonBox], &'a [Workstation])>) -> u32 {
     let mut most: BTreeMap<&str, u32> = BTreeMap::new();
     for (people, workstations) in looks {
@@ -173,7 +174,7 @@ impl FewPeople {
                 self.worst = None;
                 return None;
             }
-            return (self.enough >= ENOUGH_LOOKS).then(|| self.end(first));
+            return (self.enough >= ENOUGH_LOOKS).then(|| self.end(first, false));
         }
         (self.enough, self.first_enough) = (0, None);
         let since = match self.few {
@@ -200,13 +201,13 @@ impl FewPeople {
 
     /// The lesson is over: ends what goes on.
     pub fn close(&mut self, at: Timestamp) -> Option<Change> {
-        self.is_open.then(|| self.end(at))
+        self.is_open.then(|| self.end(at, true))
     }
 
-    fn end(&mut self, end: Timestamp) -> Change {
+    fn end(&mut self, end: Timestamp, is_left: bool) -> Change {
         let measured = self.worst.map(measured).unwrap_or_default();
         *self = FewPeople::default();
-        Change::Ended { what: FindingKind::FewPeople, workstation: None, end, measured }
+        Change::Ended { what: FindingKind::FewPeople, workstation: None, end, is_left, measured }
     }
 }
 

@@ -196,7 +196,7 @@ impl Looker {
             if let Some(change) = rule.take(now, count, expected) {
                 let thumbnail = most.and_then(|seen| seen.thumbnail);
                 // When this fails, the rule stays as it was, and the next look says it again.
-                watched.begun = journal_change(&self.journal, &class, watched.begun, &change, thumbnail, false)?;
+                watched.begun = journal_change(&self.journal, &class, watched.begun, &change, thumbnail)?;
             }
             watched.rule = rule;
         }
@@ -305,7 +305,7 @@ impl Looker {
             let Some(mut watched) = self.watched.remove(&class) else { continue };
             let end = if watched.span.until > watched.span.from { watched.span.until.min(now) } else { now };
             if let Some(change) = watched.rule.close(end) {
-                journal_change(&self.journal, &class, watched.begun, &change, None, true)?;
+                journal_change(&self.journal, &class, watched.begun, &change, None)?;
             }
         }
         Ok(())
@@ -328,14 +328,13 @@ fn open_findings(reader: &Reader<'_>) -> Result<Vec<(ClassId, FindingRow)>, Stor
     Ok(few.filter_map(|row| Some((ClassId::new(row.class.as_deref()?).ok()?, row))).collect())
 }
 
-/// Journals a finding's beginning or end; tells which finding goes on. `is_left`: it ends because nobody looks any more.
+/// Journals a finding's beginning or end; tells which finding goes on.
 fn journal_change(
     journal: &Journal,
     class: &ClassId,
     begun: Option<(u64, Timestamp)>,
     change: &Change,
     thumbnail: Option<&[u8]>,
-    is_left: bool,
 ) -> Result<Option<(u64, Timestamp)>, JournalError> {
     match change {
         Change::Begun { since, measured, .. } => {
@@ -349,7 +348,7 @@ fn journal_change(
             };
             Ok(Some((journal.begin_finding(new, thumbnail)?.seq, *since)))
         }
-        Change::Ended { end, measured, .. } => {
+        Change::Ended { end, is_left, measured, .. } => {
             let Some((seq, start)) = begun else { return Ok(None) };
             let row = FindingRow {
                 seq,
@@ -361,7 +360,7 @@ fn journal_change(
                 end: None,
                 thumbnail: None,
             };
-            let ended = match is_left {
+            let ended = match *is_left {
                 true => journal.leave_finding(&row, *end, measured.clone()),
                 false => journal.end_finding(&row, *end, measured.clone()),
             };

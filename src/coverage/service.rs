@@ -52,6 +52,9 @@ pub struct CameraWatch {
     /// It sends pictures, but too few of them can be judged.
     #[serde(default)]
     pub blind: bool,
+    /// Enough of its pictures can be judged, and have been for a while.
+    #[serde(default)]
+    pub steady: bool,
     /// How long ago the watch over the pictures was last at work, seconds. It is several times a second, unless it hangs.
     #[serde(default)]
     pub idle_seconds: f64,

@@ -221,7 +221,8 @@ mod tests {
         }
         for second in (40..50).step_by(2) {
             let what = FindingKind::WorkstationHidden;
-            let ended = Change::Ended { what, workstation: Some("1".into()), end: at(40), measured: BTreeMap::new() };
+            let (workstation, measured) = (Some("1".into()), BTreeMap::new());
+            let ended = Change::Ended { what, workstation, end: at(40), is_left: false, measured };
             let changes = if second == 44 { vec![ended] } else { Vec::new() };
             sights.take(at(second), &sample(Some(Sight::Visible)), &changes);
         }

@@ -68,8 +68,6 @@ struct Waiting {
     change: Change,
     class: Option<ClassId>,
     thumbnail: Option<Vec<u8>>,
-    /// It ends because nobody looks any more.
-    is_left: bool,
 }
 
 /// The last sample.
@@ -120,6 +118,7 @@ impl Watch {
             seconds: self.sights.seconds().map(|(name, state, s)| (name.to_owned(), state.to_owned(), s)).collect(),
             waiting: self.waiting.len(),
             blind: lessons.is_some() && self.lesson.is_some() && self.is_blind(),
+            steady: self.is_steady(),
             idle_seconds: 0.0,
         }
     }
@@ -131,23 +130,29 @@ impl Watch {
 
     /// Whether the camera has sent pictures for long enough, but too few that can be judged.
     fn is_blind(&self) -> bool {
-        let is_steady = |(first, last): (Instant, Instant)| {
-            last.elapsed() <= LONGEST_PAUSE.unsigned_abs() && first.elapsed() >= STEADY
-        };
-        self.expected.elapsed() > GRACE && !self.steady.is_some_and(is_steady)
+        self.expected.elapsed() > GRACE && !self.is_steady()
+    }
+
+    fn is_steady(&self) -> bool {
+        self.steady
+            .is_some_and(|(first, last)| last.elapsed() <= LONGEST_PAUSE.unsigned_abs() && first.elapsed() >= STEADY)
     }
 
     /// Judges the newest picture if one is due. `lesson` is the one that goes on, if one does.
     pub fn turn(&mut self, journal: &Journal, camera: &Camera, lesson: Option<&Current>) {
         let lesson = lesson.map(|lesson| (lesson.class.clone(), lesson.start));
         if lesson != self.lesson {
+            // What cannot be judged in one lesson is no better for a moment because the next begins.
+            let stays_blind = self.lesson.is_some() && lesson.is_some() && self.is_blind();
             self.close(journal.clock().now());
             if let Some((_, judge)) = &mut self.judge {
                 judge.forget();
             }
             self.lesson = lesson;
             self.last = None;
-            self.expected = Instant::now();
+            if !stays_blind {
+                self.expected = Instant::now();
+            }
         }
         if camera.status().state != CameraState::Live {
             // That it sends nothing is told already.
@@ -207,7 +212,7 @@ impl Watch {
         let sample = judge.look(&frame.picture, at);
         let changes = self.findings.take(wall, at, &sample);
         self.sights.take(wall, &sample, &changes);
-        self.queue(changes, Some(&frame.picture), false);
+        self.queue(changes, Some(&frame.picture));
         self.last = Some(Last { number: frame.number, captured: frame.captured, wall });
         let pause = LONGEST_PAUSE.unsigned_abs();
         let before = self.steady.filter(|(_, last)| frame.captured.saturating_duration_since(*last) <= pause);
@@ -265,18 +270,18 @@ impl Watch {
         let at = self.last.map_or(at, |last| last.wall);
         let changes = self.findings.close(at);
         self.sights.close(&changes);
-        self.queue(changes, None, true);
+        self.queue(changes, None);
         self.findings = Findings::new(&self.limits);
         self.good = 0;
         (self.written, self.owes) = (None, true);
     }
 
-    fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>, is_left: bool) {
+    fn queue(&mut self, changes: Vec<Change>, picture: Option<&Picture>) {
         for change in changes {
             let is_begun = matches!(change, Change::Begun { .. });
             let thumbnail = picture.filter(|_| is_begun).and_then(|picture| jpeg(picture, THUMBNAIL_WIDTH, 70));
             let class = self.lesson.as_ref().map(|(class, _)| class.clone());
-            self.waiting.push_back(Waiting { change, class, thumbnail, is_left });
+            self.waiting.push_back(Waiting { change, class, thumbnail });
         }
     }
 
@@ -342,9 +347,9 @@ fn journal_change(
             tracing::warn!(camera, ?what, workstation, "a finding has begun");
             open.push(row);
         }
-        Change::Ended { what, workstation, end, measured } => {
+        Change::Ended { what, workstation, end, is_left, measured } => {
             let Some(at) = open.iter().position(|row| is(row, *what, workstation.as_ref())) else { return Ok(()) };
-            let ended = match waiting.is_left {
+            let ended = match *is_left {
                 true => journal.leave_finding(&open[at], *end, measured.clone()),
                 false => journal.end_finding(&open[at], *end, measured.clone()),
             };
@@ -399,10 +404,10 @@ mod tests {
             let good = Sample::default();
             for (second, sample) in [(0, &dark), (2, &dark), (4, &dark), (6, if is_over { &good } else { &dark })] {
                 let changes = watch.findings.take(at(second), Duration::from_secs(second as u64), sample);
-                watch.queue(changes, None, false);
+                watch.queue(changes, None);
             }
             let changes = watch.findings.take(at(10), Duration::from_secs(10), if is_over { &good } else { &dark });
-            watch.queue(changes, None, false);
+            watch.queue(changes, None);
             watch.close(at(12));
             watch.write(&journal);
             let records = journal.store().read().expect("reads").records(0, 100, usize::MAX).expect("reads");

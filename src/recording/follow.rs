@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub has_ended: AtomicBool,
     /// Of who follows the plan.
     pub pulse: Pulse,
+    /// Of who journals what the recorders tell.
+    pub journalling: Pulse,
     /// Since that was last looked at: the plan was followed.
     pub followed: Mutex<Option<Followed>>,
     /// How far the watch over the pictures has come, once it has begun.
@@ -145,6 +147,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             pulse: Pulse::default(),
+            journalling: Pulse::default(),
             followed: Mutex::default(),
             watch: OnceLock::new(),
             lateness: Mutex::default(),

@@ -38,6 +38,14 @@ impl State {
         self.facts.extend(facts);
     }
 
+    /// The segment that is being written now, if one is.
+    pub fn set_unfinished(&mut self, unfinished: Option<UnfinishedRow>) {
+        let path = |row: &Option<UnfinishedRow>| row.as_ref().map(|row| row.path.clone());
+        let is_another = path(&unfinished) != path(&self.unfinished);
+        self.has_begun = unfinished.is_some() && (self.has_begun || is_another);
+        self.unfinished = unfinished;
+    }
+
     /// Facts that cannot be journalled, or not soon.
     pub fn waiting(&self) -> usize {
         if self.waits_since.elapsed() < PATIENCE { 0 } else { self.facts.len() }
@@ -54,7 +62,7 @@ impl Shared {
         let state = &mut states[index];
         state.tell(facts);
         if begun.is_some() {
-            (state.unfinished, state.has_begun) = (begun, true);
+            state.set_unfinished(begun);
         }
         drop(states);
         self.told.notify_one();
@@ -68,6 +76,7 @@ impl Shared {
             let is_end = self.has_ended.load(Ordering::Acquire);
             let journalled = self.journal_facts();
             let begun = self.note_begun();
+            self.journalling.beat();
             let has_failed = journalled.is_err() || begun.is_err();
             if let Some((camera, error)) = untold.due(journalled) {
                 tracing::error!(%error, camera, "a segment or gap could not be journalled; trying again");
@@ -83,11 +92,13 @@ impl Shared {
                     tracing::error!(%error, "a lesson's account could not be made; trying again");
                 }
                 pulses += 1;
+                self.journalling.beat();
                 let noted = self.give_sign_of_life(at, is_told);
                 lock(&self.lateness).note(noted.is_ok(), Instant::now());
                 if let Some(error) = unnoted.due(noted) {
                     tracing::error!(%error, "no sign of life could be noted down");
                 }
+                self.journalling.beat();
             }
             if is_end {
                 return;
@@ -126,6 +137,7 @@ impl Shared {
                 let state = &mut lock(&self.recorders)[index];
                 state.facts.pop_front();
                 state.waits_since = Instant::now();
+                self.journalling.beat();
             }
         }
         failed
@@ -146,8 +158,8 @@ impl Shared {
         rows.iter().try_for_each(|row| write.put_unfinished(row))?;
         write.commit()?;
         for state in &mut *lock(&self.recorders) {
-            let is_noted = rows.iter().any(|row| state.unfinished.as_ref().is_none_or(|known| known.path == row.path));
-            state.has_begun &= !is_noted;
+            let is_unnoted = |known: &UnfinishedRow| rows.iter().all(|row| row.path != known.path);
+            state.has_begun &= state.unfinished.as_ref().is_some_and(is_unnoted);
         }
         Ok(())
     }
@@ -201,6 +213,23 @@ mod tests {
     use jiff::SignedDuration;
     use jiff::tz::TimeZone;
     use std::sync::{Arc, mpsc};
+
+    #[test]
+    fn a_segment_that_has_begun_is_news_until_it_is_noted_down_or_has_ended() {
+        let unfinished = |path: &str, bytes: u64| {
+            Some(UnfinishedRow { path: path.into(), bytes, sha256: String::new(), at: Timestamp::UNIX_EPOCH })
+        };
+        let mut state = State::new("back");
+        state.set_unfinished(unfinished("1", 0));
+        assert!(state.has_begun);
+        state.has_begun = false;
+        state.set_unfinished(unfinished("1", 1000));
+        assert!(!state.has_begun, "it has been noted down, and has grown");
+        state.set_unfinished(unfinished("2", 0));
+        assert!(state.has_begun);
+        state.set_unfinished(None);
+        assert!(!state.has_begun, "there is nothing to note down");
+    }
 
     #[test]
     fn pictures_go_on_to_the_disk_while_the_database_is_locked_and_are_journalled_when_it_is_free() {

@@ -196,6 +196,12 @@ impl Service {
         idle.chain([self.shared.pulse.idle()]).max().unwrap_or_default()
     }
 
+    /// For how long who journals what the recorders tell has not been at work: a locked database takes ten seconds of each of
+    /// its steps.
+    pub fn journalling_idle(&self) -> Duration {
+        self.shared.journalling.idle()
+    }
+
     /// For how long who deletes recordings has not been at work.
     pub fn cleaner_idle(&self) -> Duration {
         self.keeper.idle()

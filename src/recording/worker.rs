@@ -123,11 +123,10 @@ impl Worker {
         // Looked at for each unit: at a border between spans, sound ends with the very first after it.
         let wanted = self.shared.wanted(self.index, now.wall);
         let is_on_time = |wanted: Wanted| now.wall.duration_since(wanted.from) <= LATE;
-        let mut facts = Vec::new();
+        let (mut facts, begun) = (Vec::new(), self.recorder.begun());
         if wanted.is_some_and(|wanted| self.recorder.goes_on_in(wanted) || is_on_time(wanted)) {
             facts.extend(self.recorder.set_wanted(wanted, None, now));
         }
-        let begun = self.recorder.begun();
         facts.extend(self.recorder.take(unit, now));
         // A segment that has just begun is noted down: the next start recovers no other.
         let unfinished = if self.recorder.begun() == begun { None } else { self.unfinished() };
@@ -202,7 +201,7 @@ impl Worker {
         state.tell(facts);
         state.turned = Instant::now();
         state.told = self.recorder.told();
-        state.unfinished = unfinished;
+        state.set_unfinished(unfinished);
         drop(states);
         self.shared.told.notify_one();
     }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Once;
 use std::time::Duration;
 
 /// One step per file; a database's `user_version` is the number of steps that it has taken.
@@ -71,6 +72,10 @@ pub(super) fn open(path: &Path, key: &StoreKey) -> Result<Connection, StoreError
 
 /// A further connection to a database that is open already.
 pub(super) fn connect(path: &Path, key: &StoreKey, access: Access) -> Result<Connection, StoreError> {
+    // SQLCipher makes itself ready with the program's first connection. A thread that opens one meanwhile would find it half
+    // ready, and its key refused.
+    static READY: Once = Once::new();
+    READY.call_once(|| drop(Connection::open_in_memory()));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "key", key.pragma().as_str())?;

@@ -207,8 +207,11 @@ fn coverage(registry: &mut Registry, status: &Status) {
         }
     }
     registry.register("workstations_unseen", "Workstations of lessons that go on of which no camera tells", unseen);
-    registry.register("lessons_incomplete", "Lessons of today and yesterday that are not complete", incomplete);
-    registry.register("finding_open", "1 for each finding that goes on", findings);
+    // What the database does not tell is not 0.
+    if status.unknown.is_none() {
+        registry.register("lessons_incomplete", "Lessons of today and yesterday that are not complete", incomplete);
+        registry.register("finding_open", "1 for each finding that goes on", findings);
+    }
     registry.register("recording_gap_open", "1 while a lesson goes on and a camera is not recorded", gaps);
     let seconds = Family::<Labels, Counter<f64, AtomicU64>>::default();
     let samples = Family::<Labels, Counter>::default();

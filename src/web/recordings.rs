@@ -4,8 +4,9 @@
 //! calls, and each lesson's account. Only what goes on now is asked of the recording itself.
 
 use super::access::viewer;
-use super::staff::{Words, cause_name};
+use super::staff::Words;
 use super::{App, asset, blocking, error, internal};
+use crate::attention::names::cause_name;
 use crate::class::{ClassId, Span};
 use crate::clock::local;
 use crate::recording::{CameraRecording, Lesson, Plan, account_from, account_made};
@@ -79,7 +80,7 @@ async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Resu
     let days = ["星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日"];
     let english = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let at = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default();
-    let cause = |cause: GapCause| (crate::store::word(cause), cause_name(cause, words));
+    let cause = |cause: GapCause| (crate::store::word(cause), words.name(cause_name(cause)));
     let page = Page {
         room: app.config.appliance.room.clone(),
         date: date.to_string(),

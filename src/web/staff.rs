@@ -5,6 +5,7 @@
 use super::{App, asset, blocking, internal};
 use crate::attention::Attention;
 use crate::attention::chinese::chinese;
+use crate::attention::names::{Name, finding_name};
 use crate::camera::CameraState;
 use crate::checkin;
 use crate::class::{Role, Window, windows};
@@ -18,7 +19,7 @@ use axum::extract::{Query, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use evidence::record::{ClockQuality, FindingKind, GapCause, Method, WindowKind};
+use evidence::record::{ClockQuality, Method, WindowKind};
 use jiff::ZonedDateTime;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -56,6 +57,10 @@ impl Words {
 
     pub(super) fn t<'t>(&self, chinese: &'t str, english: &'t str) -> &'t str {
         if self.english { english } else { chinese }
+    }
+
+    pub(super) fn name(&self, (chinese, english): Name) -> &'static str {
+        self.t(chinese, english)
     }
 }
 
@@ -167,30 +172,13 @@ fn findings(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<FindingV
     let from = now.start_of_day().map_or(now.timestamp(), |start| start.timestamp());
     let rows = app.journal.store().read()?.findings(from, now.timestamp())?;
     let view = |row: crate::store::FindingRow| FindingView {
-        what: finding_name(row.what, words),
+        what: words.name(finding_name(row.what)),
         place: [row.camera, row.workstation].into_iter().flatten().collect::<Vec<_>>().join(" · "),
         time: row.start.to_zoned_datetime(now.time_zone().clone()).strftime("%H:%M:%S").to_string(),
         open: row.end.is_none(),
         thumbnail: row.thumbnail,
     };
     Ok(rows.into_iter().rev().take(FINDINGS).map(view).collect())
-}
-
-/// A finding in a word or two.
-fn finding_name(what: FindingKind, words: Words) -> &'static str {
-    match what {
-        FindingKind::Dark => words.t("画面过暗", "dark"),
-        FindingKind::OverExposed => words.t("画面过曝", "over-exposed"),
-        FindingKind::Blurred => words.t("画面模糊", "blurred"),
-        FindingKind::Frozen => words.t("画面静止", "frozen"),
-        FindingKind::Looped => words.t("画面循环", "looped"),
-        FindingKind::Covered => words.t("镜头被遮挡", "covered"),
-        FindingKind::Moved => words.t("摄像头移位", "camera moved"),
-        FindingKind::Replaced => words.t("画面不是本教室", "another place"),
-        FindingKind::WorkstationHidden => words.t("工位看不到", "workstation hidden"),
-        FindingKind::FewPeople => words.t("人数少于签到", "fewer people than checked in"),
-        FindingKind::NoRollCall => words.t("没有课前点名", "no roll call"),
-    }
 }
 
 fn classes(app: &App, words: Words, now: &ZonedDateTime) -> Result<Vec<ClassView>, crate::store::StoreError> {
@@ -344,21 +332,6 @@ fn log_view(status: &Status, words: Words, now: &ZonedDateTime) -> LogView {
         last: last.unwrap_or_else(|| words.t("从未", "never").into()),
         mark,
         state,
-    }
-}
-
-/// A gap's cause in a word or two, for legends and totals.
-pub(super) fn cause_name(cause: GapCause, words: Words) -> &'static str {
-    match cause {
-        GapCause::CameraAbsent => words.t("摄像头未连接", "camera absent"),
-        GapCause::CameraStalled => words.t("画面停滞", "camera stalled"),
-        GapCause::Network => words.t("网络中断", "network"),
-        GapCause::DiskFull => words.t("磁盘已满", "disk full"),
-        GapCause::WriteFailed => words.t("无法写入", "write failed"),
-        GapCause::ApplianceOff => words.t("设备关机", "appliance off"),
-        GapCause::ClockStep => words.t("时钟调整", "clock step"),
-        GapCause::OperatorStop => words.t("人工停止", "stopped by staff"),
-        GapCause::PlanLate => words.t("计划迟到", "plan came late"),
     }
 }
 

@@ -147,6 +147,49 @@ def playback(browser):
         page.close()
 
 
+def interrupted(browser):
+    """A file that is not what was recorded is told as that; a line that is cut for a while skips nothing, and accuses nobody."""
+    with stage("recordings") as (address, _, _process):
+        page = open_day(browser, address)
+        state = {"cut": False, "urls": []}
+
+        def answer(route):
+            url = route.request.url
+            if url not in state["urls"]:
+                state["urls"].append(url)
+            if state["urls"].index(url) == 2:  # the segment of 08:20:20
+                route.fulfill(status=409, content_type="application/json", body='{"error": "altered"}')
+            elif state["cut"]:
+                route.abort("connectionrefused")
+            else:
+                route.continue_()
+
+        page.route("**/recordings/media/*.mp4", answer)
+        page.evaluate("""() => {
+            window.notes = [];
+            new MutationObserver(() => notes.push(document.querySelector('#note').textContent)).observe(document.querySelector('#note'), { childList: true });
+        }""")
+        notes = lambda: page.evaluate("notes")
+        page.get_by_role("slider").focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("Enter")
+        identify(page)
+        playing_from(page, at(8, 20))
+        page.get_by_role("button", name="4×").click()
+        wait(lambda: wall(page) >= at(8, 20, 31), 60, "playback past what is altered")
+        told = [note for note in notes() if "08:20:20 的录像文件与记录不符" in note]
+        assert len(told) >= 2, "told when it could not be fetched, and when it should have been shown: " + str(notes())
+        assert not [note for note in notes() if "不需录像" in note], notes()
+        state["cut"] = True
+        before = len(notes())
+        wait(lambda: "无法读取，请稍候" in notes()[before:], 60, "told that nothing can be read")
+        page.wait_for_timeout(3000)
+        state["cut"] = False
+        wait(lambda: wall(page) >= at(8, 21, 50), 120, "playback after the line was cut")
+        assert not [note for note in notes()[before:] if "已跳过" in note or "不符" in note], notes()
+        page.close()
+
+
 def mute(browser):
     """A camera whose sound stops, and comes back: its pictures are all played, and no more is fetched than is played."""
     with stage("recordings") as (address, _, _process):
@@ -263,4 +306,4 @@ def own_segments(browser):
                 assert abs(picture - sound) < 0.5, streams
 
 
-TESTS = (timeline, playback, mute, media, own_segments)
+TESTS = (timeline, playback, interrupted, mute, media, own_segments)

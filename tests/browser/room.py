@@ -97,6 +97,16 @@ def workstations(browser):
         page.get_by_label("角点 1, 横 %").first.fill("12.5")
         page.keyboard.press("Tab")
         expect(page.locator("#state")).to_contain_text("尚未保存")
+        # Lists of corners that are open stay as they are while another polygon is chosen on the picture.
+        page.locator("summary").nth(1).click()
+        expect(page.locator("#list > li").nth(1)).to_have_class("chosen")
+        page.evaluate("document.querySelector('#list').firstChild.kept = true")
+        box = page.locator("#drawing").bounding_box()
+        page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.6 * box["height"])
+        expect(page.locator("#list > li").first).to_have_class("chosen")
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.querySelector('#list').firstChild.kept"), "the list was made anew"
+        assert page.locator("#list details[open]").count() == 2
         assert not errors, errors
         page.close()
 

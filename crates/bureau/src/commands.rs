@@ -4,6 +4,7 @@ use crate::folder::{Bureau, CA, CA_KEY, TOKEN};
 use crate::verify::shortened;
 use crate::{Limits, backup, export, export_class, init, register, review, serve, verify};
 use evidence::key::VerifyingKey;
+use evidence::verdict::Severity;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -191,15 +192,24 @@ fn list(dir: &Path) -> Done {
 
 fn look_through(dir: &Path) -> Done {
     let bureau = Bureau::open(dir)?;
+    let rows: Vec<_> = bureau.database.appliances()?.into_iter().filter(|row| row.size > 0).collect();
+    // All of them first: one tells of the others' lessons.
+    for row in &rows {
+        review::review(&bureau, row)?;
+    }
     let mut code = ExitCode::SUCCESS;
-    for row in bureau.database.appliances()?.into_iter().filter(|row| row.size > 0) {
-        let found = review::review(&bureau, &row)?;
+    for row in &rows {
+        let Some(found) = review::newest(&bureau, row)? else { continue };
         if found.failures > 0 {
             code = ExitCode::from(1);
         }
         println!("{}  {} records, {} failures, {} warnings", row.device, found.records, found.failures, found.warnings);
-        for finding in &found.findings {
-            let severity = if finding.is_failure { "failure" } else { "warning" };
+        for finding in found.notes().chain(found.problems()) {
+            let severity = match finding.severity {
+                Severity::Note => "note",
+                Severity::Warning => "warning",
+                Severity::Failure => "failure",
+            };
             println!("  {severity:8} {:20} {}", finding.code, finding.message);
         }
     }

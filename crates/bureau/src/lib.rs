@@ -16,6 +16,7 @@ mod push;
 mod recordings;
 mod register;
 mod review;
+mod rooms;
 mod server;
 mod setup;
 mod staff;

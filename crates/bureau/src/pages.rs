@@ -2,10 +2,11 @@
 //!
 //! Nothing on it runs or is loaded from elsewhere; what appliances have sent stands there as plain text.
 
-use crate::database::{Ahead, ApplianceRow, DatabaseError, RefusalRow, Review};
+use crate::database::{Ahead, ApplianceRow, DatabaseError, RefusalRow, Review, Reviewed};
 use crate::folder::Bureau;
 use crate::push::CLOCK_TOLERANCE_SECONDS;
 use crate::register::now;
+use crate::review::newest;
 use crate::server::{blocking, internal};
 use crate::staff::{not_looked_through, of_appliance};
 use crate::text::html;
@@ -13,7 +14,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{Html, IntoResponse, Response};
-use evidence::verdict::chinese;
+use evidence::verdict::{Severity, chinese};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
@@ -39,7 +40,7 @@ pub(crate) async fn status(State(bureau): State<Arc<Bureau>>) -> Result<Response
             appliances: database
                 .appliances()?
                 .into_iter()
-                .map(|row| database.review(&row).map(|review| (row, review)))
+                .map(|row| newest(bureau, &row).map(|review| (row, review)))
                 .collect::<Result<_, _>>()?,
             refusals: database.refusals(None, REFUSALS)?,
         };
@@ -55,7 +56,7 @@ pub(crate) async fn review(
     device: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Response> {
     let page = of_appliance(&bureau, device, |bureau, row| {
-        let review = bureau.database.review(row)?;
+        let review = newest(bureau, row)?;
         Ok(review.map(|review| review_page(bureau, row, &review)))
     });
     page.await?.map(answer).ok_or_else(not_looked_through)
@@ -185,11 +186,16 @@ impl Shown<'_> {
                   <th scope=col>状态 <span lang=en>State</span><th scope=col class=n>记录 <span lang=en>Records</span>\
                   <th scope=col>最新记录 <span lang=en>Newest record</span>\
                   <th scope=col>最近签认 <span lang=en>Countersigned</span></thead><tbody>\n";
-        let mut rows: Vec<(Health, &ApplianceRow)> =
-            self.appliances.iter().map(|shown| (Health::of(shown, self.now), &shown.0)).collect();
-        rows.sort_by_key(|(health, _)| *health);
-        for (health, row) in rows {
+        let mut rows: Vec<(Health, &ApplianceRow, bool)> =
+            self.appliances.iter().map(|shown| (Health::of(shown, self.now), &shown.0, shown.1.is_some())).collect();
+        rows.sort_by_key(|(health, ..)| *health);
+        for (health, row, is_reviewed) in rows {
+            let device = html(&row.device);
             let place = place(row).unwrap_or_else(|| "地点未知".into());
+            let place = match is_reviewed {
+                true => format!("<a class=place href=\"/appliances/{device}\">{place}</a>"),
+                false => format!("<span class=place>{place}</span>"),
+            };
             let (class, state, english) = health.words();
             let newest = row.last_time.as_deref().map_or("—".into(), |time| self.text_time(time));
             let clock = match row.last_clock.as_deref() {
@@ -212,10 +218,9 @@ impl Shown<'_> {
             };
             let _ = writeln!(
                 page,
-                "<tr><td><span class=place>{place}</span><small><code>{}</code></small>\
+                "<tr><td>{place}<small><code>{device}</code></small>\
                  <td><span class=\"state {class}\">{state}</span><small lang=en>{english}</small>{unproven}\
                  <td class=n>{}<td class=t>{newest}{received}{clock}{ahead}<td class=t>{countersigned}",
-                html(&row.device),
                 grouped(row.size),
             );
         }
@@ -302,16 +307,37 @@ fn review_page(bureau: &Bureau, row: &ApplianceRow, review: &Review) -> String {
         page,
         "<body><header><h1>{place}<small>{}</small></h1><p><a href=\"/\">设备记录接收</a></p></header>\n<main>\
          <p><span class=\"state {class}\">{state}</span> <span class=en lang=en>{english}</span> {} 项不成立，{} 项需要说明；\
-         {} 条记录，{} 核验</p>\n<div class=card><table><thead><tr><th scope=col>性质 <span lang=en>Weight</span>\
-         <th scope=col class=n>记录 <span lang=en>Record</span><th scope=col>内容 <span lang=en>What</span></thead><tbody>",
+         {} 条记录，{} 核验</p>",
         html(&bureau.name),
         grouped(review.failures),
         grouped(review.warnings),
         grouped(review.records),
         time(&bureau.zone, review.time),
     );
-    for finding in &review.findings {
-        let (class, weight) = if finding.is_failure { ("bad", "不成立") } else { ("warn", "需要说明") };
+    let (notes, problems) = (review.notes().collect::<Vec<_>>(), review.problems().collect::<Vec<_>>());
+    if !notes.is_empty() {
+        findings(&mut page, "课程 <span lang=en>Lessons</span>", &notes, 0);
+    }
+    let left = (review.failures + review.warnings).saturating_sub(problems.len() as u64);
+    findings(&mut page, "核验结果 <span lang=en>What was found</span>", &problems, left);
+    page + "</main></body></html>\n"
+}
+
+/// A table of findings under its own heading. `left`: how many there are besides.
+fn findings(page: &mut String, heading: &str, findings: &[&Reviewed], left: u64) {
+    let _ = writeln!(page, "<h2>{heading}</h2>\n<div class=card>");
+    if findings.is_empty() {
+        *page += "<p>无 <span class=en lang=en>None</span></p></div>\n";
+        return;
+    }
+    *page += "<table><thead><tr><th scope=col>性质 <span lang=en>Weight</span>\
+              <th scope=col class=n>记录 <span lang=en>Record</span><th scope=col>内容 <span lang=en>What</span></thead><tbody>\n";
+    for finding in findings {
+        let (class, weight) = match finding.severity {
+            Severity::Failure => ("bad", "不成立"),
+            Severity::Warning => ("warn", "需要说明"),
+            Severity::Note => ("wait", "说明"),
+        };
         let _ = writeln!(
             page,
             "<tr><td><span class=\"state {class}\">{weight}</span><td class=n>{}<td>{}<small lang=en>{} <code>{}</code></small>",
@@ -321,7 +347,6 @@ fn review_page(bureau: &Bureau, row: &ApplianceRow, review: &Review) -> String {
             html(&finding.code),
         );
     }
-    let left = (review.failures + review.warnings).saturating_sub(review.findings.len() as u64);
     if left > 0 {
         let _ = writeln!(
             page,
@@ -329,7 +354,7 @@ fn review_page(bureau: &Bureau, row: &ApplianceRow, review: &Review) -> String {
             grouped(left)
         );
     }
-    page + "</tbody></table></div></main></body></html>\n"
+    *page += "</tbody></table></div>\n";
 }
 
 /// Class, Chinese, English.

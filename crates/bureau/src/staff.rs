@@ -4,6 +4,7 @@ use crate::database::{ApplianceRow, DatabaseError};
 use crate::folder::Bureau;
 use crate::pages;
 use crate::push::PushError;
+use crate::review;
 use crate::server::{App, blocking, error, internal};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -32,7 +33,7 @@ pub(crate) fn routes(bureau: Arc<Bureau>) -> Router<App> {
         .route("/v1/appliances/{id}/records", get(records))
         .route("/v1/appliances/{id}/checkpoint", get(checkpoint))
         .route("/v1/appliances/{id}/refusals", get(refusals))
-        .route("/v1/appliances/{id}/review", get(review))
+        .route("/v1/appliances/{id}/review", get(reviewed))
         .layer(from_fn_with_state(bureau, staff_only))
 }
 
@@ -109,11 +110,11 @@ async fn refusals(
     Ok(Json(list).into_response())
 }
 
-async fn review(
+async fn reviewed(
     State(bureau): State<Arc<Bureau>>,
     device: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Response> {
-    let review = of_appliance(&bureau, device, |bureau, row| bureau.database.review(row)).await?;
+    let review = of_appliance(&bureau, device, review::newest).await?;
     match review {
         Some(review) => Ok(Json(review).into_response()),
         None => Err(not_looked_through()),

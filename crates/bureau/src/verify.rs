@@ -8,6 +8,7 @@ use crate::text::clean;
 use evidence::checkpoint::{Checkpoint, Countersigned, Log, Signed, Witness};
 use evidence::jws::Verifier;
 use evidence::key::VerifyingKey;
+use evidence::record::Record;
 use evidence::tree::Frontier;
 use evidence::verdict::{Finding, LogVerifier, Severity, Verdict};
 use rayon::prelude::*;
@@ -70,10 +71,22 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     if folder.join(class::ABOUT).is_file() {
         return class::verify(folder, bureau_key);
     }
-    let Foundation { log, witness, checkpoints, receipts, findings } = Foundation::read(folder, bureau_key)?;
+    let foundation = Foundation::read(folder, bureau_key)?;
+    let mut lines = Lines::open(folder.join("records.jws"))?;
+    judge(foundation, || lines.next(), Some(folder), |_| {})
+}
+
+/// Judges a whole log, whose records `next` gives in batches, none at its end; and the recordings in `folder`, if it is one that
+/// has been exported. `take` is shown each record that verifies and is in its place.
+pub(crate) fn judge<E>(
+    foundation: Foundation,
+    mut next: impl FnMut() -> Result<Vec<String>, E>,
+    folder: Option<&Path>,
+    mut take: impl FnMut(&Record),
+) -> Result<Verdict, E> {
+    let Foundation { log, witness, checkpoints, receipts, findings } = foundation;
     let mut verifier = LogVerifier::new(log.key, &receipts, checkpoints);
     findings.into_iter().for_each(|finding| verifier.add(finding));
-    let mut lines = Lines::open(folder.join("records.jws"))?;
     let signatures = Verifier::new(log.key);
     let mut recordings = Recordings::default();
     let receipt = receipts.last();
@@ -84,7 +97,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
     };
     let mut is_countersigned = is_receipts(verifier.frontier());
     loop {
-        let batch = lines.next()?;
+        let batch = next()?;
         if batch.is_empty() {
             let since = Since::new(&receipts);
             recordings.judge(folder, &log.origin, &since).into_iter().for_each(|finding| verifier.add(finding));
@@ -94,6 +107,7 @@ pub fn verify(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Verdict
         for (jws, outcome) in batch.iter().zip(checked) {
             if let Some(record) = outcome.as_ref().ok().filter(|record| verifier.is_next(record)) {
                 recordings.take(record);
+                take(record);
             }
             verifier.push_checked(jws, outcome);
             is_countersigned |= is_receipts(verifier.frontier());
@@ -112,24 +126,28 @@ pub(crate) struct Foundation {
 }
 
 impl Foundation {
+    /// `notes`: as in `checkpoint.txt`.
+    pub fn new(log: Log, witness: Option<Witness>, notes: &str) -> Foundation {
+        let mut findings = Vec::new();
+        let (checkpoints, receipts) = checkpoints(notes, &log, witness.as_ref(), &mut findings);
+        Foundation { log, witness, checkpoints, receipts, findings }
+    }
+
     /// Reads `appliance.json` and `checkpoint.txt`.
     pub fn read(folder: &Path, bureau_key: Option<VerifyingKey>) -> Result<Foundation, VerifyError> {
         let appliance_path = folder.join("appliance.json");
         let content = |path: &Path, problem: String| VerifyError::Content { path: path.to_owned(), problem };
         let appliance: ApplianceFile = serde_json::from_str(&read(&appliance_path)?)
             .map_err(|error| content(&appliance_path, error.to_string()))?;
-        let log = Log::of(appliance.key);
-        let mut findings = Vec::new();
-        if appliance.device != log.origin {
-            findings.push(failure(
-                "wrong_key",
-                format!("appliance.json names {:?}, but its key is that of {}", appliance.device, log.origin),
-            ));
-        }
         let witness =
             appliance.bureau.zip(bureau_key.or(appliance.bureau_key)).map(|(name, key)| Witness { name, key });
         let notes = read(&folder.join("checkpoint.txt"))?;
-        let (checkpoints, receipts) = checkpoints(&notes, &log, witness.as_ref(), &mut findings);
+        let mut foundation = Foundation::new(Log::of(appliance.key), witness, &notes);
+        let Foundation { log, findings, .. } = &mut foundation;
+        if appliance.device != log.origin {
+            let message = format!("appliance.json names {:?}, but its key is that of {}", appliance.device, log.origin);
+            findings.insert(0, failure("wrong_key", message));
+        }
         if bureau_key.is_none() {
             findings.push(Finding {
                 severity: Severity::Warning,
@@ -140,7 +158,7 @@ impl Foundation {
                     .into(),
             });
         }
-        Ok(Foundation { log, witness, checkpoints, receipts, findings })
+        Ok(foundation)
     }
 }
 

@@ -1,7 +1,8 @@
 //! An evidence disc (录像光盘): recordings beside the log that vouches for them, and what it says that it holds.
 //!
 //! `disc.json` says which spans are meant to be on the disc; the last record of the disc's log, an `export`, holds its
-//! hash. What must be there follows from the records, and whether it is what was recorded from their hashes.
+//! hash. What must be there follows from the records, and whether it is what was recorded from their hashes. So it does for
+//! the pictures that records name by their SHA-256: cameras' references, and findings' small pictures.
 
 use crate::record::Segment;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const CLAIM: &str = "disc.json";
 /// The folder of the recordings.
 pub const RECORDINGS: &str = "recordings";
+/// The folder of the pictures that records name.
+pub const PICTURES: &str = "pictures";
 
 /// What a disc says that it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +60,12 @@ pub fn path_of(segment: &Segment) -> Option<String> {
     }
     let (date, time, offset) = (&segment.start[..10], &segment.start[11..23], &segment.start[23..]);
     Some(format!("{}/{date}/{date}T{}{}.mp4", segment.camera, time.replace(':', "-"), offset.replace(':', "")))
+}
+
+/// The name of a picture's file in the folder of the pictures. `None` when it is no SHA-256 (hex).
+pub fn picture_name(sha256: &str) -> Option<String> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (sha256.len() == 64 && sha256.bytes().all(is_hex)).then(|| format!("{sha256}.jpg"))
 }
 
 #[cfg(test)]

@@ -14,13 +14,16 @@ pub mod key;
 pub mod links;
 pub mod moments;
 pub mod note;
+pub mod people;
 pub mod record;
 pub mod reference;
 pub mod setup;
+pub mod sound;
 pub mod times;
 pub mod timetable;
 pub mod tree;
 pub mod verdict;
+pub mod zone;
 
 /// Lower-case hexadecimal, as all hashes are written in JSON.
 pub fn hex(bytes: &[u8]) -> String {

@@ -4,6 +4,7 @@
 //! An honest appliance writes no other. A deletion of what it does not name rightly would excuse recordings that are missing.
 
 use crate::record::{Archive, Data, Deletion, Finding as Found, Record, Rollcall, RollcallEvent, Segment};
+use crate::times::canonical;
 use crate::verdict::{Finding, Severity};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,7 +18,7 @@ pub struct Links {
     archived: HashSet<u64>,
     /// By the record of the beginning: findings that have not ended.
     findings: BTreeMap<u64, Found>,
-    /// Roll calls that have not ended: class and lesson.
+    /// Roll calls that have not ended: class and lesson, [`canonical`].
     rollcalls: Vec<(String, String)>,
     /// Records that do not verify. What they said, nobody can tell: what may hang on them is not judged.
     bad: BTreeSet<u64>,
@@ -85,8 +86,8 @@ impl Links {
             return None;
         };
         let is_same = |start: &Found| {
-            (start.what, &start.camera, &start.workstation, &start.class, &start.start)
-                == (finding.what, &finding.camera, &finding.workstation, &finding.class, &finding.start)
+            (start.what, &start.camera, &start.workstation, &start.class, canonical(&start.start))
+                == (finding.what, &finding.camera, &finding.workstation, &finding.class, canonical(&finding.start))
         };
         if self.bad.contains(&begun) {
             return None;
@@ -101,12 +102,12 @@ impl Links {
     }
 
     fn rollcall(&mut self, seq: u64, rollcall: &Rollcall) -> Option<Finding> {
-        let Rollcall { class, lesson, event, .. } = rollcall;
-        if *event == RollcallEvent::Started {
-            self.rollcalls.push((class.clone(), lesson.clone()));
+        let called = (rollcall.class.clone(), canonical(&rollcall.lesson));
+        if rollcall.event == RollcallEvent::Started {
+            self.rollcalls.push(called);
             return None;
         }
-        if let Some(at) = self.rollcalls.iter().rposition(|(its, start)| (its, start) == (class, lesson)) {
+        if let Some(at) = self.rollcalls.iter().rposition(|begun| *begun == called) {
             self.rollcalls.remove(at);
             return None;
         }
@@ -176,13 +177,19 @@ mod tests {
         }
 
         fn finding(&mut self, what: &str, begun: Option<u64>) -> Vec<&'static str> {
-            let at = "2026-11-24T08:00:00.000+08:00";
+            self.finding_at("2026-11-24T08:00:00.000+08:00", what, begun)
+        }
+
+        fn finding_at(&mut self, at: &str, what: &str, begun: Option<u64>) -> Vec<&'static str> {
             let end = begun.map(|_| at);
             self.take(Data::Finding(read(json!({"what": what, "start": at, "end": end, "begun": begun}))))
         }
 
         fn rollcall(&mut self, event: &str) -> Vec<&'static str> {
-            let lesson = "2026-11-24T08:00:00.000+08:00";
+            self.rollcall_of("2026-11-24T08:00:00.000+08:00", event)
+        }
+
+        fn rollcall_of(&mut self, lesson: &str, event: &str) -> Vec<&'static str> {
             self.take(Data::Rollcall(read(json!({
                 "class": "A", "lesson": lesson, "event": event, "by": "T1", "expected": 1, "present": 1,
             }))))
@@ -234,5 +241,22 @@ mod tests {
         log.bad();
         assert_eq!(log.finding("dark", Some(7)), [""; 0]);
         assert_eq!(log.rollcall("ended"), [""; 0]);
+    }
+
+    #[test]
+    fn what_ends_in_another_time_zone_had_begun_at_the_same_moment() {
+        let (before, after) = ("2026-11-24T00:00:00.000+00:00", "2026-11-24T08:00:00.000+08:00");
+        let mut log = Log::default();
+        log.finding_at(before, "dark", None);
+        log.rollcall_of(before, "started");
+        assert_eq!(log.finding_at(after, "dark", Some(0)), [""; 0]);
+        assert_eq!(log.rollcall_of(after, "ended"), [""; 0]);
+        log.finding_at(before, "dark", None);
+        log.rollcall_of(before, "started");
+        let other = "2026-11-24T00:00:00.000+08:00";
+        assert_eq!(log.finding_at(other, "dark", Some(4)), ["broken_finding"], "alike but for the offset");
+        assert_eq!(log.rollcall_of(other, "ended"), ["broken_rollcall"]);
+        log.rollcall_of("today", "started");
+        assert_eq!(log.rollcall_of("today", "ended"), [""; 0], "no time, and the same");
     }
 }

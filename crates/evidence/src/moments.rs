@@ -86,6 +86,16 @@ impl Moments {
         Moments(left)
     }
 
+    /// Those that are in `span`: found by their time, whatever their number.
+    pub fn within(&self, span: &Range<Timestamp>) -> Moments {
+        let (from, until) = (span.start.as_millisecond(), span.end.as_millisecond());
+        let first = self.0.partition_point(|(_, end)| *end <= from);
+        let near = self.0[first..].iter().take_while(|(start, _)| *start < until);
+        Moments(
+            near.map(|(start, end)| (from.max(*start), until.min(*end))).filter(|(start, end)| start < end).collect(),
+        )
+    }
+
     /// Takes these moments out; tells how long those were that were in, ms.
     pub fn take(&mut self, taken: &Moments) -> i64 {
         let before = self.length();
@@ -119,6 +129,10 @@ mod tests {
             prop_assert_eq!(mine.common(&other).length(), both);
             prop_assert_eq!(mine.with(&other).length(), mine.length() + other.length() - both);
             prop_assert_eq!(mine.without(&other).length(), mine.length() - both);
+            for (from, until) in &others {
+                let at = |ms: &i64| Timestamp::from_millisecond(*ms).expect("in range");
+                prop_assert_eq!(mine.within(&(at(from)..at(until))), mine.common(&moments(&[(*from, *until)])));
+            }
             prop_assert_eq!(mine.take(&other), both);
             prop_assert_eq!(mine.common(&other).length(), 0);
         }

@@ -42,6 +42,11 @@ pub(crate) fn last_moment(data: &Data) -> Option<&str> {
     }
 }
 
+/// A time in one of the ways that the same moment may be written in, with whatever offset; what is no time, as it is.
+pub(crate) fn canonical(time: &str) -> String {
+    time.parse::<Timestamp>().map_or_else(|_| time.to_owned(), |moment| moment.to_string())
+}
+
 /// The wall clock's reading in an RFC 3339 time, where that was.
 fn local(time: &str) -> Option<DateTime> {
     let pieces = Pieces::parse(time).ok()?;

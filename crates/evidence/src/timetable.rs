@@ -27,11 +27,16 @@ const NOTICE: SignedDuration = SignedDuration::from_hours(24);
 /// Lessons named in one finding.
 const NAMED: usize = 5;
 
+/// By name, the cameras that were recorded at the newest start: the record of the start since which they have been at each.
+type Recorded = BTreeMap<String, u64>;
+
 /// Holds the lessons of a log's plans against their accounts. Takes the log's records, or those of a class, one by one, in
 /// order.
 #[derive(Default)]
 pub struct Timetable {
     classes: BTreeMap<String, Class>,
+    /// None: that the records do not tell, as those of a class.
+    recorded: Recorded,
     /// A record was no good: what is missing may have been in it.
     is_blind: bool,
 }
@@ -44,9 +49,9 @@ impl Timetable {
             return Vec::new();
         }
         match &record.data {
-            Data::Plan(plan) => self.plan(record.seq, now, plan),
+            Data::Plan(plan) => self.plan(record, now, plan),
             Data::Lesson(lesson) => match self.classes.get_mut(&lesson.class) {
-                Some(class) => class.lesson(&lesson.class, record.seq, lesson),
+                Some(class) => class.lesson(&lesson.class, record.seq, lesson, &self.recorded),
                 None => Vec::new(),
             },
             Data::Closing(closing) => {
@@ -54,6 +59,13 @@ impl Timetable {
                 class.and_then(|class| class.close(&closing.class, record.seq, now)).into_iter().collect()
             }
             Data::Coverage(coverage) => self.coverage(record.seq, coverage).into_iter().collect(),
+            Data::Appliance(event) if event.event == "started" => {
+                let before = std::mem::take(&mut self.recorded);
+                let recorded = event.cameras.iter().filter(|camera| camera.recorded).map(|camera| camera.name.clone());
+                let since = |name: &String| before.get(name).copied().unwrap_or(record.seq);
+                self.recorded = recorded.map(|name| (name.clone(), since(&name))).collect();
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
@@ -102,11 +114,11 @@ impl Timetable {
         found
     }
 
-    fn plan(&mut self, seq: u64, now: Timestamp, plan: &Plan) -> Vec<Finding> {
+    fn plan(&mut self, record: &Record, now: Timestamp, plan: &Plan) -> Vec<Finding> {
         let name = &plan.class;
         let before = self.classes.remove(name);
         let mut found: Vec<Finding> = before.iter().flat_map(|before| before.untold(name)).collect();
-        let class = self.classes.entry(name.clone()).or_insert(Class::new(seq, now, plan.lessons, before));
+        let class = self.classes.entry(name.clone()).or_insert(Class::new(record, now, plan.lessons, before));
         found.extend(class.settle(name));
         found
     }
@@ -131,7 +143,10 @@ impl Timetable {
             })
         };
         let is_camera = |name: &&String| !coverage.cameras.iter().any(|told| told.camera == **name);
-        left_out.extend(named("cameras", lesson.cameras.iter().filter(is_camera).collect()));
+        // Which all are that are recorded, the starts tell; of those that one has taken out since, it tells itself.
+        let all = self.recorded.iter().filter(|(_, since)| lesson.cameras.is_empty() && **since < lesson.seq);
+        let cameras = lesson.cameras.iter().chain(all.map(|(name, _)| name));
+        left_out.extend(named("cameras", cameras.filter(is_camera).collect()));
         let is_workstation = |name: &&String| !coverage.workstations.iter().any(|told| told.workstation == **name);
         left_out.extend(named("workstations", lesson.workstations.iter().filter(is_workstation).collect()));
         (!left_out.is_empty()).then(|| {

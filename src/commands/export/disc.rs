@@ -1,7 +1,9 @@
 //! `rollcall export recording`: an evidence disc (录像光盘). Recordings, the log that vouches for them, and an index
 //! that opens in any browser and plays in any player.
 
+use super::shown::{FindingLine, LessonLine, ReferenceLine, Shown};
 use super::{export_log_with, hint, make_folder};
+use crate::attention::names::cause_name;
 use crate::class::{ClassId, Span};
 use crate::config::Config;
 use crate::journal::Journal;
@@ -11,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use askama::Template;
 use evidence::disc::{CLAIM, Claim, ClaimedSpan, RECORDINGS, path_of};
 use evidence::jws::read_unverified;
-use evidence::record::{Data, GapCause, Viewing, ViewingKind};
+use evidence::record::{Data, Viewing, ViewingKind};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +79,9 @@ struct Index {
     room: String,
     device: String,
     class: Option<String>,
+    lessons: Vec<LessonLine>,
+    references: Vec<ReferenceLine>,
+    findings: Vec<FindingLine>,
     segments: Vec<Row>,
     gaps: Vec<GapLine>,
 }
@@ -96,7 +101,7 @@ struct GapLine {
     camera: String,
     start: String,
     end: String,
-    cause: &'static str,
+    cause: String,
     seq: u64,
 }
 
@@ -171,7 +176,9 @@ impl Wanted<'_> {
         write(&folder.join(CLAIM), &claim)?;
         // Before anything is taken: what fails half-way was taken all the same.
         journal_taking(config, journal, self)?;
-        let size = export_log_with(journal, folder, &self.dated, Some(&evidence::sha256_hex(claim.as_bytes())))?;
+        let mut shown = Shown::new(&self.cameras, &self.spans, self.request.class.as_deref());
+        let claim = evidence::sha256_hex(claim.as_bytes());
+        let size = export_log_with(journal, folder, &self.dated, Some(&claim), |record| shown.take(record))?;
         // A camera that goes on recording closes segments meanwhile. All that the disc's log tells of belongs on it.
         let (segments, gaps) = self.recorded(journal, size)?;
 
@@ -180,11 +187,12 @@ impl Wanted<'_> {
             rows.push(copy(config, journal, segment, size, folder, &mut disc)?);
         }
         rows.sort_by(|a, b| (&a.camera, &a.start).cmp(&(&b.camera, &b.start)));
+        disc.problems.extend(shown.copy_pictures(journal, folder)?);
         let gap_line = |gap: GapRow| GapLine {
             camera: gap.camera,
             start: journal.time_text(gap.start),
             end: journal.time_text(gap.end),
-            cause: cause_words(gap.cause),
+            cause: format!("{} {}", cause_name(gap.cause).0, cause_name(gap.cause).1),
             seq: gap.seq,
         };
         let index = Index {
@@ -193,6 +201,9 @@ impl Wanted<'_> {
             room: config.appliance.room.clone(),
             device: journal.log().origin.clone(),
             class: self.request.class.clone(),
+            lessons: shown.lesson_lines(),
+            references: shown.reference_lines(folder),
+            findings: shown.finding_lines(folder),
             segments: rows,
             gaps: gaps.into_iter().map(gap_line).collect(),
         };
@@ -318,27 +329,16 @@ fn write(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn cause_words(cause: GapCause) -> &'static str {
-    match cause {
-        GapCause::CameraAbsent => "摄像头未连接 camera absent",
-        GapCause::CameraStalled => "摄像头没有画面 camera stalled",
-        GapCause::Network => "网络不通 network",
-        GapCause::DiskFull => "磁盘已满 disk full",
-        GapCause::WriteFailed => "录像无法写入 write failed",
-        GapCause::ApplianceOff => "设备未运行 appliance off",
-        GapCause::ClockStep => "时钟被调整 clock step",
-        GapCause::OperatorStop => "人工停止 operator stop",
-        GapCause::PlanLate => "计划导入时课程已开始 plan late",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::TestClock;
+    use crate::journal::NewFinding;
+    use crate::picture::Picture;
+    use crate::store::FindingRow;
     use evidence::checkpoint::Witness;
     use evidence::key::SigningKey;
-    use evidence::record::{Segment, Sound, VideoCodec};
+    use evidence::record::{FindingKind, MarkedWorkstation, Segment, Sound, VideoCodec};
     use std::sync::Arc;
 
     /// A minute of recording, as the recorder would leave it.
@@ -375,12 +375,11 @@ mod tests {
         put.expect("appended");
     }
 
-    #[test]
-    fn a_segment_that_is_closed_while_a_disc_of_today_is_written_is_on_it() {
-        let folder = tempfile::tempdir().expect("a folder");
+    /// An appliance at 8:02:30 in its room on 24 November, and the bureau that it is registered with.
+    fn appliance(folder: &Path) -> (Config, Journal, SigningKey, Witness) {
         let text = "[appliance]\nsite = \"site\"\nroom = \"301\"\nstate_dir = \"state\"\n";
-        fs::write(folder.path().join("rollcall.toml"), text).expect("written");
-        let config = Config::load(&folder.path().join("rollcall.toml")).expect("a config");
+        fs::write(folder.join("rollcall.toml"), text).expect("written");
+        let config = Config::load(&folder.join("rollcall.toml")).expect("a config");
         let clock = Arc::new(TestClock::at("2026-11-24T00:02:30Z".parse().expect("a time")));
         let state = &config.appliance.state_dir;
         let journal = Journal::initialise(state, "site", "301", clock, config.timezone()).expect("made");
@@ -390,12 +389,28 @@ mod tests {
         let write = journal.store().begin().expect("begun");
         write.set_registration(&crate::store::Registration { url, name, key }).expect("set");
         write.commit().expect("on disk");
-        record(&config, &journal, "2026-11-24T00:00:00Z");
-        let signed = journal.checkpoint(journal.size()).expect("signed");
-        let receipt = signed.countersign(&witness.name, &bureau, 1_795_478_000).expect("countersigned");
-        journal.keep_receipt(&receipt.to_text(), &witness).expect("kept");
+        (config, journal, bureau, witness)
+    }
 
-        let request = DiscRequest { date: "2026-11-24".parse().expect("a date"), class: None, camera: None };
+    /// The bureau countersigns all that there is.
+    fn countersign(journal: &Journal, bureau: &SigningKey, witness: &Witness) {
+        let signed = journal.checkpoint(journal.size()).expect("signed");
+        let receipt = signed.countersign(&witness.name, bureau, 1_795_478_000).expect("countersigned");
+        journal.keep_receipt(&receipt.to_text(), witness).expect("kept");
+    }
+
+    fn whole_day() -> DiscRequest {
+        DiscRequest { date: "2026-11-24".parse().expect("a date"), class: None, camera: None }
+    }
+
+    #[test]
+    fn a_segment_that_is_closed_while_a_disc_of_today_is_written_is_on_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, journal, bureau, witness) = appliance(folder.path());
+        record(&config, &journal, "2026-11-24T00:00:00Z");
+        countersign(&journal, &bureau, &witness);
+
+        let request = whole_day();
         let wanted = Wanted::of(&config, &journal, &request).expect("there is a recording");
         record(&config, &journal, "2026-11-24T00:01:00Z");
         let out = folder.path().join("disc");
@@ -403,5 +418,59 @@ mod tests {
         assert_eq!((disc.segments, disc.problems), (2, Vec::new()));
         let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
         assert!(verdict.verified, "{verdict}");
+    }
+
+    #[test]
+    fn a_disc_shows_where_workstations_are_marked_and_what_was_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, journal, bureau, witness) = appliance(folder.path());
+        let picture = |width| Picture::black(width, 48).to_jpeg(80).expect("encodes");
+        let mark = |workstation: &str| MarkedWorkstation {
+            workstation: workstation.into(),
+            polygon: vec![[0.1, 0.2], [0.3, 0.2], [0.2, 0.5]],
+        };
+        // Both have held on that day.
+        journal.set_reference("back", &picture(64), &[mark("A9")], "appliance").expect("set");
+        journal.set_reference("back", &picture(80), &[mark("A1"), mark("<A2>")], "staff:T1").expect("set");
+        record(&config, &journal, "2026-11-24T00:00:00Z");
+        let begin = |camera: &str, start: &str| {
+            let new = NewFinding {
+                what: FindingKind::Covered,
+                camera: Some(camera.into()),
+                workstation: None,
+                class: None,
+                start: start.parse().expect("a time"),
+                measured: BTreeMap::new(),
+            };
+            journal.begin_finding(new, Some(format!("{camera} {start}").as_bytes())).expect("begun")
+        };
+        let end = |row: &FindingRow, end: &str| {
+            journal.leave_finding(row, end.parse().expect("a time"), BTreeMap::new()).expect("ended");
+        };
+        let yesterday = begin("back", "2026-11-23T00:00:00Z");
+        end(&yesterday, "2026-11-23T00:01:00Z");
+        end(&begin("back", "2026-11-24T00:00:10Z"), "2026-11-24T00:00:50Z");
+        begin("another", "2026-11-24T00:00:10Z");
+        countersign(&journal, &bureau, &witness);
+
+        let out = folder.path().join("disc");
+        let disc = export_recording(&config, &journal, &whole_day(), &out).expect("written");
+        assert_eq!(disc.problems, Vec::<String>::new());
+        let index = fs::read_to_string(out.join("index.html")).expect("there");
+        let expected = [
+            r#"<polygon points="10.00,20.00 30.00,20.00 20.00,50.00"/>"#,
+            r#"<span style="left:20.00%;top:30.00%">A1</span>"#,
+            "教师 teacher T1",
+            "<td>镜头被遮挡 covered</td><td>back</td><td>2026-11-24T08:00:10.000+08:00</td>\
+             <td>2026-11-24T08:00:50.000+08:00（检查已停止，未确认恢复 not seen to be over）</td>",
+        ];
+        assert!(expected.iter().all(|part| index.contains(part)) && !index.contains("<A2>"), "{index}");
+        assert!(!index.contains("another") && index.matches("<td>镜头").count() == 1, "{index}");
+        assert!(index.matches("<figure>").count() == 2 && index.contains(">A9<"), "{index}");
+        let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
+        assert!(verdict.verified, "{verdict}");
+        let told = |code: &str| verdict.findings.iter().filter(|finding| finding.code == code).count();
+        assert_eq!((told("pictures"), told("missing_picture")), (1, 0), "{verdict}");
+        assert!(verdict.to_string().contains("3 of 3 pictures are exactly those of their records"), "{verdict}");
     }
 }

@@ -2,12 +2,14 @@
 //! RFC 7515, RFC 6962 and C2SP checkpoints. docs/evidence.md describes the folder.
 
 mod disc;
+mod shown;
 
 use super::appliance;
 use super::export_class::{ExportClassArgs, export_class};
 use crate::journal::Journal;
 use crate::store::{Reader, Receipt, Registration, StoreError};
 use anyhow::{Context, Result, ensure};
+use evidence::jws::SignedRecord;
 use evidence::times::to_export;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -69,15 +71,21 @@ fn hint(journal: &Journal, folder: &Path) -> Result<String, StoreError> {
 /// The log says that it was exported, as its last record in the folder.
 pub fn export_log(journal: &Journal, folder: &Path) -> Result<u64> {
     make_folder(folder)?;
-    export_log_with(journal, folder, &[], None)
+    export_log_with(journal, folder, &[], None, |_| ())
 }
 
 /// As [`export_log`], with the oldest receipt over each of these records as well: they tell since when it was fixed.
 ///
-/// `claim`: for an evidence disc, the SHA-256 (hex) of its `disc.json`.
-fn export_log_with(journal: &Journal, folder: &Path, dated: &[u64], claim: Option<&str>) -> Result<u64> {
+/// `claim`: for an evidence disc, the SHA-256 (hex) of its `disc.json`. `take` is given each record that is written.
+fn export_log_with(
+    journal: &Journal,
+    folder: &Path,
+    dated: &[u64],
+    claim: Option<&str>,
+    take: impl FnMut(&SignedRecord),
+) -> Result<u64> {
     let snapshot = Snapshot::take(journal, dated, claim)?;
-    snapshot.write(journal, folder)?;
+    snapshot.write(journal, folder, take)?;
     Ok(snapshot.size)
 }
 
@@ -108,7 +116,7 @@ impl Snapshot {
         Ok(Snapshot { size, notes, registration })
     }
 
-    fn write(&self, journal: &Journal, folder: &Path) -> Result<()> {
+    fn write(&self, journal: &Journal, folder: &Path, mut take: impl FnMut(&SignedRecord)) -> Result<()> {
         let mut written = 0;
         let mut records = Output::create(folder.join("records.jws"))?;
         while written < self.size {
@@ -117,6 +125,7 @@ impl Snapshot {
             ensure!(!rows.is_empty(), "the log has fewer records than it had: run `rollcall check`");
             for record in &rows {
                 records.line(record.as_str())?;
+                take(record);
             }
             written += rows.len() as u64;
         }
@@ -225,7 +234,7 @@ mod tests {
         assert!(countersign() > snapshot.size, "the newest receipt covers more than is written out");
         let out = folder.path().join("out");
         make_folder(&out).expect("made");
-        snapshot.write(&journal, &out).expect("written");
+        snapshot.write(&journal, &out, |_| ()).expect("written");
         let verdict = bureau::verify(&out, Some(bureau.verifying_key())).expect("readable");
         assert!(verdict.verified && verdict.records == snapshot.size, "{verdict}");
         let told = hint(&journal, &out).expect("reads");

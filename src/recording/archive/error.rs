@@ -30,6 +30,14 @@ pub enum ArchiveError {
         /// Why.
         source: std::io::Error,
     },
+    /// The recordings' disk is not there: nothing of them is lost.
+    #[error("{path}: {source}")]
+    NoRecordings {
+        /// Their folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The store.
     #[error("the archive's {key}: {problem}")]
     Remote {
@@ -44,11 +52,16 @@ pub enum ArchiveError {
         /// The object.
         key: String,
     },
-    /// Some objects; all else that was due is archived.
-    #[error("{objects} of the archive's objects failed, all else is archived; the first: {first}")]
+    /// Some objects.
+    #[error(
+        "{objects} of the archive's objects failed, {rest}; the first: {first}",
+        rest = if *is_given_up { "and not all that follows was tried" } else { "all else is archived" }
+    )]
     Objects {
         /// How many.
         objects: usize,
+        /// Whether what follows was left for the next try: too many had failed in a row, or a day's list.
+        is_given_up: bool,
         /// What the first has met with.
         first: Box<ArchiveError>,
     },

@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::store::{Amount, SegmentRow, StoreError};
 use evidence::record::{Archive, Data};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct Archiver {
     /// Read, and found not to be what was recorded; their length and time then, so that they are read again only when
     /// something has become of them.
     altered: HashMap<u64, Looks>,
+    /// Days and cameras that were given up when they were last tried: the others go before them.
+    given_up: BTreeSet<(String, String)>,
     /// Since when another process has archived at each try.
     busy_since: Option<Instant>,
     standing: Arc<Standing>,
@@ -76,6 +78,7 @@ impl Archiver {
             status,
             verified: HashSet::new(),
             altered: HashMap::new(),
+            given_up: BTreeSet::new(),
             busy_since: None,
         }))
     }
@@ -160,9 +163,10 @@ impl Archiver {
             None => Target::open(&self.settings)?,
         };
         let pace = Pace::new(self.settings.max_bytes_per_second, stop, self.standing.pulse.clone());
-        let mut turn = Turn { config, journal, target: &target, pace, unfit: Vec::new(), failed: Vec::new() };
+        let mut turn =
+            Turn { config, journal, target: &target, pace, unfit: Vec::new(), failed: Vec::new(), is_given_up: false };
         let result = target.check().and_then(|()| self.archive_days(&mut turn, &days));
-        let Turn { unfit, failed, .. } = turn;
+        let Turn { unfit, failed, is_given_up, .. } = turn;
         let has_failed =
             !failed.is_empty() || result.as_ref().is_err_and(|error| !matches!(error, ArchiveError::Stopped));
         if has_failed && matches!(target, Target::Folder(_)) {
@@ -174,39 +178,53 @@ impl Archiver {
         self.status.look(journal, &rows)?;
         let done = result?;
         // Only a pass that came to its end has seen them all.
-        let segments = unfit.len();
-        self.status.unfit = unfit.into_iter().next().map(|first| Unfit { segments, first });
+        if !is_given_up || !unfit.is_empty() {
+            let segments = unfit.len();
+            self.status.unfit = unfit.into_iter().next().map(|first| Unfit { segments, first });
+        }
         let objects = failed.len();
         match failed.into_iter().next() {
-            Some(first) if objects == 1 => Err(first),
-            Some(first) => Err(ArchiveError::Objects { objects, first: Box::new(first) }),
+            Some(first) if objects == 1 && !is_given_up => Err(first),
+            Some(first) => Err(ArchiveError::Objects { objects, is_given_up, first: Box::new(first) }),
             None => Ok(done),
         }
     }
 
-    /// The days in order, each camera's by itself. What fails of one holds up none of the others, unless all fails.
+    /// The days in order, each camera's by itself, and those that were given up before after all others. What fails of one
+    /// holds up none of the others, unless all fails.
     fn archive_days(
         &mut self,
         turn: &mut Turn<'_>,
         days: &BTreeMap<(String, String), Vec<SegmentRow>>,
     ) -> Result<Amount, ArchiveError> {
-        let (mut done, mut lost_days, mut left) = (Amount::default(), 0, None::<String>);
-        for ((date, camera), rows) in days {
+        self.given_up.retain(|day| days.contains_key(day));
+        let (mut done, mut lost_days) = (Amount::default(), 0);
+        let mut left: Option<String> = None;
+        let oldest = |left: &Option<String>, given_up: &BTreeSet<(String, String)>| {
+            left.iter().chain(given_up.first().map(|(date, _)| date)).min().cloned()
+        };
+        let (before, others): (Vec<_>, Vec<_>) = days.iter().partition(|(day, _)| self.given_up.contains(*day));
+        for (day, rows) in others.into_iter().chain(before) {
+            let (date, camera) = day;
             let is_due = |row: &SegmentRow| !self.altered.contains_key(&row.seq);
-            self.status.due = left.clone().or_else(|| rows.iter().any(is_due).then(|| date.clone()));
+            self.status.due = oldest(&left, &self.given_up).or_else(|| rows.iter().any(is_due).then(|| date.clone()));
             self.tell();
-            let day = self.day(turn, camera, date, rows)?;
-            done.segments += day.archived.segments;
-            done.bytes += day.archived.bytes;
-            if day.failed > 0 {
-                left = left.or_else(|| Some(date.clone()));
+            let Day { archived, failed, is_given_up } = self.day(turn, camera, date, rows)?;
+            done.segments += archived.segments;
+            done.bytes += archived.bytes;
+            if failed > 0 && left.as_ref().is_none_or(|left| date < left) {
+                left = Some(date.clone());
             }
-            lost_days = if day.is_given_up && day.archived.segments == 0 { lost_days + 1 } else { 0 };
+            match is_given_up {
+                true => drop(self.given_up.insert(day.clone())),
+                false => drop(self.given_up.remove(day)),
+            }
+            lost_days = if is_given_up && archived.segments == 0 { lost_days + 1 } else { 0 };
             if lost_days == FAILURES {
                 break;
             }
         }
-        self.status.due = left;
+        self.status.due = oldest(&left, &self.given_up);
         Ok(done)
     }
 
@@ -236,6 +254,7 @@ impl Archiver {
         let finished = self.finish(turn, camera, date, &whole);
         result?;
         let is_given_up = in_a_row == FAILURES || finished.is_err();
+        turn.is_given_up |= is_given_up;
         let archived = match finished {
             Ok(()) => amount(&whole),
             Err(error) if error.is_of_an_object() => {
@@ -250,13 +269,16 @@ impl Archiver {
 
     /// Makes sure that the archive holds a segment, and reads it back. `false`: the file here is not what was recorded.
     fn copy(&mut self, turn: &mut Turn<'_>, row: &SegmentRow) -> Result<bool, ArchiveError> {
-        if self.verified.contains(&row.seq) {
-            return Ok(true);
-        }
         let Turn { config, journal, target, pace, .. } = turn;
         let expected = (row.bytes, row.sha256.clone());
         let key = format!("{}/{}", journal.log().origin, row.path);
-        let is_there = target.length(&key)? == Some(row.bytes)
+        let is_long_enough = target.length(&key)? == Some(row.bytes);
+        // What was read back in an earlier pass need not be read again, but must be there: a store may have been set back.
+        if self.verified.remove(&row.seq) && is_long_enough {
+            self.verified.insert(row.seq);
+            return Ok(true);
+        }
+        let is_there = is_long_enough
             && match target.hash(&key, pace) {
                 Err(ArchiveError::Stopped) => return Err(ArchiveError::Stopped),
                 Err(error) => {
@@ -291,7 +313,7 @@ impl Archiver {
             self.altered.remove(&row.seq);
             return Ok(true);
         }
-        marker::check(root).map_err(|source| ArchiveError::Io { path: root.to_owned(), source })?;
+        marker::check(root).map_err(|source| ArchiveError::NoRecordings { path: root.to_owned(), source })?;
         let problem = found.err().map_or("it is not what was recorded".into(), |error| error.to_string());
         let is_known = self.altered.contains_key(&row.seq);
         self.altered.insert(row.seq, looks.unwrap_or((0, SystemTime::UNIX_EPOCH)));
@@ -337,6 +359,8 @@ struct Turn<'t> {
     unfit: Vec<String>,
     /// What objects have met with.
     failed: Vec<ArchiveError>,
+    /// Whether not all that was due was tried.
+    is_given_up: bool,
 }
 
 /// What became of one camera's day.

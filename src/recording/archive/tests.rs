@@ -117,7 +117,8 @@ fn three_failures_in_a_row_end_a_days_turn_and_three_such_days_the_pass() {
     }
     house.record(17, 6, 1000);
     let error = house.run().expect_err("objects fail");
-    assert!(matches!(error, ArchiveError::Objects { objects: 3, .. }), "{error}");
+    assert!(matches!(error, ArchiveError::Objects { objects: 3, is_given_up: true, .. }), "{error}");
+    assert!(error.to_string().contains("failed, and not all that follows was tried; the first: "), "{error}");
     assert_eq!(house.waiting(), 5, "what came before them is archived, and so is the next day");
 
     for day in [17, 18, 19] {
@@ -129,6 +130,28 @@ fn three_failures_in_a_row_end_a_days_turn_and_three_such_days_the_pass() {
     let error = house.run().expect_err("the archive seems to be away");
     assert!(matches!(error, ArchiveError::Objects { objects: 9, .. }), "{error}");
     assert_eq!((house.waiting(), house.archiver.status().due.as_deref()), (15, Some("2026-11-16")));
+
+    // Days that fail for good hold up no later one for good.
+    house.run().expect_err("the archive seems to be away");
+    assert_eq!((house.waiting(), house.archiver.status().due.as_deref()), (14, Some("2026-11-16")));
+}
+
+#[test]
+fn what_was_read_back_in_a_pass_that_failed_is_looked_for_again() {
+    let mut house = House::new();
+    let (whole, blocked) = (house.record(20, 0, 1000), house.record(20, 1, 1000));
+    let manifest = whole.with_file_name("manifest.json");
+    block(&blocked);
+    block(&manifest);
+    house.run().expect_err("neither the second object nor the list can be written");
+    assert_eq!(house.waiting(), 2);
+    // The store is set back to what it was before.
+    for path in [&blocked, &manifest] {
+        fs::remove_dir_all(path).expect("removed");
+    }
+    fs::remove_file(&whole).expect("removed");
+    assert_eq!(house.run().expect("archived"), 2);
+    assert!(whole.is_file() && blocked.is_file());
 }
 
 #[test]

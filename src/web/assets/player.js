@@ -11,9 +11,12 @@ const TELL_MS = 20_000; // the appliance is told that somebody still looks
 const BREAK_MS = 500; // a shorter hole between segments is none that anybody sees
 const HOLE_SECONDS = 1; // a shorter hole in what is buffered is jumped over at once, a longer one when playback is stuck there
 const MAX_SOUND_RATE = 2;
+const AGAIN_MS = 1000; // what could not be fetched is asked for again
+const MAX_TRIES = 4; // answers that a segment cannot be read; while there is no answer at all, it is asked for again and again
 
 export class Player {
-  // `on` has time(wall), jump(from, until), skipped(wall, why), unsupported(codec), ended(), identify() → promise of truth.
+  // `on` has time(wall), jump(from, until), skipped(wall, why: gone, altered, unreadable or undecodable), waiting(),
+  // unsupported(codec), ended(), identify() → promise of truth.
   constructor(video, on) {
     Object.assign(this, { video, on, segments: [], run: null, rate: 1, picture: 0.04, told: 0, current: null });
     video.addEventListener("ended", () => this.atEnd());
@@ -55,7 +58,7 @@ export class Player {
     }
     this.close();
     const source = new MediaSource();
-    const run = { source, buffer: null, type: null, entries: [], next: at, fetched, pieces: null, busy: false, begin: (moment - segment.start) / 1000, abort: new AbortController() };
+    const run = { source, buffer: null, type: null, entries: [], next: at, fetched, pieces: null, passed: [], busy: false, begin: (moment - segment.start) / 1000, abort: new AbortController() };
     this.run = run;
     this.video.src = run.address = URL.createObjectURL(source);
     await new Promise((resolve) => source.addEventListener("sourceopen", resolve, { once: true }));
@@ -121,7 +124,7 @@ export class Player {
         if (!run.pieces) {
           const bytes = run.fetched?.seq === segment.seq ? run.fetched.bytes : await this.fetch(segment, run);
           if (this.run !== run) return;
-          if (bytes === "skip") { this.pass(run); continue; }
+          if (typeof bytes === "string") { this.passOver(run, bytes); continue; }
           if (bytes === null) return;
           run.fetched = { seq: segment.seq, bytes };
           const all = pieces(bytes);
@@ -144,19 +147,25 @@ export class Player {
     Object.assign(run, { next: run.next + 1, pieces: null, begin: 0 });
   }
 
-  // What cannot be fetched or decoded is passed over, and told; it is not asked for again and again.
+  // Goes on without a segment, and tells why: now, and when playback comes there.
+  passOver(run, why) {
+    const { start, end } = this.segments[run.next];
+    run.passed.push({ start, end, why });
+    this.on.skipped(start, why);
+    this.pass(run);
+  }
+
+  // What cannot be decoded is passed over; it is not tried again and again.
   failed(run, reason) {
     console.error(reason);
     if (this.run !== run) return;
     if (reason?.name === "QuotaExceededError") { run.wait = performance.now() + 2000; return; } // there is room when it has played on
-    const segment = this.segments[run.next];
     const next = this.segments[run.next + 1];
-    if (segment) this.on.skipped(segment.start, "altered");
+    this.passOver(run, "undecodable");
     if (!run.entries.length || this.video.error) {
       this.close();
       return next ? this.play(next.start) : this.on.ended();
     }
-    this.pass(run);
   }
 
   wants(run) {
@@ -165,20 +174,34 @@ export class Player {
     return end - this.video.currentTime < AHEAD_SECONDS * Math.max(1, this.rate / 2);
   }
 
+  // A segment's bytes; or why it is passed over; or null, when nothing more is to be played.
   async fetch(segment, run) {
-    for (let tries = 0; ; tries++) {
-      const answer = await fetch(`/recordings/media/${segment.seq}.mp4`, { signal: run.abort.signal });
-      if (answer.ok) return answer.arrayBuffer();
-      if (answer.status === 401) {
+    for (let tries = 0; this.run === run; ) {
+      const { status, bytes } = await this.answer(segment, run);
+      if (bytes) return bytes;
+      if (status === 404) return "gone";
+      if (status === 409) return "altered";
+      if (status === 401) {
         if (!(await this.on.identify())) { this.close(); this.on.ended(); return null; }
-      } else if (answer.status === 404 || answer.status === 409) {
-        this.on.skipped(segment.start, answer.status === 404 ? "gone" : "altered");
-        return "skip";
-      } else if (tries >= 3) {
-        throw new Error(`segment ${segment.seq}: ${answer.status}`);
-      } else {
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        continue;
       }
+      if (status !== null && ++tries === MAX_TRIES) return "unreadable";
+      this.on.waiting();
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+    return null;
+  }
+
+  // The status is null when there is no answer, as while the appliance starts.
+  async answer(segment, run) {
+    let status = null;
+    try {
+      const answer = await fetch(`/recordings/media/${segment.seq}.mp4`, { signal: run.abort.signal });
+      status = answer.status;
+      return { status, bytes: answer.ok ? await answer.arrayBuffer() : null };
+    } catch (reason) {
+      if (reason?.name === "AbortError") throw reason;
+      return { status, bytes: null };
     }
   }
 
@@ -225,7 +248,11 @@ export class Player {
     if (!run?.entries.length) return;
     const { video } = this;
     const entry = this.entryAt(video.currentTime);
-    if (this.current && entry !== this.current && entry.start - this.current.end > BREAK_MS) this.on.jump(this.current.end, entry.start);
+    if (this.current && entry !== this.current && entry.start - this.current.end > BREAK_MS) {
+      const passed = run.passed.find(({ start, end }) => start < entry.start && end > this.current.end);
+      if (passed) this.on.skipped(passed.start, passed.why);
+      else this.on.jump(this.current.end, entry.start);
+    }
     this.current = entry;
     // A decoder that has come to a hole is helped over it.
     const { buffered } = video;

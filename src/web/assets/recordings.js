@@ -37,9 +37,10 @@ const player = new Player($("#video"), {
   },
   jump: (from, until) => {
     const gap = cameraView(camera)?.gaps.find(({ start, end }) => start < until && end > from);
-    note(t("jumped", { from: timeline.clock(from), until: timeline.clock(until), cause: gap ? causes[gap.cause] : t("nothing") }));
+    note(t("jumped", { from: timeline.clock(from), until: timeline.clock(until), cause: gap ? causes[gap.cause] : timeline.stateAt(camera, from) }));
   },
   skipped: (wall, why) => note(t(why, { time: timeline.clock(wall) })),
+  waiting: () => note(t("disconnected")),
   unsupported: (codec) => note(t("unsupported", { codec })),
   ended: () => note(t("ended")),
   identify: async () => { const who = await ensureSession(); showViewer(who); return who !== null; },
@@ -115,6 +116,8 @@ function verdict({ verdict }) {
   const text = (key) => (one) => `${t(key, { name: one.name })} ${percent(one.shown_ms, one.required_ms)}${one.unknown_ms ? ` (${t("unexplained")} ${length(one.unknown_ms)})` : ""}`;
   const short = (key, all) => all.filter((one) => !isEnough(one)).map(text(key));
   const why = [...short("shown_by", verdict.cameras), ...short("workstation", verdict.workstations), ...(verdict.roll_call_recorded ? [] : [t("no_roll_call_recorded")])];
+  if (!verdict.cameras.length) why.push(t("no_camera"));
+  else if (!why.length && !verdict.workstations.length) why.push(t("no_workstations"));
   const enough = verdict.workstations.filter(isEnough).map(text("workstation"));
   const row = (head, mark, what, ...details) => element("tr", { className: "verdict" }, element("td"), Object.assign(element("td", { textContent: head }), { colSpan: 2 }), element("td", {}, element("span", { className: `mark ${mark}`, textContent: what })), element("td", { className: "wrap", textContent: details.join("；") || "—" }));
   const rows = [row(t("verdict"), verdict.complete ? "good" : "bad", t(verdict.complete ? "complete" : "incomplete"), ...(verdict.complete ? [] : why))];

@@ -89,11 +89,16 @@ function showTags() {
   }
 }
 
-function show() {
+// Which one is chosen, on the board and in the list.
+function showChosen() {
   drawShapes();
-  showTags();
   document.querySelectorAll(".corner").forEach((corner) => corner.remove());
   if (chosen && !drawing) $("#board").append(...chosen.corners.map((_, at) => cornerButton(chosen, at)));
+  [...$("#list").children].forEach((line, at) => line.classList.toggle("chosen", marked[at] === chosen));
+}
+
+function show() {
+  showTags();
   $("#board").classList.toggle("drawing", drawing !== null);
   for (const [id, hidden] of [["#add", drawing !== null], ["#undo", !drawing], ["#done", !drawing]]) $(id).hidden = hidden;
   $("#done").disabled = (drawing?.length ?? 0) < 3;
@@ -101,11 +106,12 @@ function show() {
   $("#planned").textContent = planned.length ? (missing.length ? `${t("planned")} ${missing.join("、")}` : t("all_marked")) : "";
   $("#names").replaceChildren(...missing.map((name) => element("option", { value: name })));
   list();
+  showChosen();
 }
 
 function choose(one) {
   chosen = one;
-  show();
+  showChosen();
 }
 
 $("#drawing").addEventListener("click", (event) => {
@@ -149,7 +155,7 @@ function list() {
 }
 
 function item(one, at, isOpen) {
-  const name = element("input", { value: one.name, maxLength: 32, ariaLabel: t("name"), onfocus: () => { if (chosen !== one) { chosen = one; drawShapes(); } } });
+  const name = element("input", { value: one.name, maxLength: 32, ariaLabel: t("name"), onfocus: () => { if (chosen !== one && !drawing) choose(one); } });
   name.setAttribute("list", "names");
   name.onchange = () => { one.name = name.value.trim(); changed(); };
   const remove = element("button", { type: "button", textContent: t("remove"), ariaLabel: `${t("remove")}: ${t("polygon", { name: one.name })}` });
@@ -168,8 +174,9 @@ function item(one, at, isOpen) {
   more.onclick = () => { const [first, last] = [one.corners[0], one.corners.at(-1)]; one.corners.push([round((first[0] + last[0]) / 2), round((first[1] + last[1]) / 2)]); chosen = one; changed(); };
   const details = element("details", { open: isOpen }, element("summary", { textContent: `${t("corners")} (${one.corners.length})` }), element("ul", { className: "corners" }, ...corners), more);
   details.dataset.at = at;
-  details.ontoggle = () => { if (details.open && chosen !== one) choose(one); };
-  return element("li", { className: one === chosen ? "chosen" : "" }, element("div", { className: "line" }, name, remove), details);
+  // By hand only: a list that is open when it is made anew tells of a toggle as well.
+  details.querySelector("summary").onclick = () => { if (!details.open && chosen !== one && !drawing) choose(one); };
+  return element("li", {}, element("div", { className: "line" }, name, remove), details);
 }
 
 // ——— pictures, loading, saving

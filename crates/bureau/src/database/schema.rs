@@ -4,7 +4,7 @@ use super::DatabaseError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What each version adds to the one before; `user_version` counts the steps that a file has had.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     // Files from before the version was counted have these already.
     "
 CREATE TABLE IF NOT EXISTS appliances (
@@ -52,6 +52,18 @@ ALTER TABLE appliances ADD COLUMN lead_seq INTEGER;
     // What the newest look through each whole log found, JSON.
     "
 CREATE TABLE reviews (appliance INTEGER PRIMARY KEY REFERENCES appliances (id), review TEXT NOT NULL) STRICT;
+",
+    // Of each log, which lessons it accounts for, and which its plans give to other rooms: by class and beginning (ms since
+    // the Unix epoch). Reviews have another form from here on; each log is looked through again.
+    "
+DELETE FROM reviews;
+CREATE TABLE accounted (
+    appliance INTEGER NOT NULL REFERENCES appliances (id), class TEXT NOT NULL, start INTEGER NOT NULL,
+    PRIMARY KEY (appliance, class, start)) STRICT, WITHOUT ROWID;
+CREATE INDEX accounted_lessons ON accounted (class, start);
+CREATE TABLE elsewhere (
+    appliance INTEGER NOT NULL REFERENCES appliances (id), class TEXT NOT NULL, start INTEGER NOT NULL,
+    ends INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (appliance, class, start)) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -3,34 +3,34 @@
 //! Where a file belongs follows from its signed record, and so does what must be in it. What a record says that was
 //! deleted is told apart from what is missing; what the disc does not claim to hold is not on it, and that is all.
 
+mod deletions;
 mod files;
 mod partial;
+mod pictures;
 mod runs;
 
 use crate::verify::time_of;
+use deletions::Deletions;
 use evidence::checkpoint::Countersigned;
-use evidence::disc::{CLAIM, Claim, RECORDINGS, path_of};
-use evidence::record::{Data, DeletionReason, Record, Segment};
+use evidence::disc::{CLAIM, Claim, PICTURES, RECORDINGS, path_of};
+use evidence::record::{Data, Record, Segment};
 use evidence::verdict::{Finding, Severity};
-use files::{claim, hash, is_recording, list};
-use jiff::{SignedDuration, Timestamp};
+use files::{Listed, claim, hash};
 use partial::Lessons;
+use pictures::Pictures;
 use rayon::prelude::*;
 use runs::{Remark, Runs};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 /// Folders within folders are followed this far: camera, date, and one to spare.
 const MAX_DEPTH: usize = 4;
-/// Receipts that are exported are no further apart than those that there were, and this.
-const RECEIPTS_APART: SignedDuration = SignedDuration::from_hours(25);
 /// Spans of a claim that are told one by one.
 const CLAIMS_TOLD: usize = 20;
 
 /// Between which receipts something must have happened.
 pub(crate) struct Since<'r> {
-    /// The newest last.
+    /// By size: the newest last.
     receipts: &'r [Countersigned],
 }
 
@@ -41,7 +41,7 @@ impl<'r> Since<'r> {
 
     /// The oldest receipt over record `seq`.
     fn covering(&self, seq: u64) -> Option<&'r Countersigned> {
-        self.receipts.iter().find(|receipt| receipt.checkpoint().size > seq)
+        self.receipts.get(self.receipts.partition_point(|receipt| receipt.checkpoint().size <= seq))
     }
 
     /// When what record `seq` vouches for can have changed.
@@ -57,19 +57,11 @@ impl<'r> Since<'r> {
 #[derive(Default)]
 pub(crate) struct Recordings {
     segments: BTreeMap<u64, Segment>,
-    /// Segments that a record says are archived.
-    archived: HashSet<u64>,
-    /// Segment → what the record of its deletion says.
-    deleted: BTreeMap<u64, Arc<Deleted>>,
+    deletions: Deletions,
     /// What the last record says of the disc that the log was written to: the SHA-256 (hex) of its claim.
     claim: Option<String>,
     lessons: Lessons,
-}
-
-struct Deleted {
-    seq: u64,
-    time: String,
-    reason: DeletionReason,
+    pictures: Pictures,
 }
 
 /// A file that was read: its SHA-256, or why it cannot be.
@@ -83,24 +75,20 @@ impl Recordings {
             _ => None,
         };
         self.lessons.take(record);
-        match &record.data {
-            Data::Segment(segment) => drop(self.segments.insert(record.seq, segment.clone())),
-            Data::Archive(archive) => self.archived.extend(&archive.segments),
-            Data::Deletion(deletion) => {
-                let (time, reason) = (record.time.clone(), deletion.reason);
-                let deleted = Arc::new(Deleted { seq: record.seq, time, reason });
-                // Nothing but what that camera had recorded by then: another deletion excuses nothing.
-                let is_its = |seq: &u64| self.segments.get(seq).is_some_and(|its| its.camera == deletion.camera);
-                let its = deletion.segments.iter().filter(|seq| is_its(seq));
-                self.deleted.extend(its.map(|segment| (*segment, deleted.clone())));
-            }
-            _ => {}
+        self.pictures.take(record);
+        self.deletions.take(record, &self.segments);
+        if let Data::Segment(segment) = &record.data {
+            self.segments.insert(record.seq, segment.clone());
         }
     }
 
-    /// Holds the files in `folder` against the records.
-    pub(crate) fn judge(&self, folder: &Path, device: &str, since: &Since<'_>) -> Vec<Finding> {
-        let mut found: Vec<Finding> = self.deleted_early(since).into_iter().collect();
+    /// What the records tell of deletions, and the files in `folder`, if there is one, against the records.
+    pub(crate) fn judge(&self, folder: Option<&Path>, device: &str, since: &Since<'_>) -> Vec<Finding> {
+        let mut found: Vec<Finding> = self.deletions.early(&self.segments, since).into_iter().collect();
+        let Some(folder) = folder else {
+            found.extend(self.deletions.gone(&self.segments, &self.lessons));
+            return found;
+        };
         let root = folder.join(RECORDINGS);
         let has_files = root.symlink_metadata().is_ok();
         let claim = match claim(&folder.join(CLAIM)) {
@@ -116,6 +104,7 @@ impl Recordings {
                 let message = format!("the records name {count} segments of recordings; none are in this folder");
                 found.push(finding(Severity::Note, "no_recordings", None, message));
             }
+            found.extend(self.deletions.gone(&self.segments, &self.lessons));
             return found;
         }
         let problem = match &claim {
@@ -136,18 +125,17 @@ impl Recordings {
         let problem = problem.map(|(code, message)| finding(Severity::Failure, code, None, message));
         found.extend(problem);
         let claim = claim.map(|claim| claim.claim);
-        let mut paths = Vec::new();
+        let (mut recordings, mut pictures) = (Listed::of("mp4"), Listed::of("jpg"));
         if has_files {
-            list(&root, MAX_DEPTH, &mut paths, &mut found);
+            recordings.list(&root, MAX_DEPTH, &mut found);
         }
-        let (paths, mut foreign): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_recording(path));
-        foreign.sort_unstable();
-        if let Some(first) = foreign.first() {
-            let (count, first) = (foreign.len(), first.strip_prefix(folder).unwrap_or(first).display());
-            let message = format!("{count} files are no recordings and were not looked at: the first, {first}");
-            found.push(finding(Severity::Warning, "foreign_file", None, message));
+        let pictures_root = folder.join(PICTURES);
+        if pictures_root.symlink_metadata().is_ok() {
+            pictures.list(&pictures_root, 1, &mut found);
         }
-        let files: HashMap<String, Contents> = paths
+        found.extend(foreign(folder, [recordings.foreign, pictures.foreign].concat()));
+        let files: HashMap<String, Contents> = recordings
+            .files
             .into_par_iter()
             .map(|path| {
                 let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
@@ -155,6 +143,7 @@ impl Recordings {
             })
             .collect();
         self.compare(&files, claim.as_ref(), since, &mut found);
+        found.extend(self.pictures.judge(pictures.files, claim.as_ref()));
         // The worst first: what is listed is limited.
         found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         found
@@ -191,7 +180,7 @@ impl Recordings {
                     partial.leave_out(segment);
                     None
                 }
-                None => Some(self.absent(*seq)),
+                None => Some(self.deletions.absent(*seq)),
             };
             runs.take(*seq, segment, &path, remark);
             known.insert(path);
@@ -265,52 +254,6 @@ impl Recordings {
             found.push(finding(Severity::Failure, "unknown_segment", None, message));
         }
     }
-
-    /// Why a segment's file is not where the disc claims it to be.
-    fn absent(&self, segment: u64) -> Remark {
-        let Some(deleted) = self.deleted.get(&segment) else {
-            let what = "is missing: the disc claims to hold this span, and no record says that it was deleted";
-            return Remark::failure("missing_segment", what.into()).dated();
-        };
-        let Deleted { seq, time, reason } = &**deleted;
-        let is_archived = self.archived.contains(&segment) && *reason != DeletionReason::Lost;
-        let (severity, code, what) = match reason {
-            DeletionReason::Lost => (
-                Severity::Warning,
-                "lost_segment",
-                format!("record {seq} of {time} says that its file was lost and staff have given it up"),
-            ),
-            reason => {
-                let reason = serde_json::to_value(reason).unwrap_or_default();
-                let reason = reason.as_str().unwrap_or_default();
-                let what = format!("record {seq} says that it was deleted at {time} ({reason})");
-                match is_archived {
-                    true => (Severity::Note, "deleted_segment", format!("{what}; the archive holds it")),
-                    false => (Severity::Warning, "deleted_unarchived", format!("{what}; no archive holds it")),
-                }
-            }
-        };
-        Remark { severity, code, what: format!("is not on this disc: {what}"), is_dated: false }
-    }
-
-    /// Deletions of what the bureau had not countersigned: the appliance deletes nothing before that. Receipts are thinned
-    /// out when they are exported, to one a day at most: less than a day tells nothing.
-    fn deleted_early(&self, since: &Since<'_>) -> Option<Finding> {
-        let latest = |deleted: &Deleted| deleted.time.parse::<Timestamp>().ok()?.checked_add(RECEIPTS_APART).ok();
-        let is_early = |(segment, deleted): &(&u64, &Arc<Deleted>)| match since.covering(**segment) {
-            None => true,
-            Some(receipt) => receipt.time().zip(latest(deleted)).is_some_and(|(receipt, latest)| receipt > latest),
-        };
-        let mut early = self.deleted.iter().filter(is_early).filter(|_| !since.receipts.is_empty());
-        let (segment, deleted) = early.next()?;
-        let Deleted { seq, time, .. } = &**deleted;
-        let (count, about) = (early.count() + 1, about(*segment, self.segments.get(segment)?));
-        let message = format!(
-            "{count} segments were deleted before the bureau had countersigned their records: the first, {about}, by record \
-             {seq} of {time}"
-        );
-        Some(finding(Severity::Warning, "deleted_early", Some(*seq), message))
-    }
 }
 
 fn about(seq: u64, segment: &Segment) -> String {
@@ -319,6 +262,17 @@ fn about(seq: u64, segment: &Segment) -> String {
 
 fn finding(severity: Severity, code: &'static str, seq: Option<u64>, message: String) -> Finding {
     Finding { severity, code, seq, message }
+}
+
+/// What lies beside recordings and pictures and is none, as one.
+fn foreign(folder: &Path, mut paths: Vec<PathBuf>) -> Option<Finding> {
+    paths.sort_unstable();
+    let first = paths.first()?;
+    let (count, first) = (paths.len(), first.strip_prefix(folder).unwrap_or(first).display());
+    let message = format!(
+        "{count} files or folders are neither recordings nor pictures and were not looked at: the first, {first}"
+    );
+    Some(finding(Severity::Warning, "foreign_file", None, message))
 }
 
 /// What the disc claims to hold: one finding for each span, whatever cameras it is of.

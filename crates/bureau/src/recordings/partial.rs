@@ -1,12 +1,12 @@
-//! Whether a disc holds all that was recorded of the lessons that it is of: whoever makes one may leave a camera out, or an
-//! hour, and claim no more than what is there.
+//! What recordings show of lessons. Whether a disc holds all that was recorded of those that it is of: whoever makes one may
+//! leave a camera out, or an hour, and claim no more than what is there.
 
 use super::finding;
 use evidence::disc::Claim;
 use evidence::record::{Data, Record, Segment};
 use evidence::verdict::{Finding, Severity};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Lessons that have an account in the log.
 #[derive(Default)]
@@ -49,6 +49,43 @@ impl Lessons {
         };
         Partial { lessons: self.lessons.iter().filter(is_meant).collect(), left_out: BTreeMap::new() }
     }
+
+    /// How many lessons these segments show something of, in words; `None` for none.
+    pub(super) fn shown_by<'s>(&self, segments: impl Iterator<Item = &'s Segment>) -> Option<String> {
+        let mut cameras: HashMap<&str, Spans> = HashMap::new();
+        for segment in segments {
+            if let (Ok(start), Ok(end)) = (segment.start.parse(), segment.end.parse()) {
+                cameras.entry(&segment.camera).or_default().push((start, end));
+            }
+        }
+        for spans in cameras.values_mut() {
+            spans.sort_unstable();
+            let mut latest = Timestamp::MIN;
+            for (_, end) in spans {
+                latest = latest.max(*end);
+                *end = latest;
+            }
+        }
+        let is_shown = |lesson: &&Lesson| {
+            let mut its = lesson.cameras.iter().filter_map(|camera| cameras.get(camera.as_str()));
+            its.any(|spans| touches(spans, lesson))
+        };
+        let shown: Vec<&Lesson> = self.lessons.iter().filter(is_shown).collect();
+        let Lesson { seq, class, start, .. } = shown.first()?;
+        // A lesson may have several accounts.
+        let count = shown.iter().map(|lesson| (&lesson.class, &lesson.start)).collect::<HashSet<_>>().len();
+        Some(format!(
+            "lessons that they show: {count}, the first of class {class} at {start} (its account: record {seq})"
+        ))
+    }
+}
+
+/// Spans of one camera, by their beginning; each ends where the last of them and of those before it does.
+type Spans = Vec<(Timestamp, Timestamp)>;
+
+fn touches(spans: &Spans, lesson: &Lesson) -> bool {
+    let before_its_end = spans.partition_point(|(start, _)| *start < lesson.end);
+    before_its_end.checked_sub(1).is_some_and(|last| spans[last].1 > lesson.from)
 }
 
 /// What of a disc's lessons it leaves out.

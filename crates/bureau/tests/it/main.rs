@@ -9,5 +9,6 @@ mod program;
 mod push;
 mod refusals;
 mod register;
+mod reviews;
 mod server;
 mod times;

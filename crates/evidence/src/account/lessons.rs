@@ -7,8 +7,8 @@ use super::figures::{
 };
 use super::{REQUIRED_SHARE, length_of, word};
 use crate::record::{CameraCoverage, Coverage, Data, Record};
+use crate::times::canonical;
 use crate::verdict::{Finding, Severity};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// Incomplete lessons that are listed one by one.
@@ -72,8 +72,7 @@ impl Lessons {
 
     fn account(&mut self, seq: u64, coverage: &Coverage) -> Option<Finding> {
         let lessons = self.classes.entry(coverage.class.clone()).or_default();
-        // The same moment may be written in several ways.
-        let start = coverage.start.parse::<Timestamp>().map_or(coverage.start.clone(), |start| start.to_string());
+        let start = canonical(&coverage.start);
         let before = lessons.remove(&start);
         self.listed -= usize::from(before.is_some_and(|before| before.lack.is_some()));
         let is_complete = coverage.complete && coverage.roll_call_recorded == Some(true) && is_shown(coverage);

@@ -138,7 +138,7 @@ pub struct Finding {
     /// What was measured, by name; units are in docs/coverage.md.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measured: BTreeMap<String, f64>,
-    /// SHA-256 (hex) of a small picture (JPEG) that stays on the appliance.
+    /// SHA-256 (hex) of a small picture (JPEG) that stays on the appliance, and goes onto evidence discs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
 }
@@ -206,7 +206,7 @@ impl FindingKind {
 pub struct Reference {
     /// The camera.
     pub camera: String,
-    /// SHA-256 (hex) of the picture (JPEG), which stays on the appliance.
+    /// SHA-256 (hex) of the picture (JPEG), which stays on the appliance, and goes onto evidence discs.
     pub picture: String,
     /// The workstations in it.
     pub workstations: Vec<MarkedWorkstation>,

@@ -1,8 +1,8 @@
 //! What the plans of one class demand: the newest, and what it takes over of those before.
 
-use super::SLACK;
 use super::due::{Due, Listed, listed};
-use crate::record::Lesson;
+use super::{Recorded, SLACK};
+use crate::record::{ClockQuality, Lesson, Record};
 use crate::verdict::Finding;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ pub(super) struct Class {
     /// The newest plan.
     pub plan: u64,
     pub came: Timestamp,
+    /// Whether anything vouches for the clock that says when it came.
+    is_clock_set: bool,
     /// Lessons, as the plan counts them.
     announced: u64,
     /// Those of which there are records.
@@ -35,29 +37,37 @@ fn has_begun(start: Timestamp, now: Timestamp) -> bool {
     now.duration_since(start) >= SLACK
 }
 
+/// Whether the lesson has its account, or was told to be over when its plan came: by a clock that is behind it may be yet to
+/// come.
+fn is_told(due: &BTreeMap<Timestamp, Due>, known_late: &BTreeSet<Timestamp>, start: &Timestamp) -> bool {
+    known_late.contains(start) || due.get(start).is_some_and(|lesson| lesson.is_accounted)
+}
+
 impl Class {
-    /// With a plan that came at `came`.
-    pub fn new(plan: u64, came: Timestamp, lessons: u32, before: Option<Class>) -> Class {
+    /// With the plan of `record`, that came at `came`. What has its account stays, though by a clock that is behind, as after
+    /// a start, it has not begun.
+    pub fn new(record: &Record, came: Timestamp, lessons: u32, before: Option<Class>) -> Class {
         let (mut due, mut dropped, mut known_late) = Default::default();
         if let Some(before) = before {
             (due, dropped, known_late) = (before.due, before.planned, before.known_late);
-            let is_accounted = |start: &Timestamp| due.get(start).is_some_and(|lesson| lesson.is_accounted);
-            dropped.retain(|start, lesson| lesson.is_near(*start, came) && came < lesson.end && !is_accounted(start));
-            due.retain(|start, _| has_begun(*start, came));
+            let is_told = |start: &Timestamp| is_told(&due, &known_late, start);
+            dropped.retain(|start, lesson| lesson.is_near(*start, came) && came < lesson.end && !is_told(start));
+            due.retain(|start, lesson| lesson.is_accounted || has_begun(*start, came));
         }
+        let (plan, is_clock_set) = (record.seq, record.clock != ClockQuality::Unset);
         let (planned, late) = Default::default();
-        Class { plan, came, announced: lessons.into(), told: 0, planned, due, dropped, late, known_late }
+        Class { plan, came, is_clock_set, announced: lessons.into(), told: 0, planned, due, dropped, late, known_late }
     }
 
     /// Takes a lesson of the plan; tells, when it is the last, what is wrong with them.
-    pub fn lesson(&mut self, name: &str, seq: u64, lesson: &Lesson) -> Vec<Finding> {
+    pub fn lesson(&mut self, name: &str, seq: u64, lesson: &Lesson, recorded: &Recorded) -> Vec<Finding> {
         if lesson.plan != self.plan {
             return Vec::new();
         }
         self.told += 1;
         if let (Ok(start), Ok(end)) = (lesson.start.parse::<Timestamp>(), lesson.end.parse::<Timestamp>()) {
             let lesson = Due::new(seq, lesson, end);
-            if self.dropped.get(&start).is_some_and(|before| !before.is_more_than(&lesson)) {
+            if self.dropped.get(&start).is_some_and(|before| !before.is_more_than(&lesson, recorded)) {
                 self.dropped.remove(&start);
             }
             self.planned.insert(start, lesson.clone());
@@ -85,6 +95,8 @@ impl Class {
                     self.late.push(new);
                 }
             }
+            // By a clock that is behind it is yet to come, and was over before.
+            None if !self.is_clock_set && !new.is_rest && self.known_late.contains(&start) => {}
             None => drop(self.due.insert(start, new)),
         }
     }
@@ -104,9 +116,12 @@ impl Class {
     /// Takes the class's closing; tells what it gives up that was to begin soon.
     pub fn close(&mut self, name: &str, seq: u64, now: Timestamp) -> Option<Finding> {
         let planned = std::mem::take(&mut self.planned);
-        let dropped = planned.iter().filter(|(start, lesson)| !has_begun(**start, now) && lesson.is_near(**start, now));
-        self.due.retain(|start, _| has_begun(*start, now));
-        given_up(name, seq, dropped.map(|(_, lesson)| lesson), "closes the class and gives up")
+        let is_told = |start: &Timestamp| is_told(&self.due, &self.known_late, start);
+        let is_soon = |start: Timestamp, lesson: &Due| !has_begun(start, now) && lesson.is_near(start, now);
+        let dropped = planned.iter().filter(|(start, lesson)| is_soon(**start, lesson) && !is_told(start));
+        let found = given_up(name, seq, dropped.map(|(_, lesson)| lesson), "closes the class and gives up");
+        self.due.retain(|start, lesson| lesson.is_accounted || has_begun(*start, now));
+        found
     }
 
     /// The lesson that has an account of `start` to `end`, if that is owed here.

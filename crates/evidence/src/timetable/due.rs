@@ -1,6 +1,6 @@
 //! A lesson that must have an account, and what it must be of.
 
-use super::{GRACE, NAMED, NOTICE, SLACK};
+use super::{GRACE, NAMED, NOTICE, Recorded, SLACK};
 use crate::record::{Lesson, LessonKind};
 use jiff::Timestamp;
 
@@ -62,12 +62,12 @@ impl Due {
         !self.is_elsewhere && start.duration_since(now) < NOTICE
     }
 
-    /// Whether `new` asks for less.
-    pub fn is_more_than(&self, new: &Due) -> bool {
+    /// Whether `new` asks for less. Where nothing tells which cameras are `recorded`, any that are named are fewer than all.
+    pub fn is_more_than(&self, new: &Due, recorded: &Recorded) -> bool {
         let lacks = |had: &[String], has: &[String]| had.iter().any(|name| !has.contains(name));
         let lacks_camera = match (self.cameras.is_empty(), new.cameras.is_empty()) {
             (_, true) => false,
-            (true, false) => true,
+            (true, false) => recorded.is_empty() || recorded.keys().any(|name| !new.cameras.contains(name)),
             _ => lacks(&self.cameras, &new.cameras),
         };
         new.is_elsewhere || new.end < self.end || lacks_camera || lacks(&self.workstations, &new.workstations)

@@ -1,5 +1,7 @@
 use super::*;
-use crate::record::{CameraCoverage, ClockQuality, Closing, Lesson, LessonKind, WorkstationCoverage};
+use crate::record::{
+    ApplianceEvent, CameraCoverage, CameraInUse, ClockQuality, Closing, Lesson, LessonKind, WorkstationCoverage,
+};
 
 const CLASS: &str = "2026-001";
 
@@ -12,6 +14,8 @@ fn at(hours: i64) -> Timestamp {
 struct Log {
     timetable: Timetable,
     size: u64,
+    /// Whether nothing vouches for the clock.
+    is_unset: bool,
 }
 
 impl Log {
@@ -21,7 +25,8 @@ impl Log {
 
     fn messages(&mut self, time: Timestamp, data: Data) -> Vec<(&'static str, String)> {
         let (device, time) = ("rollcall-a".into(), time.to_string());
-        let record = Record { device, seq: self.size, time, clock: ClockQuality::Synced, data };
+        let clock = if self.is_unset { ClockQuality::Unset } else { ClockQuality::Synced };
+        let record = Record { device, seq: self.size, time, clock, data };
         self.size += 1;
         self.timetable.take(&record).into_iter().map(|finding| (finding.code, finding.message)).collect()
     }
@@ -40,6 +45,22 @@ impl Log {
             found.extend(self.take(hours, Data::Lesson(lesson.clone())));
         }
         found
+    }
+
+    /// Starts the appliance with these cameras.
+    fn start(&mut self, hours: i64, cameras: &[&str]) {
+        let camera =
+            |name: &&str| CameraInUse { name: (*name).into(), kind: "rtsp".into(), recorded: *name != "spare" };
+        let event = ApplianceEvent {
+            event: "started".into(),
+            version: "1".into(),
+            boot: "b".into(),
+            site: "s".into(),
+            room: "r".into(),
+            cameras: cameras.iter().map(camera).collect(),
+            limits: BTreeMap::new(),
+        };
+        assert_eq!(self.take(hours, Data::Appliance(event)), NONE);
     }
 
     fn close(&mut self, hours: i64) -> Vec<&'static str> {
@@ -354,4 +375,79 @@ fn times_that_cannot_be_harm_nobody() {
         log.messages(time, Data::Coverage(Coverage { end: Timestamp::MIN.to_string(), ..coverage(9, 9) }));
         log.timetable.finish(time);
     }
+}
+
+#[test]
+fn what_has_its_account_is_asked_for_once_though_the_clock_is_behind() {
+    let accounted = || {
+        let mut log = Log::default();
+        log.plan(0, &[(8, 10), (40, 42)], 0);
+        assert_eq!(log.account(8, 10), NONE);
+        log
+    };
+    let mut log = accounted();
+    assert_eq!(log.plan(2, &[(8, 10), (40, 42)], 0), NONE);
+    assert_eq!(log.missing(30), []);
+    let mut log = accounted();
+    assert_eq!(log.plan(2, &[(40, 42)], 0), NONE, "it was given");
+    assert_eq!(log.missing(30), []);
+    let mut log = accounted();
+    assert_eq!(log.close(7), NONE, "nothing of it is given up");
+    assert_eq!(log.plan(7, &[(8, 10), (40, 42)], 0), NONE);
+    assert_eq!(log.missing(30), []);
+    // Made longer, it owes the rest.
+    assert_eq!(log.plan(7, &[(8, 12)], 0), NONE);
+    assert_eq!(log.missing(30), [("no_account", 9)]);
+}
+
+#[test]
+fn what_was_over_when_its_plan_came_is_not_yet_to_come_by_a_clock_that_is_behind() {
+    let late = || {
+        let mut log = Log::default();
+        assert_eq!(log.plan(12, &[(8, 10)], 0), ["planned_too_late"]);
+        log
+    };
+    let mut log = late();
+    log.is_unset = true;
+    assert_eq!(log.plan(2, &[(8, 10)], 0), NONE);
+    assert_eq!(log.missing(30), []);
+    assert_eq!(log.close(7), NONE);
+    // It was the clock before that was wrong.
+    let mut log = late();
+    assert_eq!(log.plan(2, &[(8, 10)], 0), NONE);
+    assert_eq!(log.missing(30), [("no_account", 3)]);
+}
+
+#[test]
+fn all_cameras_are_those_that_were_recorded_since_before_the_plan() {
+    let planned = || {
+        let mut log = Log::default();
+        log.start(0, &["back", "front", "spare"]);
+        log.plan_of(1, &[Lesson { cameras: Vec::new(), ..lesson(1, 8, 10) }], 0);
+        log
+    };
+    let found = planned().messages(at(10), Data::Coverage(coverage(8, 10)));
+    assert!(found[0].0 == "less_than_planned" && found[0].1.ends_with("cameras front are not in it"), "{found:?}");
+    let mut log = planned();
+    log.start(9, &["front", "back"]);
+    assert_eq!(log.account(8, 10), ["less_than_planned"], "as before");
+    // What a start between tells is told of that.
+    let mut log = planned();
+    log.start(7, &["back"]);
+    log.start(9, &["back", "front", "side"]);
+    assert_eq!(log.account(8, 10), NONE);
+}
+
+#[test]
+fn who_names_all_cameras_that_are_recorded_asks_for_no_less_than_all() {
+    let found = |recorded: &[&str], named: &[&str]| {
+        let mut log = Log::default();
+        log.start(0, recorded);
+        log.plan_of(1, &[Lesson { cameras: Vec::new(), ..lesson(1, 8, 10) }], 0);
+        let cameras = named.iter().map(|name| (*name).to_owned()).collect();
+        log.plan_of(2, &[Lesson { cameras, ..lesson(3, 8, 10) }], 0)
+    };
+    assert_eq!(found(&["back", "front", "spare"], &["front", "back"]), NONE);
+    assert_eq!(found(&["back", "front"], &["back"]), ["lesson_dropped"]);
+    assert_eq!(found(&[], &["back"]), ["lesson_dropped"], "which are recorded is not told");
 }

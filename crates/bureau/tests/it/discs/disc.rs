@@ -114,9 +114,14 @@ impl Disc {
         let claim = claim.to_string();
         let (size, claim_hash) = (self.records.len() as u64 + 1, evidence::sha256_hex(claim.as_bytes()));
         self.add(&at(239), Data::Export(Export { what: "disc".into(), size, claim: Some(claim_hash) }));
+        fs::write(self.path().join(CLAIM), &claim).expect("written");
+        self.write_log();
+    }
+
+    /// Writes the log beside what there is, countersigned at noon.
+    pub fn write_log(&mut self) {
         self.countersign(&at(240));
         let put = |name: &str, text: &str| fs::write(self.path().join(name), text).expect("written");
-        put(CLAIM, &claim);
         put("records.jws", &(self.records.join("\n") + "\n"));
         let Log { origin, key } = &self.appliance.log;
         let bureau_key = self.bureau_key();
@@ -124,6 +129,12 @@ impl Disc {
         put("appliance.json", &about.to_string());
         let notes: Vec<String> = self.receipts.iter().rev().map(|(size, time)| self.note(*size, *time)).collect();
         put("checkpoint.txt", &notes.join("\n"));
+    }
+
+    /// Writes the log alone, with none of its recordings.
+    pub fn write_log_alone(&mut self) {
+        fs::remove_dir_all(self.path().join(RECORDINGS)).expect("there");
+        self.write_log();
     }
 
     /// The only receipt is over all that there is, of this time.

@@ -1,5 +1,6 @@
 //! Evidence discs: what an officer is told of them, and what excuses nothing.
 
+mod deletions;
 mod disc;
 
 use disc::{Disc, at, read};
@@ -105,78 +106,58 @@ fn a_disc_that_leaves_out_what_was_recorded_of_its_lessons_says_so() {
 }
 
 #[test]
-fn a_deletion_excuses_no_more_than_an_honest_appliance_deletes() {
-    let deletion = |camera: &str, segments: &[u64], reason: &str, archived: bool| {
-        let deletion =
-            json!({"camera": camera, "segments": segments, "bytes": 1, "reason": reason, "archived": archived});
-        Data::Deletion(read(deletion))
-    };
-    let archive = |camera: &str, segments: &[u64]| {
-        let archive =
-            json!({"camera": camera, "date": "2026-11-24", "archive": "nas", "segments": segments, "bytes": 1});
-        Data::Archive(read(archive))
-    };
-    // Three segments that are countersigned, and what is done with them; their files are gone.
-    let done = |acts: &[Data]| {
-        let mut disc = Disc::new();
-        let seqs: Vec<u64> = (0..3).map(|minute| disc.segment("back", minute)).collect();
-        disc.countersign(&at(10));
-        for act in acts {
-            disc.add(&at(20), act.clone());
-        }
-        disc.write(None, &["back"], &[(0, 60)]);
-        seqs.iter().for_each(|seq| fs::remove_file(disc.file(*seq)).expect("there"));
-        disc
-    };
-    let archived = done(&[archive("back", &[0, 1, 2]), deletion("back", &[0, 1, 2], "budget", true)]);
-    assert_eq!(archived.found(), []);
-    let told = archived.told("deleted_segment");
-    assert!(told.starts_with("3 segments of camera back") && told.ends_with("the archive holds it"), "{told}");
-
-    let unarchived = done(&[archive("back", &[0]), deletion("back", &[0, 1, 2], "expired", false)]);
-    assert_eq!(unarchived.found(), [("deleted_unarchived", Some(1))]);
-    let told = unarchived.told("deleted_unarchived");
-    assert!(told.starts_with("2 segments of camera back") && told.ends_with("no archive holds it"), "{told}");
-    let lost = done(&[archive("back", &[0, 1, 2]), deletion("back", &[0, 1, 2], "lost", true)]);
-    assert_eq!(lost.found(), [("lost_segment", Some(0))]);
-
-    let claimed = done(&[deletion("back", &[0, 1, 2], "budget", true)]);
-    assert_eq!(claimed.found(), [("not_archived", Some(3)), ("deleted_unarchived", Some(0))]);
-    assert!(claimed.told("deleted_unarchived").contains("no archive holds it"));
-    let another = done(&[deletion("front", &[0, 1, 2], "budget", false)]);
-    assert_eq!(another.found(), [("wrong_segment", Some(3)), ("missing_segment", Some(0))]);
-}
-
-#[test]
-fn a_deletion_of_what_is_yet_to_come_excuses_nothing() {
+fn a_disc_holds_the_references_by_which_its_cameras_were_judged_as_they_were_set() {
     let mut disc = Disc::new();
-    let deletion = json!({"camera": "back", "segments": [1], "bytes": 1, "reason": "budget", "archived": false});
-    disc.add(&at(0), Data::Deletion(read(deletion)));
-    let seq = disc.segment("back", 1);
-    disc.write(None, &["back"], &[(0, 60)]);
-    fs::remove_file(disc.file(seq)).expect("there");
-    assert_eq!(disc.found(), [("wrong_segment", Some(0)), ("missing_segment", Some(1))]);
-}
-
-#[test]
-fn what_was_deleted_before_the_bureau_had_countersigned_it_is_told() {
-    let found = |countersigned: &str| {
-        let mut disc = Disc::new();
-        let seq = disc.segment("back", 0);
-        let deletion = json!({"camera": "back", "segments": [seq], "bytes": 1, "reason": "budget", "archived": false});
-        disc.add(&at(2), Data::Deletion(read(deletion)));
-        disc.write(None, &["front"], &[(0, 60)]);
-        disc.countersign_only(countersigned);
-        disc.found()
+    let picture = |contents: &str| evidence::sha256_hex(contents.as_bytes());
+    let reference = |camera: &str, contents: &str| {
+        let reference = json!({"camera": camera, "picture": picture(contents), "workstations": [], "by": "staff:T1"});
+        Data::Reference(read(reference))
     };
-    assert_eq!(found(&at(240)), []);
-    // The exported receipts are the last of each day, if there are many.
-    assert_eq!(found("2026-11-24T23:59:59.000+08:00"), []);
-    assert_eq!(found("2026-11-25T23:59:59.000+08:00"), [("deleted_early", Some(1))]);
+    // Another one holds when the disc begins; a camera that is not on the disc, and what is set later, need not be there.
+    disc.add(&at(0), reference("back", "before"));
+    let seq = disc.add(&at(1), reference("back", "first"));
+    disc.add(&at(1), reference("side", "of the side"));
+    disc.segment("back", 2);
+    disc.segment("back", 3);
+    let finding =
+        json!({"what": "covered", "camera": "back", "start": at(3), "thumbnail": picture("small"), "measured": {}});
+    disc.add(&at(4), Data::Finding(read(finding)));
+    disc.add(&at(4), reference("back", "second"));
+    disc.add(&at(90), reference("back", "later"));
+    disc.write(None, &["back"], &[(2, 60)]);
+    let pictures = disc.path().join("pictures");
+    let file = |contents: &str| pictures.join(format!("{}.jpg", picture(contents)));
+    let of_pictures = |disc: &Disc| {
+        let found = disc.found().into_iter().filter(|(code, _)| code.contains("picture"));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(of_pictures(&disc), [("missing_picture", Some(seq))]);
+    assert!(
+        disc.told("missing_picture")
+            .starts_with("2 reference pictures are not on this disc: the first, that of record 1,")
+    );
+
+    fs::create_dir(&pictures).expect("made");
+    ["first", "second", "small"].iter().for_each(|one| fs::write(file(one), one).expect("written"));
+    assert_eq!(of_pictures(&disc), []);
+    assert_eq!(disc.told("pictures"), "3 of 3 pictures are exactly those of their records");
+
+    fs::write(file("first"), "altered").expect("written");
+    fs::write(file("of nothing"), "of nothing").expect("written");
+    fs::write(pictures.join("Thumbs.db"), "of a desk computer").expect("written");
+    let mut found = of_pictures(&disc);
+    found.sort_unstable();
+    assert_eq!(found, [("altered_picture", Some(seq)), ("unknown_picture", None)]);
+    assert!(!disc.verdict().verified);
+    fs::remove_file(file("of nothing")).expect("there");
+    fs::write(file("first"), "first").expect("written");
+    // Small pictures go with the recordings.
+    fs::remove_file(file("small")).expect("there");
+    assert_eq!(of_pictures(&disc), []);
 }
 
 #[test]
-fn what_a_desk_computer_leaves_in_a_folder_is_told_and_fails_nothing() {
+fn what_computers_and_network_storage_leave_in_a_folder_is_told_and_fails_nothing() {
     let mut disc = Disc::new();
     let seq = disc.segment("back", 0);
     disc.write(None, &["back"], &[(0, 60)]);
@@ -188,9 +169,16 @@ fn what_a_desk_computer_leaves_in_a_folder_is_told_and_fails_nothing() {
     {
         fs::write(path, "not a film").expect("written");
     }
+    // What lies in a folder that is not looked at is no recording, whatever it is called.
+    for folder in [recordings.join("@eaDir"), day.join("#recycle"), disc.path().join("pictures/.thumbnails")] {
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join("film.mp4"), "a film").expect("written");
+    }
+    fs::write(disc.path().join("pictures/Thumbs.db"), "not a picture").expect("written");
     assert_eq!(disc.found(), [("foreign_file", None)]);
     let told = disc.told("foreign_file");
-    assert_eq!(told, "4 files are no recordings and were not looked at: the first, recordings/.DS_Store");
+    let expected = "8 files or folders are neither recordings nor pictures and were not looked at: the first, ";
+    assert!(told.starts_with(expected) && told.ends_with("pictures/.thumbnails"), "{told}");
     assert!(disc.verdict().verified && disc.told("segments").starts_with("1 of 1 files"));
     // A film that no record vouches for is another matter.
     for name in ["film.mp4", "FILM.MP4"] {
@@ -201,4 +189,7 @@ fn what_a_desk_computer_leaves_in_a_folder_is_told_and_fails_nothing() {
         disc.told("unknown_segment")
             .starts_with("2 files of one folder belong to no record: the first, recordings/back/")
     );
+    // So is a folder that nobody's computer makes.
+    fs::create_dir(disc.path().join("pictures/more")).expect("made");
+    assert!(disc.told("unreadable").ends_with("pictures/more: is neither a file nor a folder that belongs here"));
 }
