@@ -6,7 +6,7 @@ use evidence::key::SigningKey;
 use evidence::record::{Checkin, Data, WindowKind};
 use evidence::tree::Frontier;
 use evidence::verdict::LogVerifier;
-use rollcall::check::{Report, check};
+use rollcall::check::{Problem, Report, check};
 use rollcall::clock::TestClock;
 use rollcall::commands::export::export_log;
 use rollcall::journal::testing::{checkin, class};
@@ -82,11 +82,19 @@ pub fn with_key(folder: &Path) -> Connection {
     connection
 }
 
-/// Each problem as `code table seq`; how many lessons are accounted for is none.
+/// What the log of an appliance in a test may tell: how many lessons are accounted for; that its limits, time zone and
+/// receipts are a test's.
+const OF_TESTS: [&str; 4] = ["lessons", "other_limits", "zone_changed", "time_after_receipt"];
+
+/// All else that was found.
+pub fn problems(report: &Report) -> impl Iterator<Item = &Problem> {
+    report.problems.iter().filter(|problem| !OF_TESTS.contains(&problem.code))
+}
+
+/// Likewise, each as `code table seq`.
 pub fn words(report: &Report) -> Vec<String> {
     let seq = |seq: Option<u64>| seq.map_or_else(String::new, |seq| format!(" {seq}"));
-    let problems = report.problems.iter().filter(|problem| problem.code != "lessons");
-    problems.map(|problem| format!("{} {}{}", problem.code, problem.table, seq(problem.seq))).collect()
+    problems(report).map(|problem| format!("{} {}{}", problem.code, problem.table, seq(problem.seq))).collect()
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn nothing_is_deleted_while_the_recordings_disk_is_not_mounted() {
     fs::remove_dir(&root).expect("nothing was put into it");
     fs::rename(&away, &root).expect("moved");
     wait("it is mounted, and room is made", || house.here() == [false; 6]);
-    assert!(service.keeping().disk.is_some());
+    wait("the disk is known", || service.keeping().disk.is_some());
     service.stop();
     assert_eq!(deletions(&house).len(), 1);
     assert_eq!(house.problems(), []);

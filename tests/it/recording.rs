@@ -244,7 +244,7 @@ fn problems(room: &Room) -> Vec<String> {
     let files = Files { root: room.config.recordings(), hash: true };
     let report = check(room.journal.store(), room.journal.log().key, Some(&files)).expect("readable");
     let place = |seq: Option<u64>| seq.map_or_else(String::new, |seq| format!(" {seq}"));
-    report.problems.iter().map(|problem| format!("{}{}", problem.code, place(problem.seq))).collect()
+    crate::check::problems(&report).map(|problem| format!("{}{}", problem.code, place(problem.seq))).collect()
 }
 
 fn tampering_is_found_and_named(room: &Room) {

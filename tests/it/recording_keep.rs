@@ -133,8 +133,8 @@ impl House {
     pub fn problems(&self) -> Vec<(String, Option<u64>, String)> {
         let files = Files { root: self.config.recordings(), hash: true };
         let report = check(self.journal.store(), self.journal.log().key, Some(&files)).expect("readable");
-        let told = report.problems.into_iter();
-        told.map(|found| (found.code.to_owned(), found.seq, found.since.unwrap_or_default())).collect()
+        let told = crate::check::problems(&report);
+        told.map(|found| (found.code.to_owned(), found.seq, found.since.clone().unwrap_or_default())).collect()
     }
 
     pub fn data(&self) -> Vec<Data> {
