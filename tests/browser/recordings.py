@@ -27,6 +27,7 @@ def open_day(browser, address, scheme="light", lang="zh"):
 
 def identify(page, pin=PIN):
     dialog = page.get_by_role("dialog")
+    dialog.get_by_label("教师").locator("option", has_text=re.compile("0091|焊工")).first.wait_for(state="attached")
     dialog.get_by_label("教师").select_option(label=next(label for label in dialog.get_by_label("教师").locator("option").all_text_contents() if "0091" in label or "焊工" in label))
     dialog.get_by_label("密码").fill(pin)
     dialog.get_by_role("button", name="确认").click()
