@@ -185,7 +185,8 @@ fn whatever_is_changed_in_a_table_is_found_and_located() {
     let alterations: &[(&str, &[&str])] = &[
         // A record's text: the rest of the log is not drawn into doubt.
         (
-            "UPDATE log SET jws = substr(jws, 1, 200) || 'A' || substr(jws, 202) WHERE seq = 7",
+            "UPDATE log SET jws = substr(jws, 1, 200) || iif(substr(jws, 201, 1) = 'A', 'B', 'A') || substr(jws, 202)
+             WHERE seq = 7",
             &["altered log 7", "bad_record log 7"],
         ),
         (
@@ -194,7 +195,9 @@ fn whatever_is_changed_in_a_table_is_found_and_located() {
         ),
         ("UPDATE log SET nodes = CAST(zeroblob(32) || substr(nodes, 33) AS BLOB) WHERE seq = 7", &["altered log 7"]),
         (
-            "UPDATE log SET nodes = CAST(substr(nodes, 1, 40) || x'00' || substr(nodes, 42) AS BLOB) WHERE seq = 7",
+            "UPDATE log SET nodes = CAST(
+             substr(nodes, 1, 40) || iif(substr(nodes, 41, 1) = x'00', x'01', x'00') || substr(nodes, 42) AS BLOB)
+             WHERE seq = 7",
             &["wrong_node log 7"],
         ),
         ("UPDATE log SET nodes = CAST(nodes || zeroblob(32) AS BLOB) WHERE seq = 7", &["wrong_node log 7"]),
@@ -266,7 +269,9 @@ fn since_when_is_told_by_the_receipts() {
     let (folder, journal) = appliance();
     drop(journal);
     let alter = |seq: u64| {
-        let sql = "UPDATE log SET jws = substr(jws, 1, 200) || 'A' || substr(jws, 202) WHERE seq = ?1";
+        let sql =
+            "UPDATE log SET jws = substr(jws, 1, 200) || iif(substr(jws, 201, 1) = 'A', 'B', 'A') || substr(jws, 202)
+             WHERE seq = ?1";
         with_key(folder.path()).execute(sql, [seq as i64]).expect("altered");
     };
     alter(12);
