@@ -168,8 +168,7 @@ impl Entered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::ClockQuality;
-    use serde::de::DeserializeOwned;
+    use crate::testing::{at, read, record};
     use serde_json::{Value, json};
 
     #[derive(Default)]
@@ -178,20 +177,9 @@ mod tests {
         next: u64,
     }
 
-    /// So many minutes after 8:00.
-    fn at(minute: i64) -> String {
-        let begin: Timestamp = "2026-11-24T08:00:00Z".parse().expect("a time");
-        (begin + SignedDuration::from_mins(minute)).to_string()
-    }
-
-    fn read<T: DeserializeOwned>(value: Value) -> T {
-        serde_json::from_value(value).expect("of this form")
-    }
-
     impl Log {
         fn take(&mut self, minute: i64, data: Data) -> &mut Log {
-            let (device, clock) = ("rollcall-a".into(), ClockQuality::Synced);
-            self.entered.take(&Record { device, seq: self.next, time: at(minute), clock, data });
+            self.entered.take(&record(self.next, &at(minute), data));
             self.next += 1;
             self
         }

@@ -19,6 +19,8 @@ pub mod record;
 pub mod reference;
 pub mod setup;
 pub mod sound;
+#[cfg(test)]
+mod testing;
 pub mod times;
 pub mod timetable;
 pub mod tree;

@@ -126,9 +126,8 @@ fn failure(code: &'static str, seq: u64, message: String) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::ClockQuality;
-    use serde::de::DeserializeOwned;
-    use serde_json::{Value, json};
+    use crate::testing::{read, record};
+    use serde_json::json;
 
     #[derive(Default)]
     struct Log {
@@ -136,17 +135,12 @@ mod tests {
         next: u64,
     }
 
-    fn read<T: DeserializeOwned>(value: Value) -> T {
-        serde_json::from_value(value).expect("of this form")
-    }
-
     impl Log {
         /// Tells the codes of what is wrong with the next record.
         fn take(&mut self, data: Data) -> Vec<&'static str> {
-            let (seq, time) = (self.next, "2026-11-24T08:00:00.000+08:00".into());
+            let seq = self.next;
             self.next += 1;
-            let record = Record { device: "rollcall-a".into(), seq, time, clock: ClockQuality::Synced, data };
-            let found = self.links.take(&record);
+            let found = self.links.take(&record(seq, "2026-11-24T08:00:00.000+08:00", data));
             assert!(found.iter().all(|finding| finding.severity == Severity::Failure && finding.seq == Some(seq)));
             found.into_iter().map(|finding| finding.code).collect()
         }

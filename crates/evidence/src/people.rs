@@ -206,9 +206,8 @@ fn nobody_seen(class: &str, lessons: &BTreeMap<Timestamp, Lesson>) -> Option<Fin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::ClockQuality;
-    use serde::de::DeserializeOwned;
-    use serde_json::{Value, json};
+    use crate::testing::{at, read, record};
+    use serde_json::json;
 
     #[derive(Default)]
     struct Log {
@@ -216,20 +215,9 @@ mod tests {
         next: u64,
     }
 
-    /// So many minutes after 8:00.
-    fn at(minute: i64) -> String {
-        let begin: Timestamp = "2026-11-24T08:00:00Z".parse().expect("a time");
-        (begin + SignedDuration::from_mins(minute)).to_string()
-    }
-
-    fn read<T: DeserializeOwned>(value: Value) -> T {
-        serde_json::from_value(value).expect("of this form")
-    }
-
     impl Log {
         fn take(&mut self, data: Data) -> &mut Log {
-            let (device, time, clock) = ("rollcall-a".into(), at(0), ClockQuality::Synced);
-            self.people.take(&Record { device, seq: self.next, time, clock, data });
+            self.people.take(&record(self.next, &at(0), data));
             self.next += 1;
             self
         }

@@ -138,7 +138,8 @@ fn in_words(found: impl Iterator<Item = String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{CameraCoverage, ClockQuality, MarkedWorkstation};
+    use crate::record::{CameraCoverage, MarkedWorkstation};
+    use crate::testing::record;
 
     fn at(minutes: i64) -> String {
         (Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minutes)).to_string()
@@ -157,9 +158,8 @@ mod tests {
 
     impl Log {
         fn take(&mut self, minutes: i64, data: Data) -> Vec<(&'static str, String)> {
-            let (device, time, seq) = ("rollcall-a".into(), at(minutes), self.size);
+            let record = record(self.size, &at(minutes), data);
             self.size += 1;
-            let record = Record { device, seq, time, clock: ClockQuality::Synced, data };
             self.references.take(&record).into_iter().map(|found| (found.code, found.message)).collect()
         }
 

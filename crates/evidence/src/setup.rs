@@ -87,9 +87,19 @@ fn changes(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{CameraInUse, ClockQuality};
+    use crate::record::CameraInUse;
+    use crate::testing::record;
 
     fn started(setup: &mut Setup, seq: u64, cameras: &[(&str, &str, bool)]) -> Vec<(&'static str, String)> {
+        started_with(setup, seq, cameras, &[])
+    }
+
+    fn started_with(
+        setup: &mut Setup,
+        seq: u64,
+        cameras: &[(&str, &str, bool)],
+        limits: &[(&str, f64)],
+    ) -> Vec<(&'static str, String)> {
         let camera = |(name, kind, recorded): &(&str, &str, bool)| CameraInUse {
             name: (*name).into(),
             kind: (*kind).into(),
@@ -102,10 +112,9 @@ mod tests {
             site: "site".into(),
             room: "301".into(),
             cameras: cameras.iter().map(camera).collect(),
-            limits: BTreeMap::new(),
+            limits: limits.iter().map(|(key, value)| (key.to_string(), *value)).collect(),
         });
-        let time = "2026-11-23T08:00:00.000+08:00".into();
-        let record = Record { device: "rollcall-a".into(), seq, time, clock: ClockQuality::Synced, data };
+        let record = record(seq, "2026-11-23T08:00:00.000+08:00", data);
         setup.take(&record).into_iter().map(|finding| (finding.code, finding.message)).collect()
     }
 
@@ -130,20 +139,8 @@ mod tests {
     #[test]
     fn a_film_and_other_limits_are_told_where_they_begin() {
         let mut setup = Setup::default();
-        let mut start = |kind: &str, limits: &[(&str, f64)]| {
-            let data = Data::Appliance(ApplianceEvent {
-                event: "started".into(),
-                version: "0.1.0".into(),
-                boot: "b".into(),
-                site: "site".into(),
-                room: "301".into(),
-                cameras: vec![CameraInUse { name: "back".into(), kind: kind.into(), recorded: true }],
-                limits: limits.iter().map(|(key, value)| (key.to_string(), *value)).collect(),
-            });
-            let time = "2026-11-23T08:00:00.000+08:00".into();
-            let record = Record { device: "rollcall-a".into(), seq: 7, time, clock: ClockQuality::Synced, data };
-            setup.take(&record).into_iter().map(|finding| (finding.code, finding.message)).collect::<Vec<_>>()
-        };
+        let mut start =
+            |kind: &str, limits: &[(&str, f64)]| started_with(&mut setup, 7, &[("back", kind, true)], limits);
         assert_eq!(start("rtsp", &[]), []);
         let told = start("file", &[("coverage.visible_share", 0.0), ("recording.required_share", 0.5)]);
         assert_eq!(

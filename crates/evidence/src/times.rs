@@ -192,11 +192,8 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Checkpoint, Signed};
     use crate::key::SigningKey;
-    use crate::record::{Checkin, CheckinOutcome, ClockQuality, ClockStep, Liveness, Method};
-
-    fn record(seq: u64, time: &str, data: Data) -> Record {
-        Record { device: "rollcall-a".into(), seq, time: time.into(), clock: ClockQuality::Synced, data }
-    }
+    use crate::record::{Checkin, CheckinOutcome, ClockStep, Liveness, Method};
+    use crate::testing::record;
 
     fn checkin(date: &str) -> Data {
         Data::Checkin(Checkin {

@@ -29,16 +29,15 @@ impl Zones {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ClockQuality, ClockStep, Data};
+    use crate::record::{ClockStep, Data};
+    use crate::testing::record;
 
     #[test]
     fn another_offset_is_told_where_it_begins() {
         let mut zones = Zones::default();
         let mut take = |seq, time: &str| {
             let data = Data::Clock(ClockStep { expected: time.into(), observed: time.into() });
-            let record =
-                Record { device: "rollcall-a".into(), seq, time: time.into(), clock: ClockQuality::Synced, data };
-            zones.take(&record).map(|finding| finding.message)
+            zones.take(&record(seq, time, data)).map(|finding| finding.message)
         };
         assert_eq!(take(0, "2026-11-24T00:00:00.000+00:00"), None, "whatever it is");
         assert_eq!(take(1, "2026-11-24T00:00:01.000Z"), None, "the same in other words");

@@ -100,7 +100,8 @@ impl Judges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ClockQuality, Data};
+    use crate::record::Data;
+    use crate::testing::record;
     use serde_json::{Value, json};
 
     #[test]
@@ -133,8 +134,7 @@ mod tests {
         let mut judges = Judges::new(&[]);
         let mut found = Vec::new();
         for (seq, (time, data)) in (0..).zip(facts) {
-            let (device, time, clock) = ("rollcall-a".into(), time.into(), ClockQuality::Synced);
-            found.extend(judges.take(&Record { device, seq, time, clock, data }));
+            found.extend(judges.take(&record(seq, time, data)));
         }
         found.extend(judges.finish());
         let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
