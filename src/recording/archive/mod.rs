@@ -163,10 +163,9 @@ impl Archiver {
             None => Target::open(&self.settings)?,
         };
         let pace = Pace::new(self.settings.max_bytes_per_second, stop, self.standing.pulse.clone());
-        let mut turn =
-            Turn { config, journal, target: &target, pace, unfit: Vec::new(), failed: Vec::new(), is_given_up: false };
+        let mut turn = Turn { config, journal, target: &target, pace, unfit: Vec::new(), failed: Vec::new() };
         let result = target.check().and_then(|()| self.archive_days(&mut turn, &days));
-        let Turn { unfit, failed, is_given_up, .. } = turn;
+        let Turn { unfit, failed, .. } = turn;
         let has_failed =
             !failed.is_empty() || result.as_ref().is_err_and(|error| !matches!(error, ArchiveError::Stopped));
         if has_failed && matches!(target, Target::Folder(_)) {
@@ -178,6 +177,7 @@ impl Archiver {
         self.status.look(journal, &rows)?;
         let done = result?;
         // Only a pass that came to its end has seen them all.
+        let is_given_up = !self.given_up.is_empty();
         if !is_given_up || !unfit.is_empty() {
             let segments = unfit.len();
             self.status.unfit = unfit.into_iter().next().map(|first| Unfit { segments, first });
@@ -254,7 +254,6 @@ impl Archiver {
         let finished = self.finish(turn, camera, date, &whole);
         result?;
         let is_given_up = in_a_row == FAILURES || finished.is_err();
-        turn.is_given_up |= is_given_up;
         let archived = match finished {
             Ok(()) => amount(&whole),
             Err(error) if error.is_of_an_object() => {
@@ -359,8 +358,6 @@ struct Turn<'t> {
     unfit: Vec<String>,
     /// What objects have met with.
     failed: Vec<ArchiveError>,
-    /// Whether not all that was due was tried.
-    is_given_up: bool,
 }
 
 /// What became of one camera's day.
